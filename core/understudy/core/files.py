@@ -1,0 +1,42 @@
+"""Nothing half-written: files are made beside their place and renamed into it (promise 5)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from understudy.core.errors import DiskFull, WriteFailed
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a hidden name beside `path`, with its extension, to write to; on success it becomes `path`.
+
+    The folder is made. The bytes are on the disk (fsync) before the rename, so that who sees the name sees
+    all of the file. When the block raises, nothing is left behind and an older `path` stays as it was.
+
+    Raises:
+        DiskFull, WriteFailed: with the path and the system's words.
+    """
+    beside = path.parent / f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)  # noqa: PTH105  Path.replace says less about what fails
+    except OSError as error:
+        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else WriteFailed
+        raise kind(f"{path}: could not be written: {error.strerror or error}", path=path) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text so that readers see the old file or the new one, never a part."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
