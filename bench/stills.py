@@ -1,9 +1,8 @@
 """Two portraits in the public domain, and how a person in a still picture is made to act.
 
-Both come inside wheels of the package index: `astronaut` is NASA's portrait of Eileen Collins (scikit-image), `hopper`
-the US Navy's of Grace Hopper (matplotlib). Feature points were set by hand, once, in pixels of the still; everything
-else is a displacement field around them, scaled by the distance between the eyes, so that both performers can do the
-same things by the same amount.
+Both come inside wheels of the package index: `astronaut` is NASA's portrait in scikit-image, `hopper` the US
+Navy's in matplotlib. Feature points were set by hand, once, in pixels of the still; everything else is a
+displacement field around them, scaled by the distance between the eyes, so that both can do the same.
 """
 
 from __future__ import annotations
@@ -27,9 +26,8 @@ class Still:
     Attributes:
         load: gives (H, W, 3) uint8, display-encoded sRGB.
         centre, view: what the camera frames at rest: its middle and its width.
-        eyes, brows, lids, floors: his right one (left in the picture) first. `lids` run along the upper lashes,
-            `floors` is the height of the lower lid.
-        creases: where the upper lid comes from: the skin between crease and lid is what a blink unrolls.
+        eyes, brows, lids, floors, creases: the left one in the picture first. `lids` run along the upper
+            lashes, `floors` is how low they come in a blink, unrolling the skin between `creases` and lid.
         seam: along the line where the lips part; below the upper teeth when these show.
         nose, chin: tips.
     """
@@ -56,7 +54,7 @@ class Still:
 def _astronaut() -> npt.NDArray[np.uint8]:
     from skimage import data
 
-    return np.asarray(data.astronaut(), np.uint8)
+    return np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]  # scikit-image's own stub
 
 
 def _hopper() -> npt.NDArray[np.uint8]:
@@ -94,13 +92,13 @@ STILLS = {
             centre=(264.0, 226.0),
             view=500.0,
             eyes=((220.0, 188.5), (306.0, 185.5)),
-            brows=((214.0, 166.0), (303.0, 163.0)),
+            brows=((214.0, 150.0), (303.0, 146.0)),  # above them: the rims below must not bend
             lids=(
-                ((203.0, 192.0), (211.0, 185.0), (220.0, 183.0), (229.0, 185.0), (238.0, 193.0)),
-                ((288.0, 190.0), (297.0, 182.0), (306.0, 180.0), (315.0, 182.0), (323.0, 189.0)),
+                ((207.0, 191.0), (213.0, 185.5), (221.0, 183.5), (229.0, 185.0), (237.0, 192.0)),
+                ((289.0, 190.0), (297.0, 182.5), (305.0, 180.5), (313.0, 182.0), (320.0, 188.0)),
             ),
-            floors=(196.5, 193.5),
-            creases=(178.0, 175.0),
+            floors=(191.0, 188.0),  # half shut at most: there is no more skin above them than the rims leave,
+            creases=(181.0, 177.0),
             seam=((229.0, 281.0), (246.0, 278.6), (268.0, 279.4), (290.0, 278.6), (307.0, 281.0)),
             nose=(267.0, 236.0),
             chin=(265.0, 328.0),
@@ -131,10 +129,12 @@ def _bump(x: Float, y: Float, centre: Point, sx: float, sy: float) -> Float:
 
 
 def _head(still: Still, pose: Pose, x: Float, y: Float) -> tuple[Float, Float]:
-    """The turn of the whole head, as parallax: what is nearer to the lens moves further, and the background not."""
+    """The turn of the whole head, as parallax: what is near to the lens moves, the background stays."""
     u = still.unit
     middle = ((still.nose[0] + still.chin[0]) / 2, still.nose[1] - 0.1 * u)
-    near = 0.8 * u * _bump(x, y, middle, 1.25 * u, 1.5 * u) + 0.25 * u * _bump(x, y, still.nose, 0.35 * u, 0.5 * u)
+    near = 0.8 * u * _bump(x, y, middle, 1.25 * u, 1.5 * u) + 0.25 * u * _bump(
+        x, y, still.nose, 0.35 * u, 0.5 * u
+    )
     pivot = (still.chin[0], still.chin[1] + 0.7 * u)
     around = np.float32(np.radians(pose.lean)) * _bump(x, y, middle, 1.9 * u, 2.2 * u)
     yaw, pitch = np.sin(np.radians([pose.yaw, pose.pitch])).astype(np.float32)
@@ -145,21 +145,21 @@ def _expression(still: Still, pose: Pose, x: Float, y: Float) -> tuple[Float, Fl
     """Jaw, smile and brows, on a face that looks straight ahead."""
     u = still.unit
     dx, dy = np.zeros_like(x), np.zeros_like(y)
-    dy += 0.26 * u * pose.jaw * _bump(x, y, (still.chin[0], still.chin[1] + 0.1 * u), 0.85 * u, 0.8 * u)
+    dy += 0.19 * u * pose.jaw * _bump(x, y, (still.chin[0], still.chin[1] + 0.1 * u), 0.85 * u, 0.8 * u)
     for side, corner in ((-1, still.seam[0]), (1, still.seam[-1])):
         pull = pose.smile * _bump(x, y, corner, 0.42 * u, 0.42 * u)
         dx += side * 0.09 * u * pull
         dy -= 0.12 * u * pull
     for brow in still.brows:
-        dy -= 0.10 * u * pose.brows * _bump(x, y, brow, 0.5 * u, 0.24 * u)
+        dy -= 0.08 * u * pose.brows * _bump(x, y, brow, 0.5 * u, 0.2 * u)
     return dx, dy
 
 
 def displace(still: Still, pose: Pose, x: Float, y: Float) -> tuple[Float, Float]:
-    """Where to look in the still for what shows at (x, y) of the acted one, but for lips and lids (see `part`).
+    """Where to look in the still for what shows at (x, y), but for lips and lids (see `part`).
 
-    The fields are written as backward maps, head first, so that nothing has to be inverted; they are smooth, so a
-    coarse grid is enough.
+    The fields are written as backward maps, head first, so that nothing has to be inverted; they are smooth,
+    so a coarse grid is enough.
 
     Returns:
         Offsets to add to x and y, (h, w) float32 each.
@@ -183,6 +183,12 @@ def _curve(points: tuple[Point, ...], x: Float) -> Float:
     return np.polyval(coefficients, np.clip((x - np.float32(xs.mean())) / np.float32(scale), -1.1, 1.1))
 
 
+def _span(points: tuple[Point, ...], x: Float) -> Float:
+    """A parabola over x: 1 half way between the first and the last point, 0 at both and outside."""
+    first, last = points[0][0], points[-1][0]
+    return np.clip((x - first) * (last - x) * np.float32(4 / (last - first) ** 2), 0, 1)
+
+
 def part(still: Still, pose: Pose, x: Float, y: Float) -> tuple[Float, Float]:
     """Lips that part and lids that close: the two places where a face tears instead of stretching.
 
@@ -190,13 +196,12 @@ def part(still: Still, pose: Pose, x: Float, y: Float) -> tuple[Float, Float]:
         x, y: (h, w) float32, positions in the still after `displace`.
 
     Returns:
-        The height to look at instead of y, and how much of the pixel lies in the open mouth, 0 to 1; both (h, w).
+        The height to look at instead of y, and how much of the pixel is the open mouth, 0 to 1; both (h, w).
     """
     u = still.unit
     y, hollow = _lips(still, pose, x, y)
     for lid, floor, crease in zip(still.lids, still.floors, still.creases, strict=True):
-        first, last = lid[0][0], lid[-1][0]
-        span = np.clip((x - first) * (last - x) * np.float32(4 / (last - first) ** 2), 0, 1)  # 0 at the eye's corners
+        span = _span(lid, x)
         edge = _curve(lid, x)
         drop = pose.blink * np.minimum(span * 4, 1) * np.maximum(np.float32(floor) - edge, 0)
         above = np.minimum(edge - crease, 0.25 * u)
@@ -207,12 +212,11 @@ def part(still: Still, pose: Pose, x: Float, y: Float) -> tuple[Float, Float]:
 
 def _lips(still: Still, pose: Pose, x: Float, y: Float) -> tuple[Float, Float]:
     u = still.unit
-    first, last = still.seam[0][0], still.seam[-1][0]
-    span = np.clip((x - first) * (last - x) * np.float32(4 / (last - first) ** 2), 0, 1)
-    half = 0.13 * u * pose.jaw * span**0.8  # of the opening; the jaw itself carries the lower lip as far again
+    # half of the opening: the jaw itself carries the lower lip as far again
+    half = 0.085 * u * pose.jaw * _span(still.seam, x)
     from_seam = y - _curve(still.seam, x)
     beyond = np.abs(from_seam) - half  # how far outside of the opening
     reach = 0.45 * u
     lips = np.sign(from_seam) * np.maximum(beyond, 0) + (y - from_seam)
     pushed = y - np.sign(from_seam) * half * _ease(beyond / reach)
-    return np.where(beyond < 0, lips, pushed), np.clip(-beyond / np.float32(0.025 * u), 0, 1)
+    return np.where(beyond < 0, lips, pushed), np.clip(-beyond / np.float32(0.05 * u), 0, 1)

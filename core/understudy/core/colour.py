@@ -1,0 +1,292 @@
+"""All changes of range and primaries, both directions in one file: OpenColorIO spaces, the viewing proxy,
+swap space.
+
+- **Working space**: the config's `scene_linear` role (ACEScg). Nothing is clamped on the way there or back.
+- **Viewing proxy**: sRGB-encoded Rec.709 in [0, 1], for detectors and PNGs. A one-way street: only
+  coordinates and mattes come out of it, never colour.
+- **Swap space**: what the networks see. An analytic curve that is inverted exactly, so that highlights are
+  learnt and come back instead of being clipped.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import PyOpenColorIO as ocio  # noqa: N813  as its own documentation does
+from understudy.core.errors import InvalidInput, NotFound
+from understudy.core.frames import Float
+
+PINNED = "ocio://studio-config-v2.2.0_aces-v1.3_ocio-v2.4"
+"""Our default config. Pinned, because `ocio://default` is another config in every OpenColorIO."""
+
+MID_GREY = 0.18
+
+_PROXY_SPACE = "sRGB - Texture"
+
+
+class ColourConfig:
+    """An OpenColorIO config and the conversions we need of it.
+
+    Processors are made once per space and kept. `apply` of a processor is thread-safe, but OpenColorIO's
+    Python binding holds the interpreter's lock meanwhile: use processes for speed. Pickling carries the
+    source only; the other side opens it again. Pixels must be finite: OpenColorIO does different things to
+    NaN in every space (`image.fill_nonfinite` first).
+
+    Attributes:
+        source: what it was opened from.
+        cache_id: OpenColorIO's digest of the config: same id, same numbers. Kept with every model.
+        working: the name of the scene-linear working space.
+    """
+
+    def __init__(self, source: str, config: Any) -> None:
+        """Use `ColourConfig.open`."""
+        self.source = source
+        self.cache_id: str = config.getCacheID()
+        self.working: str = config.getColorSpace(ocio.ROLE_SCENE_LINEAR).getName()
+        self._config = config
+        self._processors: dict[tuple[str, str], Any] = {}
+
+    @classmethod
+    def open(cls, source: str | None = None) -> ColourConfig:
+        """Open a config.
+
+        Args:
+            source: path of a config file, or `ocio://` and the name of a built-in one; None is `PINNED`.
+
+        Raises:
+            NotFound: it is not there or not a config; the message has OpenColorIO's words.
+            InvalidInput: it has no `scene_linear` role, so there is no working space.
+        """
+        source = source or PINNED
+        try:
+            config = ocio.Config.CreateFromFile(source)
+        except ocio.Exception as error:
+            words = " ".join(str(error).split())
+            raise NotFound(
+                f"colour config {source!r} can not be opened: {words}",
+                path=source,
+                field="colour_config",
+                value=source,
+            ) from error
+        if not config.hasRole(ocio.ROLE_SCENE_LINEAR):
+            raise InvalidInput(
+                f"colour config {source!r} has no role {ocio.ROLE_SCENE_LINEAR}",
+                field="colour_config",
+                value=source,
+            )
+        return cls(source, config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ColourConfig.open, (self.source,)
+
+    def __repr__(self) -> str:
+        return f"ColourConfig.open({self.source!r})"
+
+    def names(self) -> tuple[str, ...]:
+        """All colour spaces that hold colour (not data), in the config's order."""
+        spaces = self._config.getColorSpaces()
+        return tuple(s.getName() for s in spaces if not s.isData())
+
+    def resolve(self, name: str, field: str = "colour_space") -> str:
+        """The space's own name, for a name, alias or role in any spelling of case.
+
+        Raises:
+            InvalidInput: there is none; the message has the closest names. Or the space holds data, not
+            colour.
+        """
+        space = self._config.getColorSpace(name)
+        if space is None:
+            near = difflib.get_close_matches(name.lower(), [n.lower() for n in self.names()], n=4, cutoff=0.4)
+            close = [n for n in self.names() if n.lower() in near]
+            raise InvalidInput(
+                f"{field}: {self.source} has no colour space {name!r}; "
+                + (f"did you mean {', '.join(close)}?" if close else f"it has {', '.join(self.names())}"),
+                field=field,
+                value=name,
+            )
+        if space.isData():
+            raise InvalidInput(
+                f"{field}: {space.getName()!r} is for data such as normals; name the space the picture is in",
+                field=field,
+                value=name,
+            )
+        resolved: str = space.getName()
+        return resolved
+
+    def is_scene_linear(self, name: str) -> bool:
+        """Is the way from this space to the working space a matrix?
+
+        Judged by what it does to numbers, since a config may write a matrix in many ways.
+        """
+        primaries = np.eye(3, dtype=np.float32)[None]
+        M = self.to_working(primaries, name)[0]
+        probe = np.array([[[-0.5, 0.02, 0.18], [1.0, 4.0, 0.0], [16.0, 0.001, 200.0]]], np.float32)
+        black = self.to_working(np.zeros((1, 1, 3), np.float32), name)
+        linear = np.allclose(self.to_working(probe, name), probe @ M, rtol=1e-4, atol=1e-4)
+        return bool(linear and np.allclose(black, 0.0, atol=1e-6))
+
+    def to_working(self, rgb: Float, space: str) -> Float:
+        """(H, W, 3) finite pixels of the named space → working space, not clamped. A new array."""
+        return self._convert(rgb, self.resolve(space), self.working)
+
+    def from_working(self, rgb: Float, space: str) -> Float:
+        """(H, W, 3) finite pixels of the working space → the named space, not clamped. A new array."""
+        return self._convert(rgb, self.working, self.resolve(space))
+
+    def proxy(self, rgb: Float, gain: float = 1.0) -> Float:
+        """(H, W, 3) scene-linear working space → viewing proxy: sRGB-encoded Rec.709, clamped to [0, 1].
+
+        Args:
+            rgb: finite pixels.
+            gain: multiplies them first; one per shot (`exposure_gain`), lest the picture pumps.
+        """
+        linear = rgb if gain == 1.0 else rgb * np.float32(gain)
+        shown = self._apply(self._to_proxy, linear)
+        return np.clip(shown, 0.0, 1.0, out=shown)
+
+    @cached_property
+    def _to_proxy(self) -> Any:
+        # by way of the built-in spaces, so that it works in a config that has no sRGB, or calls it something
+        # else
+        way = ocio.Config.GetProcessorToBuiltinColorSpace(self._config, self.working, _PROXY_SPACE)
+        return way.getDefaultCPUProcessor()
+
+    def _convert(self, rgb: Float, source: str, target: str) -> Float:
+        if source == target:
+            return rgb.astype(np.float32)
+        key = (source, target)
+        if key not in self._processors:
+            self._processors[key] = self._config.getProcessor(source, target).getDefaultCPUProcessor()
+        return self._apply(self._processors[key], rgb)
+
+    @staticmethod
+    def _apply(processor: Any, rgb: Float) -> Float:
+        # four channels, because OpenColorIO's three-channel path is five times slower
+        rgba = np.zeros((*rgb.shape[:2], 4), np.float32)
+        rgba[..., :3] = rgb
+        processor.applyRGBA(rgba)
+        return np.ascontiguousarray(rgba[..., :3])
+
+
+def exposure_gain(log_means: Sequence[float]) -> float:
+    """One gain for a shot, that brings the face to mid grey (0.18) on its middle frame.
+
+    The median over the frames, so that a flash or a few frames of a wrong detection do not move it; to be
+    found once for the whole shot and stored, never per frame or per chunk.
+
+    Args:
+        log_means: per frame, the mean natural logarithm of the face's luminance (`image.log_mean`).
+
+    Raises:
+        InvalidInput: there is none, or one is not finite.
+    """
+    if not log_means or not all(map(math.isfinite, log_means)):
+        raise InvalidInput(
+            f"exposure: no finite log mean in {log_means!r}", field="log_means", value=log_means
+        )
+    return MID_GREY / math.exp(statistics.median(log_means))
+
+
+# sRGB's encoding (IEC 61966-2-1) from its exponent and offset, with the join of line and power where value
+# and slope both meet; the standard's rounded 12.92 and 0.0031308 leave a kink of 2 % there, and differ by
+# 1e-5 at most
+_POWER, _OFFSET = 2.4, 0.055
+_TOE_CODE = _OFFSET / (_POWER - 1)
+_TOE_SLOPE = ((1 + _OFFSET) / _POWER) ** _POWER * ((_POWER - 1) / _OFFSET) ** (_POWER - 1)
+_TOE = _TOE_CODE / _TOE_SLOPE
+_TOP = 63.0 / 64.0
+"""Code of the curve's maximum: below 1, so that a sigmoid can reach it."""
+
+
+@dataclass(frozen=True)
+class SwapCurve:
+    """The curve between the working space and the numbers a swap network sees, inverted in closed form.
+
+    For a value v of any channel and x = v · gain:
+
+        |x| ≤ k:   sRGB's encoding, linear at the bottom          (k: where it reaches the code `knee`)
+        |x| > k:   knee + a · log(1 + (|x| − k) / b)              up to code 63/64 at |x| = maximum
+
+    a / b is sRGB's slope at k, so the curve has no kink. It is odd: a negative value has the code of its
+    magnitude with the sign, so small negatives (grain in black, wide-gamut colours) survive, down to
+    −maximum. Beyond ±maximum the code stays at ±63/64. All in the working space's own primaries, in which a
+    real camera's colours are nearly always positive.
+
+    Attributes:
+        gain: of the shot (`exposure_gain`).
+        knee: code where the shoulder begins, 0.1 to 0.95.
+        maximum: the largest |v · gain| that comes back, at least 4.
+    """
+
+    gain: float
+    knee: float = 0.8
+    maximum: float = 64.0
+
+    def __post_init__(self) -> None:
+        limits = {"gain": (2.0**-24, 2.0**24), "knee": (0.1, 0.95), "maximum": (4.0, 65504.0)}
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and low <= value <= high):
+                raise InvalidInput(
+                    f"swap curve: {name} {value!r} is not from {low:g} to {high:g}", field=name, value=value
+                )
+
+    @cached_property
+    def _shoulder(self) -> tuple[float, float, float]:
+        """k, a and b of the class's formula; b by bisection, since the top's equation has no closed form."""
+        k = ((self.knee + _OFFSET) / (1 + _OFFSET)) ** _POWER
+        slope = (1 + _OFFSET) / _POWER * k ** (1 / _POWER - 1)
+        span, rise = self.maximum - k, (_TOP - self.knee) / slope
+        low, high = 1e-12, 1e12
+        for _ in range(200):  # b · log(1 + span / b) grows with b
+            b = math.sqrt(low * high)
+            low, high = (b, high) if b * math.log1p(span / b) < rise else (low, b)
+        return k, slope * b, b
+
+    def encode(self, rgb: Float) -> Float:
+        """(…, 3) finite, working space → codes in [−63/64, 63/64], negative only where `rgb` is."""
+        k, a, b = self._shoulder
+        x = np.minimum(np.abs(rgb * np.float32(self.gain)), np.float32(self.maximum))
+        code = (1 + _OFFSET) * np.power(x, np.float32(1 / _POWER)) - np.float32(_OFFSET)
+        code = np.where(x <= _TOE, x * np.float32(_TOE_SLOPE), code)
+        code = np.where(x > k, self.knee + a * np.log1p(np.maximum(x - k, 0) / b), code)
+        signed: Float = np.copysign(code, rgb).astype(np.float32, copy=False)
+        return signed
+
+    def decode(self, code: Float) -> Float:
+        """Codes → (…, 3) scene-linear working space; codes beyond ±63/64 count as ±63/64."""
+        k, a, b = self._shoulder
+        y = np.minimum(np.abs(code), np.float32(_TOP))
+        x = np.power(
+            (np.maximum(y, _TOE_CODE) + np.float32(_OFFSET)) / np.float32(1 + _OFFSET), np.float32(_POWER)
+        )
+        x = np.where(y <= _TOE_CODE, y / np.float32(_TOE_SLOPE), x)
+        x = np.where(y > self.knee, k + b * np.expm1(np.maximum(y - self.knee, 0) / a), x)
+        signed: Float = np.copysign(x / self.gain, code).astype(np.float32, copy=False)
+        return signed
+
+    def to_dict(self) -> dict[str, float]:
+        """For the model file and the frame header."""
+        return {"gain": self.gain, "knee": self.knee, "maximum": self.maximum}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float]) -> SwapCurve:
+        """The inverse of `to_dict`.
+
+        Raises:
+            InvalidInput: an entry is unknown, missing or out of range.
+        """
+        if set(values) - {"gain", "knee", "maximum"} or "gain" not in values:
+            raise InvalidInput(
+                f"swap curve: {dict(values)!r} is not gain, knee and maximum",
+                field="curve",
+                value=dict(values),
+            )
+        return cls(**values)

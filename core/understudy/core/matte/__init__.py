@@ -1,0 +1,30 @@
+"""Mattes: which pixels of an aligned face are face. One file each; its name is the choice."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from understudy.core.align import Points
+from understudy.core.frames import Float
+from understudy.core.weights import WeightStore
+
+
+class Matter(Protocol):
+    """Makes mattes. Every member's module has `create(store: WeightStore) -> Matter` and `WEIGHTS`, what it needs."""
+
+    def matte(self, proxy: Float, landmarks: Points) -> Float:
+        """(H, W) float32 in [0, 1], 1 on the face, in aligned pixels.
+
+        Args:
+            proxy: the aligned face as a viewing proxy (H, W, 3) float32 in [0, 1].
+            landmarks: its 68 points (68, 2) in the same aligned pixels.
+        """
+
+
+class Family(Protocol):
+    """What `_plugins.load("matte", name)` gives."""
+
+    WEIGHTS: tuple[str, ...]
+
+    def create(self, store: WeightStore) -> Matter:
+        """Raises WeightsMissing or WeightsCorrupt."""

@@ -1,0 +1,170 @@
+"""What is fitted once over the whole shot: where the face is on every frame, and how its colour is matched.
+
+Fitted from the faceset alone, never from the frames that happen to be asked for: whatever chunk or worker
+makes frame N, it sees the same numbers (chunk independence). They are stored beside the output in
+`track/`, where a compositor finds them too, and are read from there while what they were fitted from is
+the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core import align, track
+from understudy.core.face import Alignment, Face
+from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.files import write_text
+from understudy.core.match import Match, Numbers
+from understudy.core.merge import headers
+from understudy.core.merge.face_swap import Swapper
+from understudy.core.merge.recipe import Recipe
+
+FORMAT = "understudy.track/1"
+_SAMPLES = 48  # frames of a shot that are looked at for its colour
+_DRIFT = 24.0  # frames: sigma of the window over which the match may change
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """One face, ready to be swapped.
+
+    Attributes:
+        face: smoothed over the shot, plate coordinates.
+        alignment: plate px → the model's crop.
+        gain: exposure of the shot, working space × gain has the face near 0.18.
+        numbers: the colour match's for this frame; None where no frame of the shot gave any.
+    """
+
+    face: Face
+    alignment: Alignment
+    gain: float
+    numbers: Numbers | None
+
+    def identity(self) -> list[Any]:
+        """All of it, as JSON can hold it: what the output's digest is made of."""
+        points = [[float(v) for v in point] for point in self.face.landmarks.points]
+        matrix = [float(v) for v in self.alignment.matrix.ravel()]
+        return [points, matrix, self.alignment.size, self.gain, _listed(self.numbers)]
+
+
+def place(
+    faceset: Faceset, recipe: Recipe, face_type: str, size: int
+) -> list[tuple[FaceRecord, Face, Alignment]]:
+    """The shot's faces in order of frames, landmarks smoothed, each with its crop."""
+    records = sorted(faceset.records, key=lambda record: record.face.frame)
+    smoothed = track.smooth([record.face for record in records], recipe.smooth)
+    fitted = [
+        align.fit(face.landmarks.points, face_type, size, record.pixel_aspect)
+        for record, face in zip(records, smoothed, strict=True)
+    ]
+    return list(zip(records, smoothed, fitted, strict=True))
+
+
+def analyse(
+    faceset: Faceset, recipe: Recipe, swapper: Swapper, match: Match, stored: Path
+) -> dict[int, Placed]:
+    """Frame number → the face on it, for the whole shot; written to `stored` unless it holds the same
+    already.
+
+    Raises:
+        WriteFailed: `stored` could not be written.
+    """
+    shot = place(faceset, recipe, swapper.face_type, swapper.size)
+    key = headers.digest(FORMAT, faceset.digest(), swapper.digest, recipe.match, recipe.smooth)
+    samples = _read(stored, key)
+    if samples is None:
+        samples = _measure(faceset, shot, swapper, match)
+    placed = {
+        face.frame: Placed(
+            face=face, alignment=alignment, gain=record.gain, numbers=_drift(samples, face.frame)
+        )
+        for record, face, alignment in shot
+    }
+    text = json.dumps(_document(key, samples, placed, recipe), indent=1, allow_nan=False) + "\n"
+    if not stored.is_file() or stored.read_text(encoding="utf-8") != text:
+        write_text(stored, text)
+    return placed
+
+
+def _measure(
+    faceset: Faceset, shot: Sequence[tuple[FaceRecord, Face, Alignment]], swapper: Swapper, match: Match
+) -> dict[int, list[float]]:
+    """The match's numbers on some frames, spread evenly; frames whose matte is too empty are left out."""
+    picks = np.unique(np.linspace(0, len(shot) - 1, min(_SAMPLES, len(shot))).round().astype(int))
+    samples: dict[int, list[float]] = {}
+    for record, face, alignment in (shot[i] for i in picks):
+        crop = swapper.crop_of(faceset.load(record), record.alignment, alignment)
+        made = swapper.swap(crop, alignment, face.landmarks, record.gain)
+        gain = np.float32(record.gain)
+        numbers = match.measure(made.face * gain, crop * gain, made.matte_face * made.matte_hull)
+        if np.isfinite(numbers).all():
+            samples[face.frame] = [float(v) for v in numbers]
+    return samples
+
+
+def _drift(samples: Mapping[int, Sequence[float]], frame: int) -> Numbers | None:
+    """The numbers for one frame: a Gaussian average of the samples around it, wider where they are far
+    apart.
+    """
+    if not samples:
+        return None
+    frames = np.array(list(samples), np.float64)
+    apart = np.ptp(frames) / max(len(frames) - 1, 1)
+    offset = (frames - frame) / max(_DRIFT, apart)
+    weight = np.exp(-0.5 * (offset**2 - (offset**2).min()))
+    average: Numbers = weight @ np.array(list(samples.values())) / weight.sum()
+    return average
+
+
+def _document(
+    key: str, samples: Mapping[int, Sequence[float]], placed: Mapping[int, Placed], recipe: Recipe
+) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "digest": key,
+        "coordinates": "plate pixels of the file: origin at the display window's (0, 0), x right, y down, "
+        "pixel centres at +0.5; matrices are 2 x 3, row-major, plate to aligned pixels",
+        "match": {"name": recipe.match, "samples": {str(frame): values for frame, values in samples.items()}},
+        "frames": {str(frame): _frame(face) for frame, face in sorted(placed.items())},
+    }
+
+
+def _frame(placed: Placed) -> dict[str, Any]:
+    size = float(placed.alignment.size)
+    inverse = placed.alignment.inverse
+    corners = {"tl": (0.0, 0.0), "tr": (size, 0.0), "br": (size, size), "bl": (0.0, size)}
+    return {
+        "score": placed.face.score,
+        "pose": {"pitch": placed.face.pitch, "yaw": placed.face.yaw, "roll": placed.face.roll},
+        "landmarks": [[round(float(v), 4) for v in point] for point in placed.face.landmarks.points],
+        "size": placed.alignment.size,
+        "face_type": placed.alignment.face_type,
+        "matrix": [[float(v) for v in row] for row in placed.alignment.matrix],
+        "corner_pin": {
+            name: [round(float(v), 4) for v in inverse[:, :2] @ point + inverse[:, 2]]
+            for name, point in corners.items()
+        },
+        "gain": placed.gain,
+        "match": _listed(placed.numbers),
+    }
+
+
+def _listed(numbers: Numbers | None) -> list[float] | None:
+    return None if numbers is None else [float(v) for v in numbers]
+
+
+def _read(stored: Path, key: str) -> dict[int, list[float]] | None:
+    """The samples of an earlier analysis of the same, or None: there is none, or it was of something else."""
+    try:
+        document = json.loads(stored.read_text(encoding="utf-8"))
+        if document["digest"] != key:
+            return None
+        return {int(frame): list(values) for frame, values in document["match"]["samples"].items()}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # derived data: what can not be read is fitted again

@@ -1,0 +1,108 @@
+"""The network's part of a frame, in aligned space: a crop in, a face and its mattes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from understudy.core import warp
+from understudy.core.colour import SwapCurve
+from understudy.core.face import Alignment, Landmarks, Matrix
+from understudy.core.frames import Float, Window
+from understudy.core.matte.hull import hull
+from understudy.core.merge import mattes
+
+_HULL_SIDE = 1024  # pixels at least
+_SUPPORT = 4.0  # the face's own colours count fully from a matte of 1/4 on
+
+
+class SwapNetwork(Protocol):
+    """What a merge needs of `model.swap.SwapModel`."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def swap(self, crops: Float) -> tuple[Float, Float]:
+        """Swap-space crops (N, S, S, 3) in [0, 1] → faces (N, S, S, 3) and mattes (N, S, S) likewise."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What the network made of one crop; aligned pixels, scene-linear in the working space.
+
+    Attributes:
+        plate: (S, S, 3) the crop it saw.
+        face: (S, S, 3) the new face, its colours flowing on beyond its mattes.
+        matte_face: (S, S) the network's matte.
+        matte_hull: (S, S) the hull of the landmarks.
+    """
+
+    plate: Float
+    face: Float
+    matte_face: Float
+    matte_hull: Float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swapper:
+    """A model with the geometry and colour in which it sees faces. Not for several threads at once."""
+
+    network: SwapNetwork
+    face_type: str
+    size: int
+
+    @property
+    def digest(self) -> str:
+        return self.network.digest
+
+    def crop_of(self, image: Float, stored: Alignment, wanted: Alignment) -> Float:
+        """The model's crop (S, S, 3) out of a faceset's image, which was cut by another alignment."""
+        to_wanted = _then(stored.inverse, wanted.matrix)
+        between = Alignment(matrix=to_wanted, size=wanted.size, face_type=wanted.face_type)
+        return warp.to_aligned(image, Window(0, 0, image.shape[1], image.shape[0]), between)
+
+    def swap(self, crop: Float, alignment: Alignment, landmarks: Landmarks, gain: float) -> Made:
+        """Swap one crop (S, S, 3), scene-linear in the working space, finite.
+
+        One at a time: in a batch, a network may answer with other last bits, and what frame N looks like
+        must not depend on its neighbours.
+        """
+        curve = SwapCurve(gain)
+        faces, found = self.network.swap(curve.encode(crop)[None])
+        matte_face = np.clip(found[0], 0.0, 1.0)
+        matte_hull = smooth_hull(alignment.apply(landmarks.points), alignment.size)
+        support = np.clip(np.maximum(matte_face, matte_hull) * _SUPPORT, 0.0, 1.0)
+        face = mattes.extend(curve.decode(faces[0]), support)
+        return Made(plate=crop, face=face, matte_face=matte_face, matte_hull=matte_hull)
+
+
+def smooth_hull(points: Matrix, size: int) -> Float:
+    """The hull (S, S) of 68 aligned landmarks (68, 2) with soft, sub-pixel edges.
+
+    The hull itself goes by whole pixels, which at a model's resolution would be steps and jitter on the
+    plate: it is drawn larger and averaged.
+    """
+    times = -(-_HULL_SIDE // size)
+    drawn = hull(points * times, (size * times, size * times))
+    return mattes.as_float(cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA))
+
+
+def highlights(rgb: Float, gain: float) -> Float:
+    """How far plate pixels (h, w, 3), working space, exceed what the network can express: (h, w), 1 where
+    they do not.
+
+    A face times this keeps the plate's ratio in its highlights. The brightest channel counts: the curve
+    ends per channel.
+    """
+    limit = np.float32(SwapCurve(gain).maximum / gain)
+    ratio: Float = np.maximum(rgb.max(axis=-1) / limit, np.float32(1.0))
+    return ratio
+
+
+def _then(first: Matrix, second: Matrix) -> Matrix:
+    """The affine map (2, 3) that does `first`, then `second`."""
+    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])

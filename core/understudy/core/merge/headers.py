@@ -1,0 +1,51 @@
+"""What every output frame says about itself: header keys of at most 31 characters, strings and numbers only.
+
+`understudy/digest` is the identity of everything that shaped the frame; a frame whose digest is the wanted
+one is not made again (promise 5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PREFIX = "understudy/"
+DIGEST = PREFIX + "digest"
+PLATE = PREFIX + "plate"
+PLATE_FRAME = PREFIX + "plateFrame"
+PLATE_COLOUR = PREFIX + "plateColour"
+COLOUR = PREFIX + "colour"
+CONFIG = PREFIX + "config"
+SYNTHETIC = PREFIX + "synthetic"
+GAIN = PREFIX + "gain"
+BOX = PREFIX + "box"
+_BLOCK = 1 << 20
+
+
+def software() -> str:
+    """The version of this software, as packaged."""
+    return version("understudy")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digest(*parts: Any) -> str:
+    """SHA-256 of values that JSON can hold, 64 hex digits."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def own(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a header that is ours."""
+    return {name: value for name, value in metadata.items() if name.startswith(PREFIX)}

@@ -1,0 +1,164 @@
+"""The finished picture and its layers in plate space; the published mix rule.
+
+    rgba = plate                                        where mask_blend is 0: the stored bits
+           plate * (1 - mask_blend) + face * mask_blend elsewhere, in float32, of the *stored* values
+
+rounded once to the type that R, G and B are stored in. Where the plate itself is not finite, the face stands
+alone. Everything is done inside the crop's footprint; the rest of a 4K frame is copied, never recomputed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import FrameUnreadable
+from understudy.core.frames import Array, Float, Frame, Window
+from understudy.core.image import to_half
+
+COLOUR = ("R", "G", "B")
+_FINE = 4095.0  # integer plates above 12 bits become float: half would merge neighbouring codes
+OUTSIDE = -1.0  # of uv where there is no crop: an STMap samples nothing there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What the finished picture starts from.
+
+    Attributes:
+        planes: R, G and B over the data window, in the type that they will be stored in.
+        space: their colour space: the plate's own where that is scene-linear, else the working space.
+    """
+
+    planes: Mapping[str, Array]
+    space: str
+
+    def rgb(self, rows: slice, columns: slice) -> Float:
+        """(h, w, 3) float32, in `space`; may be negative, above 1 or non-finite."""
+        return np.stack([self.planes[c][rows, columns] for c in COLOUR], axis=-1).astype(np.float32)
+
+
+def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
+    """The plate as the EXR output stores it: untouched where it is scene-linear, else linearised.
+
+    Linearising is a function of the frame and the colour config alone, so that `verify` repeats it bit for
+    bit. Non-finite values stay as and where they were.
+
+    Raises:
+        FrameUnreadable: R, G or B are of a type that is no picture (EXR's UINT).
+    """
+    stored = frame.rgb()
+    if any(frame.planes[c].dtype == np.uint32 for c in COLOUR):
+        raise FrameUnreadable(
+            f"frame {frame.number}: R, G and B are UINT, which is no picture",
+            frame=frame.number,
+            field="channels",
+        )
+    own_space = colour.is_scene_linear(space)
+    if own_space and frame.maximum == 1.0:
+        return Ground(planes={c: frame.planes[c] for c in COLOUR}, space=space)
+    half = all(frame.planes[c].dtype == np.float16 for c in COLOUR) or 1.0 < frame.maximum <= _FINE
+    finite = np.isfinite(stored)
+    linear = stored
+    if not own_space:
+        linear = colour.to_working(np.where(finite, stored, np.float32(0.0)), space)
+        linear = np.where(finite, linear, stored)
+    kept = to_half(linear) if half else linear
+    planes: dict[str, Array] = {c: np.ascontiguousarray(kept[..., i]) for i, c in enumerate(COLOUR)}
+    return Ground(planes=planes, space=space if own_space else colour.working)
+
+
+def mix(plate: Array, face: Array, matte: Array) -> Array:
+    """The published rule for one channel of the file: three arrays of one shape, as stored.
+
+    Returns an array of the plate's type. Where `matte` is 0 its bits are the plate's; elsewhere they are
+    finite.
+    """
+    p, f, m = (a.astype(np.float32) for a in (plate, face, matte))
+    with np.errstate(invalid="ignore"):
+        mixed = p * (np.float32(1.0) - m) + f * m
+    mixed = np.where(np.isfinite(p), mixed, f)
+    return np.where(matte == 0, plate, mixed.astype(plate.dtype))
+
+
+def encoded(
+    frame: Frame, rgb: Mapping[str, Array], inside: Array, space: str, colour: ColourConfig
+) -> tuple[dict[str, Array], int]:
+    """A finished picture as code values of the plate's kind, where `inside` (H, W) is true; the plate's
+    own elsewhere.
+
+    Rounded here, to the nearest: OpenImageIO's own conversion lands one code off now and then. Also
+    returns how many values lie beyond the codes and were held at the end.
+    """
+    planes = {channel: frame.planes[channel].copy() for channel in COLOUR}
+    if not inside.any():
+        return planes, 0
+    finished = np.stack([rgb[c][inside] for c in COLOUR], axis=-1).astype(np.float32)
+    if not colour.is_scene_linear(space):
+        finished = colour.from_working(finished[None], space)[0]
+    codes = np.rint(finished * np.float32(frame.maximum))
+    held = np.clip(codes, 0.0, frame.maximum)
+    for i, channel in enumerate(COLOUR):
+        planes[channel][inside] = held[:, i].astype(planes[channel].dtype)
+    return planes, int(np.count_nonzero(held != codes))
+
+
+def names(*, user: bool) -> tuple[str, ...]:
+    """The layers of an output in order; the same for every frame of a sequence."""
+    return (
+        "face",
+        "face_raw",
+        "mask_blend",
+        "mask_face",
+        "mask_hull",
+        *(["mask_user"] if user else []),
+        *_LAST,
+    )
+
+
+_LAST = ("mask_valid", "uv")
+
+
+def channels(*, user: bool) -> tuple[str, ...]:
+    """The channels of those layers."""
+    inner = {"face": "RGBA", "face_raw": "RGB", "uv": "uv"}
+    return tuple(f"{name}.{c}" for name in names(user=user) for c in inner.get(name, "A"))
+
+
+def taken(planes: Mapping[str, Array], *, user: bool) -> tuple[str, ...]:
+    """Which of our channels a plate has already."""
+    return tuple(channel for channel in channels(user=user) if channel in planes)
+
+
+def empty(data: Window, *, user: bool) -> dict[str, Array]:
+    """All layers of a frame that holds no face, over its data window: 0, and `uv` outside."""
+    size = (data.height, data.width)
+    return {
+        name: np.full(size, OUTSIDE, np.float32) if name.startswith("uv.") else np.zeros(size, np.float16)
+        for name in channels(user=user)
+    }
+
+
+def as_exr(frame: Frame) -> Frame:
+    """The frame's windows and header for an EXR made from it: codes have become numbers, 1.0 is 1.0."""
+    return replace(frame, maximum=1.0)
+
+
+def arranged(frame: Frame, rgb: Mapping[str, Array], layers: Mapping[str, Array]) -> dict[str, Array]:
+    """R, G, B (and A) first, as hosts like it, then the plate's other channels in their order, then the
+    layers.
+
+    Integer channels beside a picture that was linearised become what they mean, 0 to 1, as half or float.
+    """
+    planes: dict[str, Array] = dict(rgb)
+    others = [n for n in ("A", *frame.planes) if n in frame.planes and n not in planes]
+    for name in dict.fromkeys(others):
+        plane = frame.planes[name]
+        if frame.maximum != 1.0:
+            kind = np.float16 if frame.maximum <= _FINE else np.float32
+            plane = (plane / np.float32(frame.maximum)).astype(kind)
+        planes[name] = plane
+    return {**planes, **layers}

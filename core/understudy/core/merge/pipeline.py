@@ -1,0 +1,53 @@
+"""Reading, computing and writing at the same time, in order and in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+Done = TypeVar("Done")
+Result = TypeVar("Result")
+
+_AHEAD = 2  # frames that wait before, and after, the one that is computed: what bounds the memory
+
+
+def overlapped(
+    items: Iterable[Item],
+    read: Callable[[Item], Read],
+    compute: Callable[[Read], Done],
+    write: Callable[[Done], Result],
+) -> Iterator[Result]:
+    """`write(compute(read(item)))` of every item, in order.
+
+    `read` and `write` run in threads (decoding, encoding and numpy release the interpreter), `compute` in the
+    caller's. An exception of any step is raised here, after what was being written is finished. Closing the
+    generator does the same: it waits for the threads, and no step runs after it.
+    """
+    source = iter(items)
+    reading: deque[Future[Read]] = deque()
+    writing: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(_AHEAD, "read") as readers, ThreadPoolExecutor(_AHEAD, "write") as writers:
+
+        def read_on() -> None:
+            while len(reading) < _AHEAD and (item := next(source, None)) is not None:
+                reading.append(readers.submit(read, item))
+
+        try:
+            read_on()
+            while reading:
+                ready = reading.popleft().result()
+                read_on()
+                writing.append(writers.submit(write, compute(ready)))
+                while len(writing) > _AHEAD or (writing and writing[0].done()):
+                    yield writing.popleft().result()
+            while writing:
+                yield writing.popleft().result()
+        finally:
+            for waiting in reading:
+                waiting.cancel()
+            for written in writing:
+                written.cancel()

@@ -1,0 +1,147 @@
+"""A merge from its settings to its reports: `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from understudy.core import _plugins, plate, release
+from understudy.core.blend import Blend
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import InvalidInput, NoFace
+from understudy.core.faceset import Faceset
+from understudy.core.match import Match
+from understudy.core.merge import headers, layers
+from understudy.core.merge.analysis import analyse
+from understudy.core.merge.composite import Compositor
+from understudy.core.merge.face_swap import Swapper
+from understudy.core.merge.manifest import Manifest
+from understudy.core.merge.outputs import Outputs
+from understudy.core.merge.pipeline import overlapped
+from understudy.core.merge.settings import MergeSettings
+from understudy.core.merge.stages import Stages
+from understudy.core.model import swap
+from understudy.core.model.swap import SwapModel
+from understudy.core.reports import Artifact, Report, Started, Warned
+
+
+def run(settings: MergeSettings, *, colour: ColourConfig) -> Iterator[Report]:
+    """Swap the face on every wanted frame and write the finished frames with their layers.
+
+    Yields `Started`, a `FrameReport` per frame in order, then an `Artifact` for what a person may open. A
+    frame that cannot be done is a report that says why, and the next one follows. Frames that are there
+    and made of the same are left alone, so that the same merge again writes nothing. Closing the generator
+    stops within a frame.
+
+    Raises:
+        InvalidInput: a setting is wrong, or the plate has no R, G and B.
+        NotFound, ModelInvalid, TrackAmbiguous, NoFace: of the model and the faceset.
+        ReleaseMissing, ReleaseInvalid: the model has no release that holds on `settings.on`.
+        WriteFailed, DiskFull: an output could not be written; what is finished stays.
+    """
+    _check_plate(settings, colour)
+    model = swap.load(settings.model, settings.device)
+    _check_releases(settings, model)
+    faceset = Faceset.open(settings.faceset).select(settings.track)
+    if not faceset.records:
+        raise NoFace(f"{settings.faceset}: the faceset holds no face", path=settings.faceset, field="faceset")
+    yield Started(total=len(settings.wanted))
+    if other := _other_plate(settings, faceset):
+        yield Warned(reason="PLATE_DIFFERS", message=other)
+    stages = _stages(settings, colour, model, faceset)
+    yield from overlapped(settings.wanted, stages.read, stages.compute, stages.write)
+    yield from _artifacts(settings, colour, model, stages)
+
+
+def _check_plate(settings: MergeSettings, colour: ColourConfig) -> None:
+    """Refuse now what would fail on every frame."""
+    assert settings.plate.colour_space is not None
+    colour.resolve(settings.plate.colour_space, field="plate.colour_space")
+    first = next((n for n in settings.wanted if n in settings.plate.present), None)
+    if first is None:
+        return  # every frame is missing, and its report says so
+    path = settings.plate.template.path(first)
+    if path.stat().st_size and (
+        lacking := [c for c in layers.COLOUR if c not in plate.read_header(path).channels]
+    ):
+        raise InvalidInput(
+            f"{path}: frame {first} has no channel {lacking[0]}; a plate needs R, G and B",
+            path=path,
+            frame=first,
+            field="plate",
+            value=lacking[0],
+        )
+
+
+def _check_releases(settings: MergeSettings, model: SwapModel) -> None:
+    what = f"merge with {settings.model}"
+    for record in model.releases or (None,):
+        release.check(record, settings.on, what)
+
+
+def _other_plate(settings: MergeSettings, faceset: Faceset) -> str:
+    """What to say when the faceset was extracted from a plate of another name; empty if not."""
+    extracted = Path(faceset.records[0].plate).name
+    if extracted == Path(settings.plate.template.text).name:
+        return ""
+    return (
+        f"the faceset {settings.faceset} was extracted from {extracted}, "
+        f"not from {settings.plate.template.text}; the face is put where it was there"
+    )
+
+
+def _stages(settings: MergeSettings, colour: ColourConfig, model: SwapModel, faceset: Faceset) -> Stages:
+    assert settings.plate.colour_space is not None
+    recipe, space = settings.recipe, colour.resolve(settings.plate.colour_space)
+    outputs = Outputs.of(settings)
+    swapper = Swapper(network=model, face_type=model.config.face_type, size=model.config.resolution)
+    match = cast("Match", _plugins.load("match", recipe.match, field="recipe.match"))
+    header: dict[str, str | float] = {
+        headers.PREFIX + "version": headers.software(),
+        headers.PREFIX + "model": settings.model.name,
+        headers.PREFIX + "modelSha": model.digest,
+        headers.PREFIX + "recipe": recipe.to_json(),
+        headers.PREFIX + "release": ",".join(record.id for record in model.releases),
+        headers.PLATE: settings.plate.template.text,
+        headers.PLATE_COLOUR: space,
+        headers.CONFIG: colour.source,
+    }
+    return Stages(
+        settings=settings,
+        compositor=Compositor(
+            recipe=recipe,
+            blend=cast("Blend", _plugins.load("blend", recipe.blend, field="recipe.blend")),
+            colour=colour,
+            space=space,
+        ),
+        swapper=swapper,
+        match=match,
+        placed=analyse(faceset, recipe, swapper, match, outputs.track),
+        outputs=outputs,
+        manifest=Manifest(out=settings.out),
+        identity=headers.digest(header, colour.cache_id, settings.layers, settings.out.extension),
+        header=header,
+    )
+
+
+def _artifacts(
+    settings: MergeSettings, colour: ColourConfig, model: SwapModel, stages: Stages
+) -> Iterator[Artifact]:
+    names = layers.names(user=settings.user_matte is not None) if settings.layers else ()
+    about: dict[str, Any] = {
+        "version": headers.software(),
+        "plate": {"pattern": settings.plate.template.text, "colour_space": settings.plate.colour_space},
+        "faceset": str(settings.faceset),
+        "model": {"path": str(settings.model), "digest": model.digest, "iteration": model.iteration},
+        "recipe": settings.recipe.to_dict(),
+        "colour": {"config": colour.source, "cache_id": colour.cache_id, "working": colour.working},
+        "releases": [record.id for record in model.releases],
+        "layers": list(names),
+        "track": f"track/{stages.outputs.track.name}",
+    }
+    yield Artifact(kind="comp", path=Path(settings.out.text), layers=names)
+    if stages.outputs.layers:
+        yield Artifact(kind="comp", path=Path(stages.outputs.layers.text), layers=names)
+    yield Artifact(kind="track", path=stages.outputs.track)
+    yield Artifact(kind="manifest", path=stages.manifest.assemble(about))

@@ -1,0 +1,30 @@
+"""Plates: OpenEXR and DPX sequences on disk; what we do not touch keeps its bits."""
+
+from understudy.core.plate.find import Plate, find
+from understudy.core.plate.hints import guess_colour_space
+from understudy.core.plate.metadata import COLOUR_KEY, Typed
+from understudy.core.plate.read import EXTENSIONS, Header, read, read_file, read_header
+from understudy.core.plate.template import Template
+from understudy.core.plate.timing import RATE_KEY, TIMECODE_KEY, Timecode, rate, rate_entry
+from understudy.core.plate.write import LOSSLESS, write
+
+__all__ = [
+    "COLOUR_KEY",
+    "EXTENSIONS",
+    "LOSSLESS",
+    "RATE_KEY",
+    "TIMECODE_KEY",
+    "Header",
+    "Plate",
+    "Template",
+    "Timecode",
+    "Typed",
+    "find",
+    "guess_colour_space",
+    "rate",
+    "rate_entry",
+    "read",
+    "read_file",
+    "read_header",
+    "write",
+]

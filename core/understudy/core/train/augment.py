@@ -1,0 +1,121 @@
+"""Every sample differs: affine moves, a random warp of the input, flips and light, batched on the training device.
+
+The network sees a *warped* crop and must paint the straight one, so that it learns the face and not the picture.
+Parameters are drawn on the CPU from one seeded generator, so that all devices see the same samples.
+Ranges are DeepFaceLab's (core/imagelib/warp.py) but for two of its quirks: its two displacement fields are one and
+the same transposed, which makes warps √2 stronger along the diagonal and never independent; ours are independent,
+at equal strength.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+CELLS = (2, 4, 8)  # of the warp's grid along a side
+REACH = 0.24 * math.sqrt(2)  # the farthest a grid point moves, in cells
+_CUT = 2.5  # standard deviations at which the displacement is cut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How far samples stray.
+
+    Attributes:
+        rotation: degrees either way.
+        scale: a zoom between 1 / (1 + scale) and 1 + scale.
+        shift: of the crop's side, either way.
+        flip: probability of a mirror image, input and target alike.
+        warp: strength of the input's warp; 1 is DeepFaceLab's, 0 none.
+        exposure: gain of input and target alike, as a share of the code value either way.
+        tint: the same for each channel on its own.
+    """
+
+    rotation: float = 10.0
+    scale: float = 0.15
+    shift: float = 0.05
+    flip: float = 0.0
+    warp: float = 1.0
+    exposure: float = 0.06
+    tint: float = 0.03
+
+
+def batch(
+    crops_BCHW: Tensor, side: int, amount: Augmentation, generator: Generator, *, share: float
+) -> tuple[Tensor, Tensor]:
+    """Warped inputs and straight targets of one draw.
+
+    Args:
+        crops_BCHW: three colours in swap space and the matte, (B, 4, M, M).
+        side: of the samples, in pixels.
+        share: of the crop's side that a sample without any augmentation shows; the rest is margin.
+
+    Returns:
+        inputs (B, 3, side, side), warped; targets (B, 4, side, side), colours and matte.
+    """
+    count, device = len(crops_BCHW), crops_BCHW.device
+    affine = _affine(count, amount, generator) * share
+    field = _field(count, side, amount.warp, generator)
+    straight = functional.affine_grid(affine, [count, 1, side, side], align_corners=False)
+    # the field bends the sample's own square, then the affine places it: sum of the moved point and its turned bend
+    bend = torch.einsum("bij,bhwj->bhwi", affine[:, :, :2], field)
+    bent, straight = (straight + bend).to(device), straight.to(device)
+    light = _light(count, amount, generator).to(device)
+    colours = crops_BCHW[:, :3] * light
+    inputs = _sample(colours, bent, "bicubic")
+    targets = torch.cat([_sample(colours, straight, "bicubic"), _sample(crops_BCHW[:, 3:], straight, "bilinear")], 1)
+    return inputs, targets
+
+
+def straight(crops_BCHW: Tensor, side: int, *, share: float) -> Tensor:
+    """The samples (B, C, side, side) without any augmentation."""
+    still = torch.eye(2, 3)[None].expand(len(crops_BCHW), 2, 3) * share
+    grid = functional.affine_grid(still, [len(crops_BCHW), 1, side, side], align_corners=False)
+    return _sample(crops_BCHW, grid.to(crops_BCHW.device), "bicubic")
+
+
+def _sample(x_BCHW: Tensor, grid: Tensor, mode: str) -> Tensor:
+    sampled = functional.grid_sample(x_BCHW, grid, mode=mode, padding_mode="border", align_corners=False)
+    return sampled.clamp(0, 1)  # bicubic overshoots
+
+
+def _uniform(generator: Generator, *shape: int) -> Tensor:
+    """-1 to 1."""
+    return torch.rand(*shape, generator=generator) * 2 - 1
+
+
+def _affine(count: int, amount: Augmentation, generator: Generator) -> Tensor:
+    """(B, 2, 3): where in the crop, from -1 to 1, a point of the sample lies."""
+    turn = _uniform(generator, count) * math.radians(amount.rotation)
+    low, high = 1 / (1 + amount.scale), 1 + amount.scale
+    zoom = 1 / (low + (high - low) * torch.rand(count, generator=generator))
+    mirror = 1 - 2 * (torch.rand(count, generator=generator) < amount.flip).float()
+    shift = _uniform(generator, count, 2) * 2 * amount.shift
+    cos, sin = zoom * turn.cos(), zoom * turn.sin()
+    linear = torch.stack([torch.stack([cos * mirror, -sin], 1), torch.stack([sin * mirror, cos], 1)], 1)
+    return torch.cat([linear, shift[:, :, None]], 2)
+
+
+def _field(count: int, side: int, strength: float, generator: Generator) -> Tensor:
+    """(B, side, side, 2): displacements in units of half a side; each sample has a grid of 2, 4 or 8 cells."""
+    choice = torch.randint(len(CELLS), (count,), generator=generator)
+    total = torch.zeros(count, 2, side, side)
+    for index, cells in enumerate(CELLS):
+        u = _uniform(generator, count, 2, cells + 1, cells + 1)
+        z = math.sqrt(2) * torch.erfinv(u * math.erf(_CUT / math.sqrt(2)))  # normal, cut
+        z[:, :, [0, -1], :] = 0
+        z[:, :, :, [0, -1]] = 0  # the border stays
+        moved = functional.interpolate(z / _CUT, (side, side), mode="bilinear", align_corners=True)
+        total += moved * (REACH * 2 / cells * strength) * (choice == index)[:, None, None, None]
+    return total.permute(0, 2, 3, 1)
+
+
+def _light(count: int, amount: Augmentation, generator: Generator) -> Tensor:
+    """(B, 3, 1, 1) gains."""
+    exposure = _uniform(generator, count, 1) * amount.exposure
+    tint = _uniform(generator, count, 3) * amount.tint
+    return (1 + exposure + tint)[:, :, None, None]

@@ -1,0 +1,132 @@
+"""Pixels from the plate to aligned space and back, float32 end to end, values above 1 and below 0 kept.
+
+Resampling is cubic convolution behind a Gaussian low-pass that opens exactly as far as the picture shrinks: a shot
+in which the face grows past the crop's size changes sharpness smoothly, where a switch of kernels would be seen.
+Cubic rather than Lanczos: half the ringing, a seventh of the time. What ringing is left would still put a black
+ring around a highlight of 60 in scene-linear, so every value is held inside the range of the 4×4 pixels it was
+interpolated from: nothing comes out that was not in the picture.
+
+This is the only module that knows that OpenCV puts pixel centres on whole numbers.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from understudy.core.errors import InvalidInput
+from understudy.core.face import Alignment, Matrix
+from understudy.core.frames import Float, Window
+
+BORDERS = ("replicate", "zero")  # what lies beyond the edge of the source: its last pixels, or 0
+_SUPPORT = 3  # pixels that cubic interpolation and its clamp reach beyond a sample, rounded up
+
+
+def footprint(alignment: Alignment, data: Window) -> Window:
+    """The smallest window of plate pixels that holds the whole crop, clipped to `data`; may be empty."""
+    size = float(alignment.size)
+    corners = np.array([(0.0, 0.0), (size, 0.0), (size, size), (0.0, size)])
+    inverse = alignment.inverse
+    plate = corners @ inverse[:, :2].T + inverse[:, 2]
+    x, y = (int(v) for v in np.floor(plate.min(axis=0) + 1e-9))
+    x1, y1 = (int(v) for v in np.ceil(plate.max(axis=0) - 1e-9))
+    return Window(x, y, x1 - x, y1 - y).intersect(data)
+
+
+def to_aligned(rgb: Float, data: Window, alignment: Alignment, *, border: str = "replicate") -> Float:
+    """The crop (S, S[, C]) float32 of plate pixels `rgb` (H, W[, C]), which cover `data` and must be finite.
+
+    Anti-aliased however small the crop is; reads only the pixels around the crop's footprint.
+
+    Raises:
+        InvalidInput: the crop lies outside the plate altogether, or the border is unknown.
+    """
+    inside = footprint(alignment, data)
+    if inside.empty:
+        raise InvalidInput(f"alignment: the crop lies outside the plate's data window {data}", field="alignment")
+    reach = _SUPPORT + math.ceil(4.0 * max(_low_pass(alignment.matrix)))
+    grown = Window(inside.x - reach, inside.y - reach, inside.width + 2 * reach, inside.height + 2 * reach)
+    window = grown.intersect(data)
+    rows, columns = window.slices(data)
+    matrix = _shift(alignment.matrix, source=(window.x, window.y))
+    return _resample(rgb[rows, columns], matrix, alignment.size, alignment.size, border)
+
+
+def to_plate(image: Float, alignment: Alignment, window: Window, *, border: str = "zero") -> Float:
+    """Aligned pixels (S, S[, C]) resampled onto the plate pixels of `window`: (h, w[, C]) float32.
+
+    `border` "zero" for mattes, "replicate" for colour that must stay solid under a soft matte's edge.
+    """
+    if window.empty:
+        return np.zeros((window.height, window.width, *image.shape[2:]), np.float32)
+    matrix = _shift(alignment.inverse, target=(window.x, window.y))
+    return _resample(image, matrix, window.width, window.height, border)
+
+
+def uv(alignment: Alignment, window: Window) -> Float:
+    """(h, w, 2) float32 STMap over `window`: where in the crop each plate pixel's centre lies.
+
+    u runs from 0 at the left to 1 at the right edge, v from 0 at the bottom to 1 at the top, as Nuke's STMap reads
+    it; values outside 0…1 lie outside the crop.
+    """
+    x = np.arange(window.x, window.x1) + 0.5
+    y = np.arange(window.y, window.y1) + 0.5
+    plate = np.stack(np.meshgrid(x, y), axis=-1)
+    unit = alignment.apply(plate.reshape(-1, 2)).reshape(plate.shape) / alignment.size
+    return np.stack([unit[..., 0], 1.0 - unit[..., 1]], axis=-1).astype(np.float32)
+
+
+def _shift(
+    matrix: Matrix, *, source: tuple[int, int] = (0, 0), target: tuple[int, int] = (0, 0)
+) -> npt.NDArray[np.float64]:
+    """The same map between arrays whose first pixels are at `source` and `target`."""
+    offset = matrix[:, 2] + matrix[:, :2] @ np.array(source, np.float64) - target
+    return np.column_stack([matrix[:, :2], offset])
+
+
+def _low_pass(matrix: Matrix) -> tuple[float, float]:
+    """Sigma along x and y, in source pixels, of the Gaussian that lets through what the target can hold.
+
+    A target pixel seen as a Gaussian of half a pixel has covariance C/4 in the source; the source's own pixel has
+    1/4 of it already. Zero where the picture is enlarged.
+    """
+    inverse = np.linalg.inv(matrix[:, :2])
+    variance = np.maximum(np.diag(inverse @ inverse.T) - 1.0, 0.0) / 4.0
+    return math.sqrt(variance[0]), math.sqrt(variance[1])
+
+
+def _resample(image: Float, matrix: Matrix, width: int, height: int, border: str) -> Float:
+    """`matrix` carries source to target points, both with pixel centres at +0.5."""
+    if border not in BORDERS:
+        raise InvalidInput(f"border: no {border!r}; there are {', '.join(BORDERS)}", field="border", value=border)
+    assert image.dtype == np.float32, f"warp works on float32, got {image.dtype}"
+    sigma_x, sigma_y = _low_pass(matrix)
+    if border == "zero":  # a rim of zeros makes the rest of the function one case
+        rim = _SUPPORT + math.ceil(4.0 * max(sigma_x, sigma_y))
+        image = cv2.copyMakeBorder(image, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=0)
+        matrix = _shift(matrix, source=(-rim, -rim))
+    if max(sigma_x, sigma_y) > 0.0:
+        image = cv2.GaussianBlur(
+            image, (0, 0), max(sigma_x, 1e-3), sigmaY=max(sigma_y, 1e-3), borderType=cv2.BORDER_REPLICATE
+        )
+    linear = np.linalg.inv(matrix[:, :2])
+    pull = np.column_stack([linear, linear @ (0.5 - matrix[:, 2]) - 0.5])  # OpenCV's target → source
+
+    def sample(picture: Float, kernel: int, offset: float = 0.0) -> Float:
+        taken: Float = cv2.warpAffine(
+            picture,
+            pull + [[0.0, 0.0, offset]],
+            (width, height),
+            flags=kernel | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return taken
+
+    support = np.ones((4, 4), np.uint8)  # rows and columns i-1 … i+2 around i = floor(sample)
+    low = sample(cv2.erode(image, support, anchor=(1, 1)), cv2.INTER_NEAREST, -0.5)
+    high = sample(cv2.dilate(image, support, anchor=(1, 1)), cv2.INTER_NEAREST, -0.5)
+    cubic = sample(image, cv2.INTER_CUBIC)
+    return np.clip(cubic, low, high, out=cubic).reshape(height, width, *image.shape[2:])

@@ -1,0 +1,5 @@
+"""The daemon: the only room where the wire (`understudy.v1`) and core meet.
+
+A *server* process answers gRPC calls and keeps jobs in SQLite; it never imports torch. One *worker* process, spawned
+when there is work and kept warm, runs core's generators and sends their reports through a pipe.
+"""

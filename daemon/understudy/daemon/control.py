@@ -1,0 +1,124 @@
+"""What people may do with jobs: start, cancel, pause, resume, retry. Each is one transaction on the store."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable
+
+from understudy.core.errors import InvalidInput
+from understudy.daemon.decode import Work
+from understudy.daemon.errors import JobStateRefused, OutputLocked, RequestIdReused
+from understudy.daemon.outputs import Output
+from understudy.daemon.states import State
+from understudy.daemon.store import Store, Submission
+from understudy.v1 import job_pb2
+
+Check = Callable[[job_pb2.JobSpec, tuple[Output, ...]], Work]
+
+
+def start(store: Store, request: job_pb2.StartJobRequest, user: str, check: Check) -> tuple[job_pb2.Job, bool]:
+    """Store the job of a request, or find the one that is its answer already: (job, was there before).
+
+    `check` decodes a spec, given what the jobs that it waits for will write; it may take long, so it runs outside
+    of the transaction, and what depends on other jobs is looked at again inside.
+    """
+    try:
+        request_id = str(uuid.UUID(request.request_id))
+    except ValueError as error:
+        raise InvalidInput(
+            f"request_id: {request.request_id!r} is not a UUID; make one per request and keep it for retries",
+            field="request_id",
+            value=request.request_id,
+        ) from error
+    digest = hashlib.sha256(request.spec.SerializeToString(deterministic=True)).hexdigest()
+    with store.transaction():
+        if found := _there(store, request_id, digest):
+            return found, True
+    needed = store.ancestors(request.depends_on)
+    work = check(request.spec, store.outputs(needed))
+    with store.transaction():
+        if found := _there(store, request_id, digest):
+            return found, True
+        _unlocked(store, work.outputs, needed)
+        submission = Submission(
+            request_id=request_id,
+            spec=request.spec,
+            digest=digest,
+            label=request.label or work.label,
+            user=user,
+            depends_on=tuple(request.depends_on),
+            outputs=work.outputs,
+        )
+        return store.job(store.add(submission)), False
+
+
+def cancel(store: Store, job: str) -> job_pb2.Job:
+    """CANCELLING where it runs, CANCELLED where it does not; a cancelled job stays as it is."""
+    with store.transaction():
+        state = store.state(job)
+        if state not in (State.CANCELLING, State.CANCELLED):
+            if state.ended:
+                raise JobStateRefused(f"job {job} has ended: it is {state.name}", job=job, value=state.name)
+            store.move(job, State.CANCELLING if state is State.RUNNING else State.CANCELLED)
+        return store.job(job)
+
+
+def pause(store: Store, job: str) -> job_pb2.Job:
+    """A queued job is PAUSED at once, a running one when its worker has stopped; a paused one stays as it is."""
+    with store.transaction():
+        state = store.state(job)
+        if state is State.RUNNING:
+            store.ask_pause(job)
+        elif state is not State.PAUSED:
+            store.move(job, State.PAUSED)
+        return store.job(job)
+
+
+def resume(store: Store, job: str) -> job_pb2.Job:
+    """A paused job is QUEUED again."""
+    with store.transaction():
+        if (state := store.state(job)) is not State.PAUSED:
+            raise JobStateRefused(f"job {job} is {state.name}, not PAUSED", job=job, value=state.name)
+        store.move(job, State.QUEUED)
+        return store.job(job)
+
+
+def retry(store: Store, job: str) -> job_pb2.Job:
+    """An ended job is QUEUED again, if nobody else has begun to write to its output."""
+    with store.transaction():
+        if not (state := store.state(job)).ended:
+            raise JobStateRefused(f"job {job} has not ended: it is {state.name}", job=job, value=state.name)
+        _unlocked(store, store.outputs([job]), store.ancestors([job]))
+        store.move(job, State.QUEUED)
+        return store.job(job)
+
+
+def _there(store: Store, request_id: str, digest: str) -> job_pb2.Job | None:
+    """The job that this request had before, or the unfinished one with the same spec."""
+    if known := store.by_request(request_id):
+        job, its_digest = known
+        if its_digest != digest:
+            raise RequestIdReused(
+                f"request_id {request_id} was used for another spec (job {job.id}); use a new one",
+                job=job.id,
+                field="request_id",
+                value=request_id,
+            )
+        return job
+    if (job_ := store.active_with(digest)) is not None:
+        store.name_request(request_id, job_.id)
+    return job_
+
+
+def _unlocked(store: Store, outputs: Iterable[Output], needed: frozenset[str]) -> None:
+    """Refuse outputs that another unfinished job writes; the jobs that this one waits for are done by then."""
+    for job, theirs in store.writers():
+        for ours in outputs:
+            if job not in needed and ours.overlaps(theirs):
+                raise OutputLocked(
+                    f"job {job} is writing to {theirs.text}; wait for it or cancel it, then start again",
+                    job=job,
+                    field="output",
+                    value=ours.text,
+                )

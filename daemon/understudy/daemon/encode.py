@@ -1,0 +1,131 @@
+"""From core's values to messages of `understudy.v1`. Nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timezone
+from types import MappingProxyType
+
+from google.protobuf import timestamp_pb2
+
+from understudy.core.frames import FrameRange
+from understudy.core.merge import recipe
+from understudy.core.release import Release
+from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, TrainReport, Warned
+from understudy.core.weights import State, Weights, WeightsReport
+from understudy.v1 import common_pb2, job_pb2, resource_pb2, system_pb2
+
+FRAME_STATES: Mapping[FrameStatus, job_pb2.FrameState] = MappingProxyType(
+    {status: job_pb2.FrameState.Value(f"FRAME_STATE_{status.name}") for status in FrameStatus}
+)
+WEIGHTS_STATES: Mapping[State, system_pb2.WeightsState] = MappingProxyType(
+    {
+        State.PRESENT: system_pb2.WEIGHTS_STATE_PRESENT,
+        State.MISSING: system_pb2.WEIGHTS_STATE_MISSING,
+        State.CORRUPT: system_pb2.WEIGHTS_STATE_CORRUPT,
+        State.DOWNLOADING: system_pb2.WEIGHTS_STATE_MISSING,
+    }
+)
+
+
+def events(report: Report | WeightsReport) -> list[job_pb2.JobEvent]:
+    """What a report tells beside progress, which the meter makes of it."""
+    match report:
+        case FrameReport():
+            return [job_pb2.JobEvent(frame=frame_report(report))]
+        case TrainReport():
+            return [job_pb2.JobEvent(training=training(report))]
+        case Artifact(kind=kind, path=path, frame=frame, layers=layers):
+            made = job_pb2.Artifact(kind=kind, path=str(path), frame=frame, layers=layers)
+            return [job_pb2.JobEvent(artifact=made)]
+        case Warned():
+            return [job_pb2.JobEvent(warning=job_pb2.Error(reason=report.reason, message=report.message))]
+        case _:
+            return []
+
+
+def frame_report(report: FrameReport) -> job_pb2.FrameReport:
+    error = None
+    if report.reason:
+        metadata = {"frame": str(report.frame)}
+        error = job_pb2.Error(reason=report.reason, message=report.message, metadata=metadata)
+    return job_pb2.FrameReport(
+        frame=report.frame,
+        state=FRAME_STATES[report.status],
+        faces=report.faces,
+        confidence=report.confidence,
+        error=error,
+        warnings=report.warnings,
+        seconds=report.seconds,
+        outputs=[str(path) for path in report.outputs],
+        digests=report.digests,
+    )
+
+
+def training(report: TrainReport) -> job_pb2.TrainProgress:
+    message = job_pb2.TrainProgress(
+        iteration=report.iteration, losses=report.losses, rate=report.rate, checkpoint=report.checkpoint
+    )
+    message.time_spent.FromMilliseconds(round(report.seconds * 1000))
+    return message
+
+
+def segments(frames: FrameRange) -> list[common_pb2.FrameSegment]:
+    return [common_pb2.FrameSegment(first=s.first, last=s.last, step=s.step) for s in frames.segments]
+
+
+def segments_of(numbers: Iterable[int]) -> list[common_pb2.FrameSegment]:
+    return segments(FrameRange.from_frames(numbers))
+
+
+def parameters() -> list[common_pb2.Parameter]:
+    """The fields of a recipe as hosts build knobs from them."""
+    return [
+        common_pb2.Parameter(
+            name=p.name,
+            help=p.help,
+            type=p.type,
+            default_value=p.default,
+            minimum=p.minimum,
+            maximum=p.maximum,
+            choices=p.choices,
+            keyable=p.keyable,
+        )
+        for p in recipe.parameters()
+    ]
+
+
+def weights(entry: Weights, report: WeightsReport) -> system_pb2.Weights:
+    return system_pb2.Weights(
+        name=entry.name,
+        kind=entry.kind,
+        licence=entry.licence,
+        source=entry.origin,
+        size_bytes=entry.size,
+        sha256=entry.sha256,
+        state=WEIGHTS_STATES[report.state],
+        path=str(report.path) if report.path else "",
+    )
+
+
+def release(record: Release) -> resource_pb2.Release:
+    return resource_pb2.Release(
+        id=record.id,
+        subject=record.subject,
+        kind=record.kind,
+        granted_by=record.granted_by,
+        granted_time=day(record.granted),
+        valid_from=day(record.valid_from),
+        valid_until=day(record.valid_until),
+        scope=record.scope,
+        document_sha256=record.document,
+    )
+
+
+def day(value: date | None) -> timestamp_pb2.Timestamp | None:
+    """A calendar day as the first instant of it, UTC."""
+    if value is None:
+        return None
+    stamp = timestamp_pb2.Timestamp()
+    stamp.FromDatetime(datetime(value.year, value.month, value.day, tzinfo=timezone.utc))
+    return stamp

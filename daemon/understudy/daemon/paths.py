@@ -1,0 +1,82 @@
+"""Which paths the daemon may touch. Links are followed before anything is compared, so none leads out of a root."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.core.errors import InvalidInput
+from understudy.daemon.errors import PathNotAllowed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roots:
+    """Folders that requests may name paths in; empty: whatever the daemon's user may.
+
+    Where reading is limited, the folders that may be written are readable too: stages read what stages wrote.
+    """
+
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("read", "write"):
+            for root in getattr(self, name):
+                if not root.is_absolute() or not root.is_dir():
+                    raise InvalidInput(
+                        f"--{name}-root {root}: must be an absolute path of a folder that is there",
+                        path=root,
+                        field=f"{name}_root",
+                        value=root,
+                    )
+
+    def readable(self, path: str | Path, field: str) -> Path:
+        """The path, where it may be read; it need not be there.
+
+        Raises:
+            InvalidInput: empty, relative, or with a NUL in it.
+            PathNotAllowed: it, or what it links to, is outside the roots.
+        """
+        return _within(absolute(path, field), (*self.read, *self.write) if self.read else (), field, "read")
+
+    def writable(self, path: str | Path, field: str) -> Path:
+        """The path, where it may be written; errors as `readable`."""
+        return _within(absolute(path, field), self.write, field, "write")
+
+    def readable_links(self, paths: Iterable[Path], field: str) -> None:
+        """Follow those of the files that are links: a link in an allowed folder may lead out of it."""
+        if self.read:
+            for path in paths:
+                if path.is_symlink():
+                    self.readable(path, field)
+
+
+def absolute(path: str | Path, field: str) -> Path:
+    """The path as it was sent, normalised in writing only (`//`, `/./`)."""
+    text = str(path)
+    if not text:
+        raise InvalidInput(f"{field} is not set; an absolute path is needed", field=field, value="")
+    if "\0" in text:
+        raise InvalidInput(f"{field}: {text!r} has a NUL character in it", field=field, value=repr(text))
+    if not text.startswith("/"):
+        raise InvalidInput(
+            f"{field}: {text!r} is relative; the daemon takes absolute paths and expands nothing (no ~, no $VAR)",
+            field=field,
+            value=text,
+        )
+    return Path(text)
+
+
+def _within(path: Path, roots: tuple[Path, ...], field: str, verb: str) -> Path:
+    real = os.path.realpath(path)
+    if roots and not any(Path(real).is_relative_to(os.path.realpath(root)) for root in roots):
+        leads = f" (a link to {real})" if real != os.path.normpath(path) else ""
+        raise PathNotAllowed(
+            f"{field}: {path}{leads} is outside what this daemon may {verb}: {', '.join(map(str, roots))}",
+            path=path,
+            field=field,
+            value=path,
+        )
+    return path

@@ -1,0 +1,227 @@
+"""Gives queued jobs to the one worker, keeps what it reports, and decides what each end means."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from understudy.core.errors import WriteFailed
+from understudy.daemon import encode, errors
+from understudy.daemon.meter import Meter
+from understudy.daemon.process import Gone, WorkerProcess
+from understudy.daemon.site import Site
+from understudy.daemon.states import State
+from understudy.daemon.store import Store
+from understudy.daemon.worker import Ended, FromWorker, Logged, Reported, Run, Setup, Stop, Stopping
+from understudy.v1 import job_pb2
+
+TICK_SECONDS = 0.1  # how long a cancel may wait to be seen, and how often reports are committed
+IDLE_SECONDS = 600.0  # a worker without work leaves after this long and frees its device
+REACTION_SECONDS = 30.0  # within which a worker must see a Stop; it may be between two frames
+CLOSING_SECONDS = 300.0  # and then end: a checkpoint of a large model on slow storage takes its time
+RETRY_SECONDS = 2.0  # before the store is tried again when the disk was full
+DEATHS = 3  # of workers under one job, until it has failed
+log = logging.getLogger(__name__)
+
+
+class Attempt:
+    """One run of a job: what came from the worker and is not in the store yet, and how it ended."""
+
+    def __init__(self, job: str) -> None:
+        self.job = job
+        self.meter = Meter()
+        self.pending: list[job_pb2.JobEvent] = []
+        self.ended: Ended | None = None
+        self.death = ""  # how the worker died, where it did
+        self.asked: float | None = None  # when it was told to stop
+        self.patience = REACTION_SECONDS
+
+    def take(self, message: FromWorker) -> None:
+        """Sort a message in."""
+        match message:
+            case Reported(report):
+                self.meter.take(report)
+                self.pending.extend(encode.events(report))
+            case Logged(name, level, text):
+                logging.getLogger(name).log(level, "job=%s %s", self.job, text)
+            case Stopping():
+                self.patience = CLOSING_SECONDS
+            case Ended():
+                self.ended = message
+
+    def flush(self, store: Store, *, last: bool = False) -> None:
+        """Write what is pending; the caller clears it once it is committed."""
+        if self.meter.due() or (last and self.meter.dirty):
+            self.pending.append(self.meter.tell())
+        if self.pending:
+            store.record(self.job, self.pending)
+
+    @property
+    def overdue(self) -> bool:
+        return self.asked is not None and time.monotonic() - self.asked > self.patience
+
+
+class Scheduler:
+    """A thread that runs jobs until it is stopped."""
+
+    def __init__(self, store: Store, site: Site, folder: Path, *, verbose: bool = False) -> None:
+        self._store = store
+        self._setup = Setup(site, folder / "worker.lock", verbose)
+        self._stopping = threading.Event()
+        self._worker: WorkerProcess | None = None
+        self._thread = threading.Thread(target=self._loop, name="scheduler")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the running job, which is queued again, and end the worker."""
+        self._stopping.set()
+        self._store.nudge()
+        self._thread.join()
+
+    @property
+    def worker_pid(self) -> int | None:
+        return self._worker.pid if self._worker else None
+
+    def _loop(self) -> None:
+        idle_since = time.monotonic()
+        while not self._stopping.is_set():
+            seen = self._store.version
+            try:
+                job = self._next()
+                if job is not None:
+                    self._run(job)
+                    idle_since = time.monotonic()
+                    continue
+            except WriteFailed as error:
+                log.error("store unusable, will try again: %s", error.message)  # noqa: TRY400  no trace needed
+                self._stopping.wait(RETRY_SECONDS)
+                continue
+            if self._worker and time.monotonic() - idle_since > IDLE_SECONDS:
+                self._dismiss()
+            if not self._stopping.is_set():
+                self._store.wait(1.0, seen)
+        self._dismiss()
+
+    def _next(self) -> str | None:
+        """The next job that can run; on the way those fail that never will."""
+        for job, needs in self._store.doomed():
+            state = self._store.state(needs).name
+            error = errors.DependencyFailed(f"job {needs}, which this one waited for, is {state}", job=needs)
+            self._store.move(job, State.FAILED, errors.message(error))
+            log.info("job=%s state=FAILED reason=DEPENDENCY_FAILED needs=%s", job, needs)
+        return self._store.next_ready()
+
+    def _run(self, job: str) -> None:
+        if not self._claim(job):
+            return
+        attempt = Attempt(job)
+        try:
+            worker = self._hire()
+            worker.send(Run(job, self._store.job(job).spec.SerializeToString()))
+            while attempt.ended is None:
+                for message in worker.receive(TICK_SECONDS):
+                    attempt.take(message)
+                if not self._keep(attempt):
+                    return
+                self._steer(attempt, worker)
+        except Gone as gone:
+            attempt.death = str(gone)
+        except OSError as error:  # no process could be started
+            attempt.death = f"no worker could be started: {error}"
+        if attempt.ended is None or attempt.ended.trace:
+            self._dismiss()
+        while not self._finish(attempt):
+            if self._stopping.wait(RETRY_SECONDS):
+                return  # the next start finds the job RUNNING and queues it
+
+    def _claim(self, job: str) -> bool:
+        """QUEUED → RUNNING, unless somebody has paused or cancelled it since."""
+        with self._store.transaction():
+            if self._store.state(job) is not State.QUEUED:
+                return False
+            self._store.move(job, State.RUNNING)
+        log.info("job=%s state=RUNNING", job)
+        return True
+
+    def _keep(self, attempt: Attempt) -> bool:
+        """Store what came. While that fails nothing more is read, so the worker waits and nothing is lost."""
+        while True:
+            try:
+                attempt.flush(self._store)
+                attempt.pending = []
+                return True
+            except WriteFailed as error:
+                log.error("job=%s its worker waits: %s", attempt.job, error.message)  # noqa: TRY400
+            if self._stopping.wait(RETRY_SECONDS):
+                self._dismiss()
+                return False
+
+    def _steer(self, attempt: Attempt, worker: WorkerProcess) -> None:
+        """Pass on that the job is to stop, once, and end a worker that does not."""
+        if attempt.asked is None and attempt.ended is None:
+            cancelling = self._store.state(attempt.job) is State.CANCELLING
+            if cancelling or self._stopping.is_set() or self._store.pausing(attempt.job):
+                worker.send(Stop())
+                attempt.asked = time.monotonic()
+        elif attempt.overdue:
+            log.warning("job=%s worker=%d did not stop within %.0f s: killed", attempt.job, worker.pid, attempt.patience)
+            worker.kill()
+
+    def _finish(self, attempt: Attempt) -> bool:
+        """Store the last events and the state that the end means; False where the store cannot be written."""
+        try:
+            with self._store.transaction():
+                attempt.flush(self._store, last=True)
+                to, error = self._verdict(attempt)
+                self._store.move(attempt.job, to, error)
+        except WriteFailed as error_:
+            log.error("job=%s its end cannot be stored, will try again: %s", attempt.job, error_.message)  # noqa: TRY400
+            return False
+        log.info("job=%s state=%s %s", attempt.job, to.name, f"reason={error.reason}" if error else "")
+        if attempt.ended and attempt.ended.trace:
+            log.error("job=%s\n%s", attempt.job, attempt.ended.trace)
+        return True
+
+    def _verdict(self, attempt: Attempt) -> tuple[State, job_pb2.Error | None]:
+        """Where the job goes, and why."""
+        job, ended = attempt.job, attempt.ended
+        error = job_pb2.Error.FromString(ended.error) if ended and ended.error else None
+        if self._store.state(job) is State.CANCELLING:
+            return State.CANCELLED, error
+        on_hold = State.PAUSED if self._store.pausing(job) else State.QUEUED
+        if ended is None and attempt.asked is None:
+            deaths = self._store.count_death(job)
+            died = errors.message(errors.WorkerDied(f"{attempt.death} while job {job} ran ({deaths} of {DEATHS})", job=job))
+            return (State.FAILED if deaths >= DEATHS else on_hold), died
+        if ended is None or ended.stopped:  # stopped, or killed because it did not
+            return on_hold, None
+        if error:
+            return State.FAILED, error
+        return self._judge_frames(job)
+
+    def _judge_frames(self, job: str) -> tuple[State, job_pb2.Error | None]:
+        """Single frames may fail in a job that succeeds; where none was made it has failed."""
+        good = [job_pb2.FRAME_STATE_DONE, job_pb2.FRAME_STATE_SKIPPED, job_pb2.FRAME_STATE_NO_FACE]
+        made, _ = self._store.frames(job, good, None, 1)
+        failed, _ = self._store.frames(job, [job_pb2.FRAME_STATE_FAILED], None, 1)
+        if made or not failed:
+            return State.SUCCEEDED, None
+        first = failed[0]
+        text = f"no frame could be made; frame {first.frame}: {first.error.message}"
+        return State.FAILED, errors.message(errors.FramesFailed(text, job=job))
+
+    def _hire(self) -> WorkerProcess:
+        if self._worker is not None and not self._worker.alive:
+            self._dismiss()
+        if self._worker is None:
+            self._worker = WorkerProcess(self._setup)
+        return self._worker
+
+    def _dismiss(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None

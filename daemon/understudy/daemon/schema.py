@@ -1,0 +1,96 @@
+"""The tables of jobs.db and how an older file becomes a newer one.
+
+Times are seconds UTC. Payloads are messages of `understudy.v1`, serialised: what a client will read is stored once,
+in the form that it is sent in; what is searched for has a column.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from understudy.core.errors import WriteFailed
+
+# Each script is applied once, in order; none is ever changed after a release.
+MIGRATIONS = (
+    """
+    CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,   -- order of arrival
+        id TEXT NOT NULL UNIQUE,
+        digest TEXT NOT NULL,                       -- SHA-256 of the spec
+        spec BLOB NOT NULL,
+        state INTEGER NOT NULL,
+        pausing INTEGER NOT NULL DEFAULT 0,         -- RUNNING and asked to pause
+        label TEXT NOT NULL,
+        user TEXT NOT NULL,
+        created REAL NOT NULL,
+        started REAL,
+        ended REAL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        deaths INTEGER NOT NULL DEFAULT 0,          -- of workers under it, since it was last queued by a person
+        sequence INTEGER NOT NULL DEFAULT 0,        -- of the latest event
+        thinned INTEGER NOT NULL DEFAULT 0,         -- of the latest event that is no longer kept
+        checked INTEGER NOT NULL DEFAULT 0,         -- sequence at which retention last looked
+        progress BLOB,
+        training BLOB,
+        error BLOB
+    );
+    CREATE INDEX jobs_by_state ON jobs (state, number);
+    CREATE INDEX jobs_by_digest ON jobs (digest, state);
+    CREATE TABLE requests (id TEXT PRIMARY KEY, job TEXT NOT NULL REFERENCES jobs (id)) WITHOUT ROWID;
+    CREATE TABLE dependencies (
+        job TEXT NOT NULL REFERENCES jobs (id),
+        needs TEXT NOT NULL REFERENCES jobs (id),
+        PRIMARY KEY (job, needs)
+    ) WITHOUT ROWID;
+    CREATE TABLE outputs (
+        job TEXT NOT NULL REFERENCES jobs (id),
+        folder TEXT NOT NULL,                       -- real path
+        name TEXT NOT NULL,                         -- of the sequence in it; '' where it is the whole folder
+        frames TEXT NOT NULL,                       -- JSON: [[first, last, step], …]; [] is any
+        PRIMARY KEY (job, folder, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE events (
+        job TEXT NOT NULL REFERENCES jobs (id),
+        sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        frame INTEGER,
+        payload BLOB NOT NULL,
+        PRIMARY KEY (job, sequence)
+    ) WITHOUT ROWID;
+    CREATE TABLE frames (
+        job TEXT NOT NULL REFERENCES jobs (id),
+        frame INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        PRIMARY KEY (job, frame)
+    ) WITHOUT ROWID;
+    CREATE TABLE artifacts (
+        job TEXT NOT NULL REFERENCES jobs (id),
+        kind TEXT NOT NULL,
+        path TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        PRIMARY KEY (job, kind, path)
+    ) WITHOUT ROWID;
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the file to the newest schema; the table `migrations` says what was applied and when.
+
+    Raises:
+        WriteFailed: a newer version of the software made the file.
+    """
+    connection.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied REAL NOT NULL)")
+    (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()
+    if version > len(MIGRATIONS):
+        raise WriteFailed(
+            f"{path}: written by a newer understudy (schema {version}, this one knows {len(MIGRATIONS)}); "
+            "run that version, or choose another state folder",
+            path=path,
+        )
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        stamp = f"INSERT INTO migrations VALUES ({number}, {time.time()});"
+        connection.executescript(f"BEGIN IMMEDIATE; {script} {stamp} COMMIT;")

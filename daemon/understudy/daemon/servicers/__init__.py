@@ -1,0 +1,1 @@
+"""One thin servicer per service: decode the request, ask core or the store, encode the answer."""

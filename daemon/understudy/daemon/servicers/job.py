@@ -1,0 +1,139 @@
+"""JobService."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import grpc
+
+from understudy.core.errors import InvalidInput
+from understudy.daemon import control, paging
+from understudy.daemon.errors import Stopping
+from understudy.daemon.states import State
+from understudy.daemon.store import Store
+from understudy.v1 import job_pb2, job_pb2_grpc
+
+HEARTBEAT_SECONDS = 5.0
+BATCH = 500  # events read at once
+WAIT_SECONDS, WAIT_MOST = 30.0, 300.0
+
+
+class JobServicer(job_pb2_grpc.JobServiceServicer):
+    """Args:
+    store: where jobs are.
+    check: decodes a spec and refuses a wrong one.
+    user: login name of whoever may call: the socket is theirs alone.
+    stopping: set when the daemon stops: streams then end.
+    watchers: threads that streams and waits may hold, so that the others always find one.
+    """
+
+    def __init__(
+        self, store: Store, check: control.Check, user: str, stopping: threading.Event, watchers: int
+    ) -> None:
+        self._store = store
+        self._check = check
+        self._user = user
+        self._stopping = stopping
+        self._seats = threading.BoundedSemaphore(watchers)
+
+    def StartJob(self, request: job_pb2.StartJobRequest, context: grpc.ServicerContext) -> job_pb2.StartJobResponse:
+        job, existing = control.start(self._store, request, self._user, self._check)
+        return job_pb2.StartJobResponse(job=job, existing=existing)
+
+    def GetJob(self, request: job_pb2.GetJobRequest, context: grpc.ServicerContext) -> job_pb2.GetJobResponse:
+        return job_pb2.GetJobResponse(job=self._store.job(request.id))
+
+    def ListJobs(self, request: job_pb2.ListJobsRequest, context: grpc.ServicerContext) -> job_pb2.ListJobsResponse:
+        scope = f"jobs {sorted(request.states)}"
+        jobs, following = self._store.jobs(
+            request.states,
+            paging.cursor(scope, request.page_token),
+            paging.size(request.page_size, 100, 1000),
+        )
+        token = "" if following is None else paging.token(scope, following)
+        return job_pb2.ListJobsResponse(jobs=jobs, next_page_token=token)
+
+    def CancelJob(
+        self, request: job_pb2.CancelJobRequest, context: grpc.ServicerContext
+    ) -> job_pb2.CancelJobResponse:
+        return job_pb2.CancelJobResponse(job=control.cancel(self._store, request.id))
+
+    def PauseJob(self, request: job_pb2.PauseJobRequest, context: grpc.ServicerContext) -> job_pb2.PauseJobResponse:
+        return job_pb2.PauseJobResponse(job=control.pause(self._store, request.id))
+
+    def ResumeJob(
+        self, request: job_pb2.ResumeJobRequest, context: grpc.ServicerContext
+    ) -> job_pb2.ResumeJobResponse:
+        return job_pb2.ResumeJobResponse(job=control.resume(self._store, request.id))
+
+    def WaitJob(self, request: job_pb2.WaitJobRequest, context: grpc.ServicerContext) -> job_pb2.WaitJobResponse:
+        asked = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else WAIT_SECONDS
+        if asked < 0:
+            raise InvalidInput(f"timeout {asked} s is negative", field="timeout", value=asked)
+        until = time.monotonic() + min(asked, WAIT_MOST)
+        for job in self._follow(request.id, context):
+            left = until - time.monotonic()
+            if State(job.state).ended or left <= 0:
+                return job_pb2.WaitJobResponse(job=job)
+            self._store.wait_beyond(request.id, job.last_sequence, min(left, 1.0))
+        return job_pb2.WaitJobResponse()  # the caller has gone
+
+    def WatchJob(
+        self, request: job_pb2.WatchJobRequest, context: grpc.ServicerContext
+    ) -> Iterator[job_pb2.WatchJobResponse]:
+        sent = request.after_sequence
+        if sent < 0:
+            raise InvalidInput(f"after_sequence {sent} is negative", field="after_sequence", value=sent)
+        told, snapshot_at = time.monotonic(), -1
+        for job in self._follow(request.id, context):
+            events, thinned = self._store.events(request.id, sent, BATCH)
+            if snapshot_at < 0 or snapshot_at < thinned and sent < thinned:
+                yield job_pb2.WatchJobResponse(snapshot=job)
+                told, snapshot_at = time.monotonic(), job.last_sequence
+            for event in events:
+                yield job_pb2.WatchJobResponse(event=event)
+                told, sent = time.monotonic(), event.sequence
+            if events:
+                continue
+            if State(job.state).ended and sent >= job.last_sequence:
+                return
+            if time.monotonic() - told >= HEARTBEAT_SECONDS:
+                beat = job_pb2.Heartbeat()
+                beat.time.GetCurrentTime()
+                yield job_pb2.WatchJobResponse(heartbeat=beat)
+                told = time.monotonic()
+            self._store.wait_beyond(request.id, max(sent, job.last_sequence), 1.0)
+
+    def ListJobFrames(
+        self, request: job_pb2.ListJobFramesRequest, context: grpc.ServicerContext
+    ) -> job_pb2.ListJobFramesResponse:
+        scope = f"frames {request.id} {sorted(request.states)}"
+        frames, following = self._store.frames(
+            request.id,
+            request.states,
+            paging.cursor(scope, request.page_token),
+            paging.size(request.page_size, 1000, 10000),
+        )
+        token = "" if following is None else paging.token(scope, following)
+        return job_pb2.ListJobFramesResponse(frames=frames, next_page_token=token)
+
+    def RetryJobFrames(
+        self, request: job_pb2.RetryJobFramesRequest, context: grpc.ServicerContext
+    ) -> job_pb2.RetryJobFramesResponse:
+        return job_pb2.RetryJobFramesResponse(job=control.retry(self._store, request.id))
+
+    def _follow(self, job: str, context: grpc.ServicerContext) -> Iterator[job_pb2.Job]:
+        """The job as it is, again and again, while the caller is there and the daemon runs."""
+        self._store.job(job)  # refuses one that is not there before it takes a seat
+        if not self._seats.acquire(blocking=False):
+            raise Stopping("too many calls wait for jobs at once; try again in a moment")
+        try:
+            context.add_callback(self._store.nudge)
+            while context.is_active():
+                if self._stopping.is_set():
+                    raise Stopping("the daemon is stopping; the job is kept")
+                yield self._store.job(job)
+        finally:
+            self._seats.release()

@@ -1,0 +1,63 @@
+"""SystemService."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import grpc
+from google.protobuf import timestamp_pb2
+
+from understudy.core import _plugins
+from understudy.core.colour import ColourConfig
+from understudy.core.merge.recipe import Recipe
+from understudy.core.model.presets import FACE_TYPES, PRESETS
+from understudy.daemon import decode, devices, encode
+from understudy.daemon.config import DaemonConfig, version
+from understudy.v1 import system_pb2, system_pb2_grpc
+
+
+class SystemServicer(system_pb2_grpc.SystemServiceServicer):
+    def __init__(self, config: DaemonConfig, colour: ColourConfig) -> None:
+        self._config = config
+        self._colour = colour
+        self._started = timestamp_pb2.Timestamp()
+        self._started.FromSeconds(int(time.time()))
+
+    def GetInfo(self, request: system_pb2.GetInfoRequest, context: grpc.ServicerContext) -> system_pb2.GetInfoResponse:
+        roots = self._config.site.roots
+        return system_pb2.GetInfoResponse(
+            version=version(),
+            api_versions=["understudy.v1"],
+            devices=devices.found(),
+            read_roots=[str(root) for root in roots.read],
+            write_roots=[str(root) for root in roots.write],
+            colour=system_pb2.ColourInfo(
+                config=self._colour.source,
+                cache_id=self._colour.cache_id,
+                working_space=self._colour.working,
+                colour_spaces=self._colour.names,
+            ),
+            families=_families(),
+            recipe=encode.parameters(),
+            state_folder=str(self._config.state),
+            process_id=os.getpid(),
+            start_time=self._started,
+            embedded=self._config.embedded,
+        )
+
+
+def _families() -> list[system_pb2.Family]:
+    recipe = Recipe()
+    table = {
+        "detector": (decode.DETECTOR, _plugins.names("detect")),
+        "landmarker": (decode.LANDMARKER, _plugins.names("landmark")),
+        "match": (recipe.match, _plugins.names("match")),
+        "blend": (recipe.blend, _plugins.names("blend")),
+        "preset": (decode.PRESET, tuple(PRESETS)),
+        "face_type": (decode.FACE_TYPE, FACE_TYPES),
+    }
+    return [
+        system_pb2.Family(name=name, default_choice=default, choices=choices)
+        for name, (default, choices) in table.items()
+    ]

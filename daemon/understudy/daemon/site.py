@@ -1,0 +1,29 @@
+"""What a daemon was told about its machine: settings that the server and the worker share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.core.weights import WeightStore
+from understudy.daemon.paths import Roots
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Plain values only: it travels to the worker.
+
+    Attributes:
+        roots: where requests may read and write.
+        colour_config: path or `ocio://` name of the colour config; None: the pinned one.
+        weights_cache: folder that weights are fetched to.
+        weights_folders: folders that a site fills by hand, looked into first.
+    """
+
+    roots: Roots = Roots()
+    colour_config: str | None = None
+    weights_cache: Path
+    weights_folders: tuple[Path, ...] = ()
+
+    def weights(self) -> WeightStore:
+        return WeightStore(self.weights_cache, self.weights_folders)

@@ -1,0 +1,193 @@
+"""The worker: a process of its own that runs one job after another and stays warm between them.
+
+    server → worker   Setup once, then Run, Stop, Run, …; closing the pipe ends the worker
+    worker → server   Reported, Logged, …, and one Ended for each Run; Stopping when it has seen a Stop
+
+It looks at the pipe between any two reports of core's generator, and stops by closing that generator. One worker at
+a time works for a state folder: a lock sees to it, so that one which outlives its killed daemon, finishing a frame
+or writing a checkpoint, is done before the next begins.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TypeAlias
+
+from understudy.core.errors import UnderstudyError
+from understudy.core.reports import Report
+from understudy.core.weights import WeightsReport
+
+ORPHAN_SECONDS = 30.0  # what a worker without a daemon may still take to come to its next report
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """First of all: the daemon's `Site` and the file whose lock the only worker holds."""
+
+    site: object
+    lock: Path
+    verbose: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    job: str
+    spec: bytes  # a JobSpec, serialised
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Close the work at the next report."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    report: Report | WeightsReport
+
+
+@dataclass(frozen=True)
+class Logged:
+    name: str
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The Stop was seen; closing may take a while where a checkpoint is written."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a Run ended. `error` is a `job_pb2.Error`, serialised; `trace` is for the daemon's log."""
+
+    stopped: bool = False
+    error: bytes | None = None
+    trace: str = ""
+
+
+ToWorker: TypeAlias = Setup | Run | Stop
+FromWorker: TypeAlias = Reported | Logged | Stopping | Ended
+
+
+class _Pipe(logging.Handler):
+    """Sends log records to the daemon, which alone writes the log."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._connection.send(Logged(record.name, record.levelno, self.format(record)))
+        except OSError:
+            self.handleError(record)  # no daemon to log for
+
+
+def main(descriptor: int) -> None:
+    """Serve the pipe until it closes."""
+    faulthandler.enable()
+    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the daemon, which will say what to do
+        signal.signal(number, signal.SIG_IGN)
+    _be_first_to_go()
+    threading.Thread(target=_outlive_briefly, args=(os.getppid(),), daemon=True).start()
+    with Connection(descriptor) as connection:
+        setup = connection.recv()
+        logging.basicConfig(handlers=[_Pipe(connection)], level=logging.DEBUG if setup.verbose else logging.INFO)
+        with setup.lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _serve(connection, setup)
+
+
+def _serve(connection: Connection, setup: Setup) -> None:
+    from understudy.daemon.tasks import Tasks
+
+    tasks = Tasks(setup.site)  # type: ignore[arg-type]  Site; the pipe's messages know no more than they must
+    while True:
+        try:
+            order = connection.recv()
+        except EOFError:
+            return
+        if isinstance(order, Run):
+            ended = _work(connection, tasks, order)
+            try:
+                connection.send(ended)
+            except OSError:
+                return  # the daemon was killed; what is finished is on the disk
+            if ended.trace:
+                return  # after an unexpected error memory and devices are in a state that nobody knows
+
+
+def _work(connection: Connection, tasks: object, run: Run) -> Ended:
+    """One job from its decoding to its end."""
+    from understudy.daemon import errors
+    from understudy.daemon.tasks import Tasks
+
+    assert isinstance(tasks, Tasks)
+    try:
+        with closing(tasks.reports(run.spec)) as reports:
+            stopped = _forward(connection, reports)
+        return Ended(stopped=stopped)
+    except UnderstudyError as error:
+        return Ended(error=errors.message(error).SerializeToString())
+    except Exception as error:  # noqa: BLE001  the boundary: whatever core did not foresee ends this job, not the worker
+        fault = _fault(error, run.job)
+        return Ended(error=errors.message(fault).SerializeToString(), trace=traceback.format_exc())
+
+
+def _forward(connection: Connection, reports: Iterator[Report | WeightsReport]) -> bool:
+    """Send reports on; whether the work was stopped before its end."""
+    for report in reports:
+        try:
+            connection.send(Reported(report))
+            if connection.poll():
+                order = connection.recv()
+                assert isinstance(order, Stop), f"a {type(order).__name__} came during a job"
+                connection.send(Stopping())
+                return True
+        except (OSError, EOFError):  # the daemon was killed
+            return True
+    return False
+
+
+def _fault(error: Exception, job: str) -> UnderstudyError:
+    from understudy.daemon.errors import OutOfMemory
+
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "OutOfMemoryError", MemoryError)
+    if isinstance(error, MemoryError | cuda) or "can't allocate memory" in str(error):
+        return OutOfMemory(
+            f"memory did not suffice: {error}; choose a smaller batch size, preset or plate, or another device",
+            job=job,
+        )
+    return UnderstudyError(f"a fault of the worker ({type(error).__name__}: {error}); the daemon's log has the trace")
+
+
+def _be_first_to_go() -> None:
+    """Where memory runs out, let the kernel take the worker and not the daemon: the job is then queued again."""
+    score = Path("/proc/self/oom_score_adj")
+    if score.exists():
+        score.write_text("500")
+
+
+def _outlive_briefly(daemon: int) -> None:
+    """End the process when the daemon is gone and the work does not come to its next report."""
+    while os.getppid() == daemon:
+        time.sleep(1.0)
+    time.sleep(ORPHAN_SECONDS)
+    os._exit(1)
+

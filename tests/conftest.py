@@ -1,0 +1,56 @@
+"""Fixtures that every room's tests may use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from understudy.core.colour import ColourConfig
+from understudy.core.frames import FrameRange
+
+from bench import clips as plates
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Two tiny plates, one performer each, scene-linear half EXR. Read only: copy what a test wants to break.
+
+    Attributes:
+        src, dst: patterns in `%04d` form; `astronaut` and `hopper`.
+        frames: what is on disk, of both.
+    """
+
+    src: str
+    dst: str
+    frames: FrameRange
+    colour_space: str = plates.COLOUR_SPACE
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared material: footage, golden files, reference weights; many machines have none."""
+    named = os.environ.get("UNDERSTUDY_SHARED")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"no shared material in {folder}; UNDERSTUDY_SHARED names another folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    """Eight frames of each performer at 320×240: faces of about 90 pixels, which detectors find."""
+    folder = tmp_path_factory.mktemp("plates")
+    size = {"frames": 8, "width": 320, "height": 240}
+    return Clips(
+        src=plates.make("astronaut", str(folder / "astronaut.%04d.exr"), **size),
+        dst=plates.make("hopper", str(folder / "hopper.%04d.exr"), **size),
+        frames=FrameRange.of(1001, 1008),
+    )
+
+
+@pytest.fixture(scope="session")
+def colour() -> ColourConfig:
+    """The configuration that is pinned: what everything uses unless a site names its own."""
+    return ColourConfig.open(None)
