@@ -19,6 +19,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+
+from bench.stills import STILLS, Float, Pose, displace, part
 from understudy.core.errors import FrameUnreadable, InvalidInput
 from understudy.core.frames import Frame, Window
 from understudy.core.plate import (
@@ -32,8 +34,6 @@ from understudy.core.plate import (
     write,
 )
 from understudy.core.reports import FrameReport, FrameStatus
-
-from bench.stills import STILLS, Float, Pose, displace, part
 
 COLOUR_SPACE = "Linear Rec.709 (sRGB)"
 _DIGEST = "understudy/clip"

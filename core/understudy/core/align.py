@@ -116,11 +116,14 @@ def fit(
     """
     if face_type not in FACE_TYPES:
         raise InvalidInput(
-            f"face_type: no {face_type!r}; there are {', '.join(FACE_TYPES)}", field="face_type", value=face_type
+            f"face_type: no {face_type!r}; there are {', '.join(FACE_TYPES)}",
+            field="face_type",
+            value=face_type,
         )
     if size < 1 or scale <= 0.0 or pixel_aspect <= 0.0:
         raise InvalidInput(
-            f"alignment: size {size}, scale {scale} and pixel aspect {pixel_aspect} must be above 0", field="size"
+            f"alignment: size {size}, scale {scale} and pixel aspect {pixel_aspect} must be above 0",
+            field="size",
         )
     points = _square(landmarks, pixel_aspect)
     unit = umeyama(points[_TEMPLATE_OF_68], _TEMPLATE)  # square → unit

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import PyOpenColorIO as ocio  # noqa: N813  as its own documentation does
+
 from understudy.core.errors import InvalidInput, NotFound
 from understudy.core.frames import Float
 
@@ -134,11 +135,20 @@ class ColourConfig:
 
     def to_working(self, rgb: Float, space: str) -> Float:
         """(H, W, 3) finite pixels of the named space → working space, not clamped. A new array."""
-        return self._convert(rgb, self.resolve(space), self.working)
+        return self.convert(rgb, space, self.working)
 
     def from_working(self, rgb: Float, space: str) -> Float:
         """(H, W, 3) finite pixels of the working space → the named space, not clamped. A new array."""
-        return self._convert(rgb, self.working, self.resolve(space))
+        return self.convert(rgb, self.working, space)
+
+    def convert(self, rgb: Float, source: str, target: str) -> Float:
+        """(H, W, 3) finite pixels from one named space to another, not clamped. A new array."""
+        key = (self.resolve(source), self.resolve(target))
+        if key[0] == key[1]:
+            return rgb.astype(np.float32)
+        if key not in self._processors:
+            self._processors[key] = self._config.getProcessor(*key).getDefaultCPUProcessor()
+        return self._apply(self._processors[key], rgb)
 
     def proxy(self, rgb: Float, gain: float = 1.0) -> Float:
         """(H, W, 3) scene-linear working space → viewing proxy: sRGB-encoded Rec.709, clamped to [0, 1].
@@ -157,14 +167,6 @@ class ColourConfig:
         # else
         way = ocio.Config.GetProcessorToBuiltinColorSpace(self._config, self.working, _PROXY_SPACE)
         return way.getDefaultCPUProcessor()
-
-    def _convert(self, rgb: Float, source: str, target: str) -> Float:
-        if source == target:
-            return rgb.astype(np.float32)
-        key = (source, target)
-        if key not in self._processors:
-            self._processors[key] = self._config.getProcessor(source, target).getDefaultCPUProcessor()
-        return self._apply(self._processors[key], rgb)
 
     @staticmethod
     def _apply(processor: Any, rgb: Float) -> Float:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
+
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import Float
 

@@ -128,7 +128,9 @@ def smooth(faces: Sequence[Face], window: int) -> list[Face]:
     """
     if window < 1 or window % 2 == 0:
         raise InvalidInput(
-            f"smoothing: window {window} is not an odd number of frames, 1 or more", field="window", value=window
+            f"smoothing: window {window} is not an odd number of frames, 1 or more",
+            field="window",
+            value=window,
         )
     result = list(faces)
     for run in _runs(faces):

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from understudy.core.errors import InvalidInput
 from understudy.core.face import Alignment, Matrix
-from understudy.core.frames import Float, Window
+from understudy.core.frames import Array, Float, Window
 
 BORDERS = ("replicate", "zero")  # what lies beyond the edge of the source: its last pixels, or 0
 _SUPPORT = 3  # pixels that cubic interpolation and its clamp reach beyond a sample, rounded up
@@ -46,7 +46,9 @@ def to_aligned(rgb: Float, data: Window, alignment: Alignment, *, border: str = 
     """
     inside = footprint(alignment, data)
     if inside.empty:
-        raise InvalidInput(f"alignment: the crop lies outside the plate's data window {data}", field="alignment")
+        raise InvalidInput(
+            f"alignment: the crop lies outside the plate's data window {data}", field="alignment"
+        )
     reach = _SUPPORT + math.ceil(4.0 * max(_low_pass(alignment.matrix)))
     grown = Window(inside.x - reach, inside.y - reach, inside.width + 2 * reach, inside.height + 2 * reach)
     window = grown.intersect(data)
@@ -98,10 +100,12 @@ def _low_pass(matrix: Matrix) -> tuple[float, float]:
     return math.sqrt(variance[0]), math.sqrt(variance[1])
 
 
-def _resample(image: Float, matrix: Matrix, width: int, height: int, border: str) -> Float:
+def _resample(image: Array, matrix: Matrix, width: int, height: int, border: str) -> Float:
     """`matrix` carries source to target points, both with pixel centres at +0.5."""
     if border not in BORDERS:
-        raise InvalidInput(f"border: no {border!r}; there are {', '.join(BORDERS)}", field="border", value=border)
+        raise InvalidInput(
+            f"border: no {border!r}; there are {', '.join(BORDERS)}", field="border", value=border
+        )
     assert image.dtype == np.float32, f"warp works on float32, got {image.dtype}"
     sigma_x, sigma_y = _low_pass(matrix)
     if border == "zero":  # a rim of zeros makes the rest of the function one case
@@ -109,16 +113,18 @@ def _resample(image: Float, matrix: Matrix, width: int, height: int, border: str
         image = cv2.copyMakeBorder(image, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=0)
         matrix = _shift(matrix, source=(-rim, -rim))
     if max(sigma_x, sigma_y) > 0.0:
+        low, high = image.min(), image.max()
         image = cv2.GaussianBlur(
             image, (0, 0), max(sigma_x, 1e-3), sigmaY=max(sigma_y, 1e-3), borderType=cv2.BORDER_REPLICATE
         )
+        image = np.clip(image, low, high, out=image)  # its weights add up to 1 but for rounding
     linear = np.linalg.inv(matrix[:, :2])
     pull = np.column_stack([linear, linear @ (0.5 - matrix[:, 2]) - 0.5])  # OpenCV's target → source
 
-    def sample(picture: Float, kernel: int, offset: float = 0.0) -> Float:
-        taken: Float = cv2.warpAffine(
+    def sample(picture: Array, kernel: int, offset: float = 0.0) -> Array:
+        taken: Array = cv2.warpAffine(
             picture,
-            pull + [[0.0, 0.0, offset]],
+            pull + np.array([0.0, 0.0, offset]),
             (width, height),
             flags=kernel | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
@@ -126,7 +132,8 @@ def _resample(image: Float, matrix: Matrix, width: int, height: int, border: str
         return taken
 
     support = np.ones((4, 4), np.uint8)  # rows and columns i-1 … i+2 around i = floor(sample)
-    low = sample(cv2.erode(image, support, anchor=(1, 1)), cv2.INTER_NEAREST, -0.5)
-    high = sample(cv2.dilate(image, support, anchor=(1, 1)), cv2.INTER_NEAREST, -0.5)
+    least = sample(cv2.erode(image, support, anchor=(1, 1)), cv2.INTER_NEAREST, -0.5)
+    most = sample(cv2.dilate(image, support, anchor=(1, 1)), cv2.INTER_NEAREST, -0.5)
     cubic = sample(image, cv2.INTER_CUBIC)
-    return np.clip(cubic, low, high, out=cubic).reshape(height, width, *image.shape[2:])
+    held: Float = np.clip(cubic, least, most, out=cubic).reshape(height, width, *image.shape[2:])
+    return held

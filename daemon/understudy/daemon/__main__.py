@@ -72,7 +72,10 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Da
     given = parser.parse_args(arguments)
 
     def xdg(variable: str, usual: str) -> Path:
-        return Path(environment.get(variable) or Path(environment.get("HOME") or Path.home()) / usual) / "understudy"
+        return (
+            Path(environment.get(variable) or Path(environment.get("HOME") or Path.home()) / usual)
+            / "understudy"
+        )
 
     state = given.state or environment.get("UNDERSTUDY_STATE") or xdg("XDG_STATE_HOME", ".local/state")
     return DaemonConfig(

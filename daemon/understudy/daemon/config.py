@@ -1,4 +1,4 @@
-"""Everything a daemon is told at its start. Built by `__main__`, the only place that reads arguments and environment."""
+"""Everything a daemon is told at its start; built by `__main__`, which alone reads arguments and environment."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def version() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class DaemonConfig:
-    """Attributes:
-    state: folder of this daemon, made with mode 0700 where it is not there.
-    site: what server and worker share.
-    listen: `unix:PATH`; empty: `daemon.sock` in the state folder.
-    embedded: started for one command; stops when its standard input closes.
-    verbose: log more.
+    """How one daemon runs.
+
+    Attributes:
+        state: folder of this daemon, made with mode 0700 where it is not there.
+        site: what server and worker share.
+        listen: `unix:PATH`; empty: `daemon.sock` in the state folder.
+        embedded: started for one command; stops when its standard input closes.
+        verbose: log more.
     """
 
     state: Path

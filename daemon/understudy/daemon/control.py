@@ -17,7 +17,9 @@ from understudy.v1 import job_pb2
 Check = Callable[[job_pb2.JobSpec, tuple[Output, ...]], Work]
 
 
-def start(store: Store, request: job_pb2.StartJobRequest, user: str, check: Check) -> tuple[job_pb2.Job, bool]:
+def start(
+    store: Store, request: job_pb2.StartJobRequest, user: str, check: Check
+) -> tuple[job_pb2.Job, bool]:
     """Store the job of a request, or find the one that is its answer already: (job, was there before).
 
     `check` decodes a spec, given what the jobs that it waits for will write; it may take long, so it runs outside

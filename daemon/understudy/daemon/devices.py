@@ -44,7 +44,7 @@ def found() -> tuple[system_pb2.Device, ...]:
 
 def main() -> None:
     """Print the GPUs as JSON."""
-    print(json.dumps(_cuda_devices() if _torch_has_cuda() else []))  # noqa: T201
+    print(json.dumps(_cuda_devices() if _torch_has_cuda() else []))
 
 
 def _torch_has_cuda() -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timezone
+from pathlib import Path
 from types import MappingProxyType
 
 from google.protobuf import timestamp_pb2
 
+from understudy.core.errors import ModelInvalid
 from understudy.core.frames import FrameRange
 from understudy.core.merge import recipe
 from understudy.core.release import Release
@@ -16,7 +20,13 @@ from understudy.core.weights import State, Weights, WeightsReport
 from understudy.v1 import common_pb2, job_pb2, resource_pb2, system_pb2
 
 FRAME_STATES: Mapping[FrameStatus, job_pb2.FrameState] = MappingProxyType(
-    {status: job_pb2.FrameState.Value(f"FRAME_STATE_{status.name}") for status in FrameStatus}
+    {
+        FrameStatus.DONE: job_pb2.FRAME_STATE_DONE,
+        FrameStatus.SKIPPED: job_pb2.FRAME_STATE_SKIPPED,
+        FrameStatus.NO_FACE: job_pb2.FRAME_STATE_NO_FACE,
+        FrameStatus.MISSING: job_pb2.FRAME_STATE_MISSING,
+        FrameStatus.FAILED: job_pb2.FRAME_STATE_FAILED,
+    }
 )
 WEIGHTS_STATES: Mapping[State, system_pb2.WeightsState] = MappingProxyType(
     {
@@ -129,3 +139,17 @@ def day(value: date | None) -> timestamp_pb2.Timestamp | None:
     stamp = timestamp_pb2.Timestamp()
     stamp.FromDatetime(datetime(value.year, value.month, value.day, tzinfo=timezone.utc))
     return stamp
+
+
+def tensor_elements(file: Path) -> int:
+    """How many numbers a safetensors file holds, by its header alone: 8 bytes of length, then JSON.
+
+    Raises:
+        ModelInvalid: not such a file.
+    """
+    try:
+        with file.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelInvalid(f"{file}: not a safetensors file: {error}", path=file) from error

@@ -104,6 +104,7 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "WORKER_DIED": grpc.StatusCode.INTERNAL,
         "OUT_OF_MEMORY": grpc.StatusCode.RESOURCE_EXHAUSTED,
         "FRAMES_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
+        "VERIFY_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
         "REQUEST_ID_REUSED": grpc.StatusCode.ALREADY_EXISTS,
     }
 )
@@ -147,8 +148,6 @@ def translated(context: grpc.ServicerContext, rpc: str) -> Iterator[None]:
     except Stopping as error:
         context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
     except Exception as error:
-        if context.code() is not None:  # the handler has called abort itself, which raises
-            raise
         number = uuid.uuid4().hex[:12]
         log.exception("rpc=%s error_id=%s", rpc, number)
         fault = UnderstudyError(f"a fault of the daemon ({type(error).__name__}); its log has error {number}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.core.frames import FrameRange, Segment
@@ -23,7 +23,7 @@ class Output:
 
     folder: str
     name: str = ""
-    frames: FrameRange = FrameRange()
+    frames: FrameRange = field(default_factory=FrameRange)
 
     @classmethod
     def of_folder(cls, path: Path) -> Output:

@@ -25,7 +25,11 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from understudy.daemon import worker; worker.main({theirs.fileno()})"],
+                [
+                    sys.executable,
+                    "-c",
+                    f"from understudy.daemon import worker; worker.main({theirs.fileno()})",
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )

@@ -21,7 +21,9 @@ def thin(db: sqlite3.Connection, job: str) -> None:
     if sequence - checked < CHECK_EVERY:
         return
     db.execute("UPDATE jobs SET checked = ? WHERE id = ?", (sequence, job))
-    counts = dict(db.execute("SELECT kind, count(*) FROM events WHERE job = ? GROUP BY kind", (job,)).fetchall())
+    counts = dict(
+        db.execute("SELECT kind, count(*) FROM events WHERE job = ? GROUP BY kind", (job,)).fetchall()
+    )
     for kind in ("progress", "training", "warning"):
         if counts.get(kind, 0) > KEEP_DENSE:
             _halve(db, job, kind)
@@ -30,7 +32,9 @@ def thin(db: sqlite3.Connection, job: str) -> None:
         latest = "SELECT max(sequence) FROM events WHERE job = :job AND kind = 'frame' GROUP BY frame"
         _delete(db, job, f"kind = 'frame' AND sequence NOT IN ({latest})")
     if counts.get("artifact", 0) > KEEP_ARTIFACTS:
-        latest = f"SELECT sequence FROM artifacts WHERE job = :job ORDER BY sequence DESC LIMIT {KEEP_ARTIFACTS}"  # noqa: S608
+        latest = (
+            f"SELECT sequence FROM artifacts WHERE job = :job ORDER BY sequence DESC LIMIT {KEEP_ARTIFACTS}"  # noqa: S608
+        )
         _delete(db, job, f"kind = 'artifact' AND sequence NOT IN ({latest})")
         db.execute(f"DELETE FROM artifacts WHERE job = :job AND sequence NOT IN ({latest})", {"job": job})  # noqa: S608
 

@@ -97,7 +97,7 @@ class Scheduler:
                     idle_since = time.monotonic()
                     continue
             except WriteFailed as error:
-                log.error("store unusable, will try again: %s", error.message)  # noqa: TRY400  no trace needed
+                log.error("store unusable, will try again: %s", error.message)
                 self._stopping.wait(RETRY_SECONDS)
                 continue
             if self._worker and time.monotonic() - idle_since > IDLE_SECONDS:
@@ -155,7 +155,7 @@ class Scheduler:
                 attempt.pending = []
                 return True
             except WriteFailed as error:
-                log.error("job=%s its worker waits: %s", attempt.job, error.message)  # noqa: TRY400
+                log.error("job=%s its worker waits: %s", attempt.job, error.message)
             if self._stopping.wait(RETRY_SECONDS):
                 self._dismiss()
                 return False
@@ -168,7 +168,9 @@ class Scheduler:
                 worker.send(Stop())
                 attempt.asked = time.monotonic()
         elif attempt.overdue:
-            log.warning("job=%s worker=%d did not stop within %.0f s: killed", attempt.job, worker.pid, attempt.patience)
+            log.warning(
+                "job=%s worker=%d killed: no stop within %.0f s", attempt.job, worker.pid, attempt.patience
+            )
             worker.kill()
 
     def _finish(self, attempt: Attempt) -> bool:
@@ -179,7 +181,7 @@ class Scheduler:
                 to, error = self._verdict(attempt)
                 self._store.move(attempt.job, to, error)
         except WriteFailed as error_:
-            log.error("job=%s its end cannot be stored, will try again: %s", attempt.job, error_.message)  # noqa: TRY400
+            log.error("job=%s its end cannot be stored, will try again: %s", attempt.job, error_.message)
             return False
         log.info("job=%s state=%s %s", attempt.job, to.name, f"reason={error.reason}" if error else "")
         if attempt.ended and attempt.ended.trace:
@@ -195,8 +197,8 @@ class Scheduler:
         on_hold = State.PAUSED if self._store.pausing(job) else State.QUEUED
         if ended is None and attempt.asked is None:
             deaths = self._store.count_death(job)
-            died = errors.message(errors.WorkerDied(f"{attempt.death} while job {job} ran ({deaths} of {DEATHS})", job=job))
-            return (State.FAILED if deaths >= DEATHS else on_hold), died
+            died = errors.WorkerDied(f"{attempt.death} while job {job} ran ({deaths} of {DEATHS})", job=job)
+            return (State.FAILED if deaths >= DEATHS else on_hold), errors.message(died)
         if ended is None or ended.stopped:  # stopped, or killed because it did not
             return on_hold, None
         if error:

@@ -83,7 +83,9 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     Raises:
         WriteFailed: a newer version of the software made the file.
     """
-    connection.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied REAL NOT NULL)")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied REAL NOT NULL)"
+    )
     (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()
     if version > len(MIGRATIONS):
         raise WriteFailed(
@@ -92,5 +94,6 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             path=path,
         )
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        stamp = f"INSERT INTO migrations VALUES ({number}, {time.time()});"
-        connection.executescript(f"BEGIN IMMEDIATE; {script} {stamp} COMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE; {script}")  # which leaves the transaction open
+        connection.execute("INSERT INTO migrations VALUES (?, ?)", (number, time.time()))
+        connection.execute("COMMIT")

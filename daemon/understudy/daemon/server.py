@@ -84,8 +84,7 @@ def running(config: DaemonConfig) -> Iterator[str]:
     scheduler = Scheduler(store, config.site, config.state, verbose=config.verbose)
     stopping = threading.Event()
     server = _server(stopping)
-    check = partial(decode.work, site=config.site, colour=colour)
-    _add_services(server, config, colour, store, stopping, check)
+    _add_services(server, config, colour, store, stopping)
     status = _add_health(server)
     path = config.socket()
     _listen(server, path)
@@ -116,20 +115,21 @@ def _server(stopping: threading.Event) -> grpc.Server:
 
 
 def _add_services(
-    server: grpc.Server,
-    config: DaemonConfig,
-    colour: ColourConfig,
-    store: Store,
-    stopping: threading.Event,
-    check: Callable[..., decode.Work],
+    server: grpc.Server, config: DaemonConfig, colour: ColourConfig, store: Store, stopping: threading.Event
 ) -> None:
-    roots, user = config.site.roots, _user()
-    job_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(store, check, user, stopping, WATCHERS), server)
-    system_pb2_grpc.add_SystemServiceServicer_to_server(SystemServicer(config, colour), server)
-    system_pb2_grpc.add_WeightsServiceServicer_to_server(WeightsServicer(config.site.weights()), server)
-    resource_pb2_grpc.add_FacesetServiceServicer_to_server(FacesetServicer(roots), server)
-    resource_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(roots), server)
-    resource_pb2_grpc.add_ReleaseServiceServicer_to_server(ReleaseServicer(roots), server)
+    roots = config.site.roots
+    check = partial(decode.work, site=config.site, colour=colour)
+    jobs = JobServicer(store, check, user=_user(), stopping=stopping, watchers=WATCHERS)
+    table: tuple[tuple[Callable[[Any, grpc.Server], None], object], ...] = (
+        (job_pb2_grpc.add_JobServiceServicer_to_server, jobs),
+        (system_pb2_grpc.add_SystemServiceServicer_to_server, SystemServicer(config, colour)),
+        (system_pb2_grpc.add_WeightsServiceServicer_to_server, WeightsServicer(config.site.weights())),
+        (resource_pb2_grpc.add_FacesetServiceServicer_to_server, FacesetServicer(roots)),
+        (resource_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer(roots)),
+        (resource_pb2_grpc.add_ReleaseServiceServicer_to_server, ReleaseServicer(roots)),
+    )
+    for add, servicer in table:
+        add(servicer, server)
 
 
 SERVICES = tuple(
@@ -194,7 +194,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-class _Translate(grpc.ServerInterceptor):  # type: ignore[misc]
+class _Translate(grpc.ServerInterceptor):  # type: ignore[type-arg]  generic in the stubs only
     """Wraps every handler, so that no servicer can forget to translate its errors."""
 
     def __init__(self, stopping: threading.Event) -> None:
@@ -202,14 +202,15 @@ class _Translate(grpc.ServerInterceptor):  # type: ignore[misc]
 
     def intercept_service(
         self, continuation: Callable[[Any], Any], details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler | None:
-        handler = continuation(details)
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        handler: grpc.RpcMethodHandler[Any, Any] | None = continuation(details)
         if handler is None or handler.request_streaming or not details.method.startswith("/understudy."):
             return handler
         rpc = details.method.rpartition("/")[2]
-        wrapped = self._stream(rpc, handler.unary_stream) if handler.response_streaming else self._unary(rpc, handler.unary_unary)
-        make = grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
-        return make(wrapped, handler.request_deserializer, handler.response_serializer)
+        forms = (handler.request_deserializer, handler.response_serializer)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._stream(rpc, handler.unary_stream), *forms)
+        return grpc.unary_unary_rpc_method_handler(self._unary(rpc, handler.unary_unary), *forms)
 
     def _open(self) -> None:
         if self._stopping.is_set():

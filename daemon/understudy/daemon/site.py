@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.core.weights import WeightStore
@@ -20,7 +20,7 @@ class Site:
         weights_folders: folders that a site fills by hand, looked into first.
     """
 
-    roots: Roots = Roots()
+    roots: Roots = field(default_factory=Roots)
     colour_config: str | None = None
     weights_cache: Path
     weights_folders: tuple[Path, ...] = ()

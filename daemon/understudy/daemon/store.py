@@ -89,7 +89,9 @@ class Store:
                 raise  # ours
             kind = DiskFull if "is full" in str(error) else WriteFailed
             what = "free space and try again" if kind is DiskFull else "see to the state folder"
-            raise kind(f"{self._path}: the job store cannot be used: {error}; {what}", path=self._path) from error
+            raise kind(
+                f"{self._path}: the job store cannot be used: {error}; {what}", path=self._path
+            ) from error
 
     def wait(self, timeout: float, since: int) -> None:
         """Sleep until the store's `version` is another, or `nudge` was called, or `timeout` seconds."""
@@ -135,7 +137,9 @@ class Store:
         with self._lock, self._translated():
             return self._job(self._row(job))
 
-    def jobs(self, only: Sequence[int], before: int | None, limit: int) -> tuple[list[job_pb2.Job], int | None]:
+    def jobs(
+        self, only: Sequence[int], before: int | None, limit: int
+    ) -> tuple[list[job_pb2.Job], int | None]:
         """Jobs in these states (none: all), newest first, and the cursor for what is older."""
         marks = ",".join("?" * len(only))
         where = f"state IN ({marks})" if only else "1"
@@ -209,7 +213,9 @@ class Store:
     def writers(self) -> list[tuple[str, Output]]:
         """Who writes what: the outputs of all jobs that have not ended."""
         states_ = ",".join(str(int(s)) for s in sorted(ACTIVE))
-        query = f"SELECT job, folder, name, frames FROM outputs JOIN jobs ON id = job WHERE state IN ({states_})"  # noqa: S608
+        query = (
+            f"SELECT job, folder, name, frames FROM outputs JOIN jobs ON id = job WHERE state IN ({states_})"  # noqa: S608
+        )
         with self._lock, self._translated():
             return [(row[0], Output.load(*row[1:])) for row in self._db.execute(query).fetchall()]
 
@@ -324,9 +330,13 @@ class Store:
         db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (job, sequence, kind, frame, payload))
         match kind:
             case "progress":
-                db.execute("UPDATE jobs SET progress = ? WHERE id = ?", (event.progress.SerializeToString(), job))
+                db.execute(
+                    "UPDATE jobs SET progress = ? WHERE id = ?", (event.progress.SerializeToString(), job)
+                )
             case "training":
-                db.execute("UPDATE jobs SET training = ? WHERE id = ?", (event.training.SerializeToString(), job))
+                db.execute(
+                    "UPDATE jobs SET training = ? WHERE id = ?", (event.training.SerializeToString(), job)
+                )
             case "frame":
                 report = event.frame
                 row = (job, report.frame, report.state, report.SerializeToString())

@@ -29,6 +29,9 @@ from typing import TypeAlias
 from understudy.core.errors import UnderstudyError
 from understudy.core.reports import Report
 from understudy.core.weights import WeightsReport
+from understudy.daemon import errors
+from understudy.daemon.site import Site
+from understudy.daemon.tasks import Tasks
 
 ORPHAN_SECONDS = 30.0  # what a worker without a daemon may still take to come to its next report
 log = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ log = logging.getLogger(__name__)
 class Setup:
     """First of all: the daemon's `Site` and the file whose lock the only worker holds."""
 
-    site: object
+    site: Site
     lock: Path
     verbose: bool
 
@@ -107,16 +110,16 @@ def main(descriptor: int) -> None:
     threading.Thread(target=_outlive_briefly, args=(os.getppid(),), daemon=True).start()
     with Connection(descriptor) as connection:
         setup = connection.recv()
-        logging.basicConfig(handlers=[_Pipe(connection)], level=logging.DEBUG if setup.verbose else logging.INFO)
+        logging.basicConfig(
+            handlers=[_Pipe(connection)], level=logging.DEBUG if setup.verbose else logging.INFO
+        )
         with setup.lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             _serve(connection, setup)
 
 
 def _serve(connection: Connection, setup: Setup) -> None:
-    from understudy.daemon.tasks import Tasks
-
-    tasks = Tasks(setup.site)  # type: ignore[arg-type]  Site; the pipe's messages know no more than they must
+    tasks = Tasks(setup.site)
     while True:
         try:
             order = connection.recv()
@@ -132,12 +135,8 @@ def _serve(connection: Connection, setup: Setup) -> None:
                 return  # after an unexpected error memory and devices are in a state that nobody knows
 
 
-def _work(connection: Connection, tasks: object, run: Run) -> Ended:
+def _work(connection: Connection, tasks: Tasks, run: Run) -> Ended:
     """One job from its decoding to its end."""
-    from understudy.daemon import errors
-    from understudy.daemon.tasks import Tasks
-
-    assert isinstance(tasks, Tasks)
     try:
         with closing(tasks.reports(run.spec)) as reports:
             stopped = _forward(connection, reports)
@@ -151,30 +150,34 @@ def _work(connection: Connection, tasks: object, run: Run) -> Ended:
 
 def _forward(connection: Connection, reports: Iterator[Report | WeightsReport]) -> bool:
     """Send reports on; whether the work was stopped before its end."""
-    for report in reports:
-        try:
-            connection.send(Reported(report))
-            if connection.poll():
-                order = connection.recv()
-                assert isinstance(order, Stop), f"a {type(order).__name__} came during a job"
-                connection.send(Stopping())
-                return True
-        except (OSError, EOFError):  # the daemon was killed
+    return any(not _told(connection, report) for report in reports)
+
+
+def _told(connection: Connection, report: Report | WeightsReport) -> bool:
+    """Send one report; False where the work is to stop."""
+    try:
+        connection.send(Reported(report))
+        if not connection.poll():
             return True
+        order = connection.recv()
+        assert isinstance(order, Stop), f"a {type(order).__name__} came during a job"
+        connection.send(Stopping())
+    except (OSError, EOFError):
+        log.info("the daemon is gone")
     return False
 
 
 def _fault(error: Exception, job: str) -> UnderstudyError:
-    from understudy.daemon.errors import OutOfMemory
-
     torch = sys.modules.get("torch")
     cuda = getattr(torch, "OutOfMemoryError", MemoryError)
     if isinstance(error, MemoryError | cuda) or "can't allocate memory" in str(error):
-        return OutOfMemory(
+        return errors.OutOfMemory(
             f"memory did not suffice: {error}; choose a smaller batch size, preset or plate, or another device",
             job=job,
         )
-    return UnderstudyError(f"a fault of the worker ({type(error).__name__}: {error}); the daemon's log has the trace")
+    return UnderstudyError(
+        f"a fault of the worker ({type(error).__name__}: {error}); the daemon's log has the trace"
+    )
 
 
 def _be_first_to_go() -> None:
@@ -190,4 +193,3 @@ def _outlive_briefly(daemon: int) -> None:
         time.sleep(1.0)
     time.sleep(ORPHAN_SECONDS)
     os._exit(1)
-

@@ -1,7 +1,7 @@
 """Where the daemon is: given, found, or started for as long as we need one.
 
-A transport opens a channel to a daemon that answers. It is the seam of this library: `Session` knows nothing else
-of how bytes travel, so a test gives it a channel to a server of its own.
+A transport opens a channel to a daemon that answers. It is the seam of this library: `Session` knows
+nothing else of how bytes travel, so a test gives it a channel to a server of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import grpc
-from understudy.client.errors import Refused, Unreachable
+
+from understudy.client.errors import TEMPORARY, Refused, Unreachable
 from understudy.v1.system_pb2 import GetInfoRequest, GetInfoResponse
 from understudy.v1.system_pb2_grpc import SystemServiceStub
 
@@ -165,10 +166,12 @@ class Local:
         """Tell why a daemon gave up at once, unless it did so because another one is coming up."""
         if self._process is None or self._process.poll() is None:
             return
-        said = self._said()
-        if (self.state / "daemon.json").exists() or "daemon.lock" in said:
+        if (
+            self._process.returncode == TEMPORARY
+        ):  # another daemon has the state folder, but does not answer yet
             time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
             return
+        said = self._said()
         code = self._process.returncode
         self.close()
         raise Unreachable(f"the embedded daemon ended with exit code {code}{said}")

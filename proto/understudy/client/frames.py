@@ -1,6 +1,7 @@
 """Frame ranges as people write them ↔ segments as the wire carries them.
 
-The same characters mean different frames in different tools, so the text is read here, once, its dialect named:
+The same characters mean different frames in different tools, so the text is read here, once, its dialect
+named:
 
     fileseq   1001-1100x2,1150     `x` every 2nd, `y` all but every 2nd; `:` (stagger) is refused
     nuke      1001-1100x2 1150     `x` every 2nd; blanks separate as commas do

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from understudy.client.errors import JobCancelled, JobFailed, TimedOut, Unreachable
 from understudy.client.wire import Wire
 from understudy.v1 import job_pb2 as pb

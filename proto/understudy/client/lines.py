@@ -1,8 +1,8 @@
 """JSON lines: what `--json` prints, for scripts and farms.
 
-One object a line, each with `event` (what it is) and `data`; those of a job also with `job` (its id), `stage` (its
-label), `sequence` and `time`. `data` is the protobuf JSON mapping of a message of `understudy.v1`, with 64-bit whole
-numbers as numbers and with fields that have their default.
+One object a line, each with `event` (what it is) and `data`; those of a job also with `job` (its id),
+`stage` (its label), `sequence` and `time`. `data` is the protobuf JSON mapping of a message of
+`understudy.v1`, with 64-bit whole numbers as numbers and with fields that have their default.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from understudy.client.errors import UnderstudyError
@@ -53,12 +53,14 @@ def plain(message: Message) -> dict[str, Any]:
     return _numbers(json_format.MessageToDict(message, **options), message.DESCRIPTOR)
 
 
-def _numbers(values: dict[str, Any], kind: Descriptor) -> dict[str, Any]:
+def _numbers(values: dict[str, Any], kind: Any) -> dict[str, Any]:
     """The mapping writes 64-bit numbers as text, for JavaScript's sake; frame numbers are small enough for all."""
     for name, value in values.items():
         field = kind.fields_by_camelcase_name[name]
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            values[name] = {key: _number(v, field.message_type.fields_by_name["value"]) for key, v in value.items()}
+            values[name] = {
+                key: _number(v, field.message_type.fields_by_name["value"]) for key, v in value.items()
+            }
         elif isinstance(value, list):
             values[name] = [_number(v, field) for v in value]
         else:

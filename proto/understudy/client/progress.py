@@ -164,8 +164,8 @@ class Bars:
         )
 
     def ended(self, job: Job) -> None:
-        completed = {"completed": 1.0} if job.state == "SUCCEEDED" else {}
-        self._progress.update(self._tasks[job.id], rate="", left="", note=outcome(job), **completed)
+        completed = 1.0 if job.state == "SUCCEEDED" else job.message.progress.fraction
+        self._progress.update(self._tasks[job.id], rate="", left="", note=outcome(job), completed=completed)
 
     def say(self, text: str) -> None:
         self._progress.console.print(text, markup=False, highlight=False)
@@ -193,12 +193,21 @@ def standing(job: Job) -> tuple[str, str, str, str]:
     """How far it is, how fast, how long to go, and its losses, as text; empty where it cannot be told."""
     progress, training = job.message.progress, job.message.training
     losses = " ".join(f"{name} {value:.4f}" for name, value in sorted(training.losses.items()))
-    left = f"{clock(progress.remaining.ToTimedelta().total_seconds())} left" if progress.HasField("remaining") else ""
+    left = (
+        f"{clock(progress.remaining.ToTimedelta().total_seconds())} left"
+        if progress.HasField("remaining")
+        else ""
+    )
     if progress.unit == "byte":
         megabytes = f"{progress.done / 1e6:.1f}" + (f"/{progress.total / 1e6:.1f}" if progress.total else "")
         return f"{megabytes} MB", f"{progress.rate / 1e6:.1f} MB/s" if progress.rate else "", left, losses
     count = f"{progress.done}" + (f"/{progress.total}" if progress.total else "")
-    return f"{count} {progress.unit}s" if progress.unit else "", rate(progress.rate, progress.unit), left, losses
+    return (
+        f"{count} {progress.unit}s" if progress.unit else "",
+        rate(progress.rate, progress.unit),
+        left,
+        losses,
+    )
 
 
 def rate(per_second: float, unit: str) -> str:

@@ -34,7 +34,8 @@ class Session:
 
     Args:
         endpoint: `unix:PATH` of a daemon. Default: `$UNDERSTUDY_ENDPOINT`, else that of the state folder.
-        state: the state folder. Default: `$UNDERSTUDY_STATE`, else `~/.local/state/understudy`, as XDG has it.
+        state: the state folder. Default: `$UNDERSTUDY_STATE`, else `~/.local/state/understudy`, as XDG has
+            it.
         transport: how to reach a daemon otherwise; a test's own.
 
     Raises:

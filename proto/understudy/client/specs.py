@@ -1,8 +1,8 @@
 """Python values → the specs of the contract.
 
 Paths become absolute here, because the daemon has a working folder of its own; frame tokens stay as they are.
-Whether a value makes sense is the daemon's to say, so that every client hears the same; only what has no wire form
-is refused.
+Whether a value makes sense is the daemon's to say, so that every client hears the same; only what has no
+wire form is refused.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from google.protobuf import json_format
+
 from understudy.client import frames as ranges
 from understudy.client.errors import Refused
 from understudy.v1 import job_pb2 as pb
@@ -25,9 +26,7 @@ Frames = Union[None, str, Iterable[FrameSegment]]  # text is fileseq's grammar; 
 
 # What FFmpeg's libraries call containers of moving pictures. Everything else needs a frame token.
 VIDEO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in ("3gp", "asf", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf")
-    + ("ogv", "ts", "webm", "wmv")
+    "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts webm wmv".split()  # noqa: SIM905
 )
 
 
@@ -42,7 +41,7 @@ def absolute(path: PathLike) -> str:
 
 def is_video(path: PathLike) -> bool:
     """Whether the path is a video by its suffix, as opposed to a pattern of frames."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+    return Path(path).suffix.lower().lstrip(".") in VIDEO_SUFFIXES
 
 
 def segments(frames: Frames, field: str = "frames") -> list[FrameSegment]:
@@ -82,7 +81,8 @@ def recipe(base: Recipe | Mapping[str, Any] | PathLike | None = None, **settings
 
     Args:
         base: where to start: a Recipe, its JSON mapping, or the path of a file that holds the mapping.
-        settings: fields of `understudy.v1.Recipe`; numbers become constants, None leaves the base's or default.
+        settings: fields of `understudy.v1.Recipe`; numbers become constants, None leaves the base's or
+            default.
 
     Raises:
         Refused: a field is not known or has the wrong type.
@@ -213,7 +213,7 @@ def merge(
     device: str = "",
     contact_sheet: bool = True,
 ) -> pb.JobSpec:
-    """A plate, its faceset and a model become finished frames; `frames` limits what is written, not what is fitted."""
+    """A plate, its faceset and a model become finished frames; `frames` limits what is written, not fitted."""
     swap = pb.Swap(faceset=absolute(faceset), track=track, model=absolute(model), recipe=look or Recipe())
     spec = pb.MergeSpec(
         plate=plate(given),

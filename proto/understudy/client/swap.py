@@ -1,8 +1,9 @@
 """A whole swap as a chain of jobs: videos become plates, plates facesets, facesets a model, the model frames.
 
-`plan` is a function of the settings alone: the same settings name the same folders and specs, so that the same
-command again attaches to work under way, skips what is finished and does nothing twice. What another source, range
-or preset makes lies in a folder of its own, so that no faceset or model is ever a mixture of two.
+`plan` is a function of the settings alone: the same settings name the same folders and specs, so that the
+same command again attaches to work under way, skips what is finished and does nothing twice. What another
+source, range or preset makes lies in a folder of its own, so that no faceset or model is ever a mixture of
+two.
 
     OUT.####.exr                        finished frames, by the daemon's merge
     OUT_work/plates/dst-<name>-<id>/    a video's frames
@@ -129,8 +130,8 @@ class _Side:
 
     @property
     def faceset(self) -> str:
-        # src's range is part of its name: a shorter one takes faces away that the faceset would go on holding. dst's
-        # may grow from a test of some frames to the whole shot, with the same model.
+        # src's range is part of its name: a shorter one takes faces away that the faceset would go on
+        # holding. dst's may grow from a test of some frames to the whole shot, with the same model.
         salt = ranges.text(self.frames) if self.role == "src" else ""
         return str(self.work / "facesets" / f"{self.role}-{_stem(self.source)}-{_digest(self.source, salt)}")
 

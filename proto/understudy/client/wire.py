@@ -1,7 +1,8 @@
 """Calls over a transport: with a deadline each, again after a drop, and with our errors.
 
-A daemon may go while it is needed: it is restarted, or it was another command's embedded one. Accepted jobs are
-kept, and every call of the contract may be repeated, so a drop is answered by connecting again and asking again.
+A daemon may go while it is needed: it is restarted, or it was another command's embedded one. Accepted jobs
+are kept, and every call of the contract may be repeated, so a drop is answered by connecting again and
+asking again.
 """
 
 from __future__ import annotations

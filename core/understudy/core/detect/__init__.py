@@ -10,7 +10,7 @@ from understudy.core.weights import WeightStore
 
 
 class Detector(Protocol):
-    """Finds faces. Every member's module has `create(store: WeightStore) -> Detector` and `WEIGHTS`, what it needs."""
+    """Finds faces."""
 
     def detect(self, proxy: Float) -> list[Detection]:
         """Faces in a viewing proxy (H, W, 3) float32 in [0, 1], square pixels; best score first.
@@ -20,7 +20,7 @@ class Detector(Protocol):
 
 
 class Family(Protocol):
-    """What `_plugins.load("detect", name)` gives."""
+    """A member's module, as `_plugins.load("detect", name)` gives it; `WEIGHTS` names what it needs of the store."""
 
     WEIGHTS: tuple[str, ...]
 

@@ -96,24 +96,24 @@ def _anchors(*layers: tuple[int, int]) -> Float:
 def _search(head: _Head, proxy: Float, scale: float) -> tuple[Float, Float]:
     """Scores (N,) and points (N, 8, 2) in proxy pixels of what a network sees in the picture at this scale."""
     height, width = (max(1, round(side * scale)) for side in proxy.shape[:2])
-    level = cv2.resize(
-        proxy, (width, height), interpolation=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-    )
-    size = head.network.size
+    kernel = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+    level = cv2.resize(proxy, (width, height), interpolation=kernel)
+    shrunk = np.array((width / proxy.shape[1], height / proxy.shape[0]), np.float32)
+    side = head.network.size
     scores, points = [np.empty(0, np.float32)], [np.empty((0, 8, 2), np.float32)]
-    for y in _origins(height, size):
-        for x in _origins(width, size):
-            tile = np.zeros((size, size, 3), np.float32)
-            part = level[y : y + size, x : x + size]
+    for y in _origins(height, side):
+        for x in _origins(width, side):
+            tile = np.zeros((side, side, 3), np.float32)
+            part = level[y : y + side, x : x + side]
             tile[: part.shape[0], : part.shape[1]] = part
             score, point = _run(head, tile)
             # A face that an inner edge cuts through is whole in another tile: its box here is wrong.
-            whole = (point[:, 0] >= [0 if x else -size, 0 if y else -size]).all(axis=1)
-            inner = [size if x + size < width else 2 * size, size if y + size < height else 2 * size]
-            whole &= (point[:, 1] <= inner).all(axis=1)
+            low = np.where([x > 0, y > 0], 0, -np.inf)
+            high = np.where([x + side < width, y + side < height], side, np.inf)
+            whole = (point[:, 0] >= low).all(axis=1) & (point[:, 1] <= high).all(axis=1)
             scores.append(score[whole])
-            points.append((point[whole] + np.float32([x, y])) * np.float32(proxy.shape[1::-1]) / (width, height))
-    return np.concatenate(scores), np.concatenate(points).astype(np.float32)
+            points.append((point[whole] + np.array((x, y), np.float32)) / shrunk)
+    return np.concatenate(scores), np.concatenate(points)
 
 
 def _origins(length: int, tile: int) -> list[int]:

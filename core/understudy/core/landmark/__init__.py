@@ -10,7 +10,7 @@ from understudy.core.weights import WeightStore
 
 
 class Landmarker(Protocol):
-    """Finds points. Every member's module has `create(store: WeightStore) -> Landmarker` and `WEIGHTS`, what it needs."""
+    """Finds the points of a face."""
 
     def landmarks(self, proxy: Float, detection: Detection) -> tuple[Landmarks, float]:
         """Points of the detected face and the confidence, 0 to 1, that they lie on a face.
@@ -24,7 +24,7 @@ class Landmarker(Protocol):
 
 
 class Family(Protocol):
-    """What `_plugins.load("landmark", name)` gives."""
+    """A member's module, as `_plugins.load("landmark", name)` gives it; `WEIGHTS` names what it needs of the store."""
 
     WEIGHTS: tuple[str, ...]
 

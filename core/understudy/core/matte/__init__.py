@@ -10,7 +10,7 @@ from understudy.core.weights import WeightStore
 
 
 class Matter(Protocol):
-    """Makes mattes. Every member's module has `create(store: WeightStore) -> Matter` and `WEIGHTS`, what it needs."""
+    """Makes mattes."""
 
     def matte(self, proxy: Float, landmarks: Points) -> Float:
         """(H, W) float32 in [0, 1], 1 on the face, in aligned pixels.
@@ -22,7 +22,7 @@ class Matter(Protocol):
 
 
 class Family(Protocol):
-    """What `_plugins.load("matte", name)` gives."""
+    """A member's module, as `_plugins.load("matte", name)` gives it; `WEIGHTS` names what it needs of the store."""
 
     WEIGHTS: tuple[str, ...]
 

@@ -18,7 +18,7 @@ from understudy.core.weights import WeightStore
 WEIGHTS: tuple[str, ...] = ()
 
 _PIECES = (
-    (*range(0, 9), 17),
+    (*range(9), 17),
     (*range(8, 17), 26),
     (17, 18, 19, 8),
     (24, 25, 26, 8),
@@ -66,7 +66,7 @@ def hull(landmarks: Points, shape: tuple[int, int], *, brows: float = 1.0) -> Fl
 
 
 def lift_brows(landmarks: npt.NDArray[np.float64], brows: float) -> npt.NDArray[np.int32]:
-    """Landmarks as pixel indices (68, 2), the brows moved away from the eyes: annotators stop at the brow, faces do not.
+    """Landmarks as pixel indices (68, 2), the brows moved away from the eyes: annotations end there, faces do not.
 
     Whole numbers throughout, truncated as DeepFaceLab truncates them.
     """

@@ -57,8 +57,8 @@ def place(
     faceset: Faceset, recipe: Recipe, face_type: str, size: int
 ) -> list[tuple[FaceRecord, Face, Alignment]]:
     """The shot's faces in order of frames, landmarks smoothed, each with its crop."""
-    records = sorted(faceset.records, key=lambda record: record.face.frame)
-    smoothed = track.smooth([record.face for record in records], recipe.smooth)
+    records = faceset.records
+    smoothed = track.smooth([record.face for record in records], max(recipe.smooth, 1))
     fitted = [
         align.fit(face.landmarks.points, face_type, size, record.pixel_aspect)
         for record, face in zip(records, smoothed, strict=True)

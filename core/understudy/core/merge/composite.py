@@ -15,7 +15,7 @@ from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.image import HALF_MAXIMUM, fill_nonfinite, to_half
 from understudy.core.merge import layers, mattes
 from understudy.core.merge.analysis import Placed
-from understudy.core.merge.face_swap import Made, highlights
+from understudy.core.merge.face_swap import Made
 from understudy.core.merge.layers import Ground
 from understudy.core.merge.recipe import Recipe
 
@@ -31,6 +31,7 @@ class Warped:
         face: (h, w, 3) colour matched.
         face_raw: (h, w, 3) as the network made it.
         mattes: `mask_face`, `mask_hull`, `mask_valid`: (h, w) in [0, 1].
+        brightest: the largest value that the network can see and say, of any channel.
     """
 
     window: Window
@@ -38,6 +39,7 @@ class Warped:
     face: Float
     face_raw: Float
     mattes: Mapping[str, Float]
+    brightest: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +62,15 @@ class Composite:
 def to_plate(made: Made, matched: Float, plate: Float, placed: Placed, window: Window) -> Warped:
     """Warp the face and its mattes back: colour goes on beyond the crop's edge, mattes end there."""
     alignment = placed.alignment
-    colour = np.concatenate([matched, made.face], axis=-1)
-    back = warp.to_plate(colour, alignment, window, border="replicate")
     stack = np.stack([made.matte_face, made.matte_hull, mattes.valid(alignment.size)], axis=-1)
     found = np.clip(warp.to_plate(stack, alignment, window, border="zero"), 0.0, 1.0)
     return Warped(
         window=window,
         plate=plate,
-        face=back[..., :3],
-        face_raw=back[..., 3:],
+        face=warp.to_plate(matched, alignment, window, border="replicate"),
+        face_raw=warp.to_plate(made.face, alignment, window, border="replicate"),
         mattes={name: found[..., i] for i, name in enumerate(MATTE_LAYERS)},
+        brightest=made.brightest,
     )
 
 
@@ -108,7 +109,7 @@ class Compositor:
             ModelInvalid: the network answered with values that are not finite.
         """
         matte = matte_of(warped, self.recipe, frame.number, user)
-        face, hot = self._finish(frame, warped, matte, placed.gain)
+        face, hot = self._finish(frame, warped, matte)
         finished = self._from_working(face, ground.space)
         stored, raw = to_half(finished), to_half(self._from_working(warped.face_raw, ground.space))
         rows, columns = area = warped.window.slices(frame.data)
@@ -135,7 +136,7 @@ class Compositor:
             warnings=tuple(f"{count} values {what}" for what, count in notes.items() if count),
         )
 
-    def _finish(self, frame: Frame, warped: Warped, matte: Float, gain: float) -> tuple[Float, int]:
+    def _finish(self, frame: Frame, warped: Warped, matte: Float) -> tuple[Float, int]:
         """The face after highlights and blend, and how many pixels under the matte are too bright for the
         network.
         """
@@ -145,7 +146,7 @@ class Compositor:
                 frame=frame.number,
                 field="model",
             )
-        ratio = highlights(warped.plate, gain)
+        ratio = np.maximum(warped.plate.max(axis=-1) / np.float32(warped.brightest), np.float32(1.0))
         face = warped.face * ratio[..., None] if self.recipe.keep_highlights else warped.face
         return self.blend.finish(warped.plate, face, matte), int(
             np.count_nonzero((ratio > 1.0) & (matte > 0.0))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import cv2
@@ -39,12 +40,14 @@ class Made:
         face: (S, S, 3) the new face, its colours flowing on beyond its mattes.
         matte_face: (S, S) the network's matte.
         matte_hull: (S, S) the hull of the landmarks.
+        brightest: the largest value that the network can see and say.
     """
 
     plate: Float
     face: Float
     matte_face: Float
     matte_hull: Float
+    brightest: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ class Swapper:
     network: SwapNetwork
     face_type: str
     size: int
+    curve: Mapping[str, float] = field(default_factory=dict)  # of SwapCurve, without the shot's gain
 
     @property
     def digest(self) -> str:
@@ -71,13 +75,19 @@ class Swapper:
         One at a time: in a batch, a network may answer with other last bits, and what frame N looks like
         must not depend on its neighbours.
         """
-        curve = SwapCurve(gain)
+        curve = SwapCurve.from_dict({**self.curve, "gain": gain})
         faces, found = self.network.swap(curve.encode(crop)[None])
         matte_face = np.clip(found[0], 0.0, 1.0)
         matte_hull = smooth_hull(alignment.apply(landmarks.points), alignment.size)
         support = np.clip(np.maximum(matte_face, matte_hull) * _SUPPORT, 0.0, 1.0)
         face = mattes.extend(curve.decode(faces[0]), support)
-        return Made(plate=crop, face=face, matte_face=matte_face, matte_hull=matte_hull)
+        return Made(
+            plate=crop,
+            face=face,
+            matte_face=matte_face,
+            matte_hull=matte_hull,
+            brightest=curve.maximum / curve.gain,
+        )
 
 
 def smooth_hull(points: Matrix, size: int) -> Float:
@@ -89,18 +99,6 @@ def smooth_hull(points: Matrix, size: int) -> Float:
     times = -(-_HULL_SIDE // size)
     drawn = hull(points * times, (size * times, size * times))
     return mattes.as_float(cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA))
-
-
-def highlights(rgb: Float, gain: float) -> Float:
-    """How far plate pixels (h, w, 3), working space, exceed what the network can express: (h, w), 1 where
-    they do not.
-
-    A face times this keeps the plate's ratio in its highlights. The brightest channel counts: the curve
-    ends per channel.
-    """
-    limit = np.float32(SwapCurve(gain).maximum / gain)
-    ratio: Float = np.maximum(rgb.max(axis=-1) / limit, np.float32(1.0))
-    return ratio
 
 
 def _then(first: Matrix, second: Matrix) -> Matrix:

@@ -48,6 +48,11 @@ class Manifest:
         """
         write_text(self._records / f"{frame}.json", _text({"frame": frame, **record}))
 
+    def about(self) -> dict[str, Any]:
+        """What the manifest says of the sequence; empty where there is none."""
+        found = (_read(self.path) or {}).get("sequences", {}).get(Path(self.out.text).name)
+        return found if isinstance(found, dict) else {}
+
     def assemble(self, about: Mapping[str, Any]) -> Path:
         """Put the records together; `about` is the same for every frame: model, recipe, colour, release,
         versions.

@@ -62,7 +62,7 @@ def extend(rgb: Float, support: Float) -> Float:
     weight = support[..., None]
     pushed = as_float(cv2.pyrDown(support))
     coarse = as_float(cv2.pyrDown(rgb * weight)) / np.maximum(pushed, np.float32(1e-6))[..., None]
-    further = extend(coarse, np.minimum(pushed * np.float32(4.0), np.float32(1.0)))
+    further = extend(as_float(coarse), np.minimum(pushed * np.float32(4.0), np.float32(1.0)))
     pulled = cv2.pyrUp(further, dstsize=support.shape[::-1])
     return as_float(rgb * weight + pulled * (1.0 - weight))
 

@@ -151,7 +151,7 @@ class Recipe:
         feather: width of the soft edge, all of it inside the eroded matte.
         blend: how the face goes onto the plate, a member of the family `blend`.
         opacity: of the whole swap, 0 to 1.
-        smooth: length in frames of the window that steadies landmarks; 0 or 1 leaves them as detected.
+        smooth: odd length in frames of the window that steadies landmarks; 0 or 1 leaves them as detected.
         keep_highlights: whether what is brighter than the network can express keeps the plate's ratio.
     """
 
@@ -180,6 +180,12 @@ class Recipe:
                 f"recipe.mask: {self.mask!r} is not a product of different mattes out of {', '.join(MATTES)}",
                 field="recipe.mask",
                 value=self.mask,
+            )
+        if self.smooth > 1 and self.smooth % 2 == 0:
+            raise InvalidInput(
+                f"recipe.smooth: {self.smooth} is even; a window around a frame has an odd number of frames",
+                field="recipe.smooth",
+                value=self.smooth,
             )
         for name, (low, high) in _RANGES.items():
             setting = getattr(self, name)
@@ -246,7 +252,7 @@ def parameters() -> tuple[Parameter, ...]:
         "feather": "Width of the soft edge in plate pixels, inside the eroded matte",
         "blend": "How the face goes onto the plate",
         "opacity": "Opacity of the whole swap",
-        "smooth": "Frames over which landmarks are steadied",
+        "smooth": "Frames over which landmarks are steadied, an odd number; 0 or 1 leaves them as detected",
         "keep_highlights": "Highlights beyond the network's range keep the plate's ratio",
     }
     return tuple(_parameter(name, text) for name, text in table.items())

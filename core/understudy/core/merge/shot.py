@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
+
+from understudy.core.model.swap import SwapModel
 
 from understudy.core import _plugins, plate, release
 from understudy.core.blend import Blend
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput, NoFace
-from understudy.core.faceset import Faceset
+from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.match import Match
 from understudy.core.merge import headers, layers
 from understudy.core.merge.analysis import analyse
@@ -22,7 +25,7 @@ from understudy.core.merge.pipeline import overlapped
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.merge.stages import Stages
 from understudy.core.model import swap
-from understudy.core.model.swap import SwapModel
+from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Started, Warned
 
 
@@ -42,14 +45,11 @@ def run(settings: MergeSettings, *, colour: ColourConfig) -> Iterator[Report]:
     """
     _check_plate(settings, colour)
     model = swap.load(settings.model, settings.device)
-    _check_releases(settings, model)
-    faceset = Faceset.open(settings.faceset).select(settings.track)
-    if not faceset.records:
-        raise NoFace(f"{settings.faceset}: the faceset holds no face", path=settings.faceset, field="faceset")
+    releases = _releases(settings, model)
+    faceset, warned = _faces(settings)
     yield Started(total=len(settings.wanted))
-    if other := _other_plate(settings, faceset):
-        yield Warned(reason="PLATE_DIFFERS", message=other)
-    stages = _stages(settings, colour, model, faceset)
+    yield from warned
+    stages = _stages(settings, colour, model, faceset, releases)
     yield from overlapped(settings.wanted, stages.read, stages.compute, stages.write)
     yield from _artifacts(settings, colour, model, stages)
 
@@ -74,35 +74,69 @@ def _check_plate(settings: MergeSettings, colour: ColourConfig) -> None:
         )
 
 
-def _check_releases(settings: MergeSettings, model: SwapModel) -> None:
-    what = f"merge with {settings.model}"
-    for record in model.releases or (None,):
-        release.check(record, settings.on, what)
+def _releases(settings: MergeSettings, model: SwapModel) -> tuple[Release, ...]:
+    """The model's records, each of which must hold (promise 10)."""
+    records = tuple(release.from_json(text, origin=settings.model) for text in model.releases)
+    for record in records or (None,):
+        release.check(record, settings.on, f"merge with {settings.model}")
+    return records
 
 
-def _other_plate(settings: MergeSettings, faceset: Faceset) -> str:
-    """What to say when the faceset was extracted from a plate of another name; empty if not."""
-    extracted = Path(faceset.records[0].plate).name
-    if extracted == Path(settings.plate.template.text).name:
-        return ""
-    return (
-        f"the faceset {settings.faceset} was extracted from {extracted}, "
-        f"not from {settings.plate.template.text}; the face is put where it was there"
-    )
+def _faces(settings: MergeSettings) -> tuple[Faceset, list[Warned]]:
+    """The faces of one person in this plate, and what should be said about the choice."""
+    opened = Faceset.open(settings.faceset)
+    mine, note = _of_plate(opened, settings)
+    chosen = replace(opened, records=mine).select(settings.track)
+    if not chosen.records:
+        raise NoFace(f"{settings.faceset}: the faceset holds no face", path=settings.faceset, field="faceset")
+    warned = [Warned(reason="FRAME_UNREADABLE", message=message) for message in opened.broken]
+    warned += [Warned(reason="TRACK_LEFT_OUT", message=message) for message in chosen.warnings]
+    return chosen, warned + note
 
 
-def _stages(settings: MergeSettings, colour: ColourConfig, model: SwapModel, faceset: Faceset) -> Stages:
+def _of_plate(faceset: Faceset, settings: MergeSettings) -> tuple[tuple[FaceRecord, ...], list[Warned]]:
+    """The records that were extracted from the plate: of its path, or of its name where folders have moved."""
+    text = settings.plate.template.text
+    plates = sorted({record.plate for record in faceset.records})
+    named = [plate for plate in plates if Path(plate).name == Path(text).name]
+    chosen = [text] if text in plates else named if len(named) == 1 else plates
+    if len(chosen) > 1:
+        raise InvalidInput(
+            f"{settings.faceset}: holds faces of {len(plates)} plates ({', '.join(plates)}), none of them {text}",
+            path=settings.faceset,
+            field="faceset",
+            value=settings.faceset,
+        )
+    records = tuple(record for record in faceset.records if record.plate in chosen)
+    if not chosen or text in chosen or named:
+        return records, []
+    other = f"{settings.faceset}: was extracted from {chosen[0]}, not from {text}; faces are put where they were there"
+    return records, [Warned(reason="PLATE_DIFFERS", message=other)]
+
+
+def _stages(
+    settings: MergeSettings,
+    colour: ColourConfig,
+    model: SwapModel,
+    faceset: Faceset,
+    releases: tuple[Release, ...],
+) -> Stages:
     assert settings.plate.colour_space is not None
     recipe, space = settings.recipe, colour.resolve(settings.plate.colour_space)
     outputs = Outputs.of(settings)
-    swapper = Swapper(network=model, face_type=model.config.face_type, size=model.config.resolution)
+    swapper = Swapper(
+        network=model,
+        face_type=model.config.face_type,
+        size=model.config.resolution,
+        curve=model.state.curve,
+    )
     match = cast("Match", _plugins.load("match", recipe.match, field="recipe.match"))
     header: dict[str, str | float] = {
         headers.PREFIX + "version": headers.software(),
         headers.PREFIX + "model": settings.model.name,
         headers.PREFIX + "modelSha": model.digest,
         headers.PREFIX + "recipe": recipe.to_json(),
-        headers.PREFIX + "release": ",".join(record.id for record in model.releases),
+        headers.PREFIX + "release": ",".join(record.id for record in releases),
         headers.PLATE: settings.plate.template.text,
         headers.PLATE_COLOUR: space,
         headers.CONFIG: colour.source,
@@ -136,7 +170,7 @@ def _artifacts(
         "model": {"path": str(settings.model), "digest": model.digest, "iteration": model.iteration},
         "recipe": settings.recipe.to_dict(),
         "colour": {"config": colour.source, "cache_id": colour.cache_id, "working": colour.working},
-        "releases": [record.id for record in model.releases],
+        "releases": str(stages.header[headers.PREFIX + "release"]).split(","),
         "layers": list(names),
         "track": f"track/{stages.outputs.track.name}",
     }

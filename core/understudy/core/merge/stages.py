@@ -26,7 +26,6 @@ from understudy.core.merge.outputs import Outputs, copy, digests, window_json, w
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.reports import FrameReport, FrameStatus
 
-
 _NOWHERE = Window(0, 0, 0, 0)
 
 

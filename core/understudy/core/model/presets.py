@@ -76,3 +76,31 @@ class ModelConfig:
 
 def _refuse(field: str, value: object, why: str) -> InvalidInput:
     return InvalidInput(f"model: {field} {value!r} {why}", field=field, value=value)
+
+
+def _df(resolution: int, options: str = "ud", **dims: Any) -> ModelConfig:
+    return ModelConfig(resolution=resolution, options=options, **dims)
+
+
+# name → configuration. `quick96` is DeepFaceLab's Quick96; the `df-…` are its SAEHD at default widths.
+PRESETS: dict[str, ModelConfig] = {
+    "quick64": _df(64, e_dims=64, d_dims=32, d_mask_dims=8, ae_dims=128, face_type="full"),
+    "quick96": _df(96, e_dims=64, d_dims=64, d_mask_dims=16, ae_dims=128, face_type="full"),
+    "df-ud128": _df(128),
+    "df-ud192": _df(192),
+    "df-ud256": _df(256),
+    "df-udt256": _df(256, "udt"),
+}
+
+
+def preset(name: str) -> ModelConfig:
+    """The configuration of that name.
+
+    Raises:
+        InvalidInput: there is none; the message lists those there are.
+    """
+    if name not in PRESETS:
+        raise InvalidInput(
+            f"preset: there is no {name!r}; there are {', '.join(PRESETS)}", field="preset", value=name
+        )
+    return PRESETS[name]

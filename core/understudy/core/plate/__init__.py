@@ -2,6 +2,7 @@
 
 from understudy.core.plate.find import Plate, find
 from understudy.core.plate.hints import guess_colour_space
+from understudy.core.plate.ingest import PLATE_SPACE, ingest
 from understudy.core.plate.metadata import COLOUR_KEY, Typed
 from understudy.core.plate.read import EXTENSIONS, Header, read, read_file, read_header
 from understudy.core.plate.template import Template
@@ -12,6 +13,7 @@ __all__ = [
     "COLOUR_KEY",
     "EXTENSIONS",
     "LOSSLESS",
+    "PLATE_SPACE",
     "RATE_KEY",
     "TIMECODE_KEY",
     "Header",
@@ -21,6 +23,7 @@ __all__ = [
     "Typed",
     "find",
     "guess_colour_space",
+    "ingest",
     "rate",
     "rate_entry",
     "read",

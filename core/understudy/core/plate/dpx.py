@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import Array, Frame
 

@@ -35,28 +35,11 @@ COLOUR_KEY = "understudy/colour"
 # new one (gaffer PR 6696 on openexr:lineOrder), or OpenImageIO derives them from entries that we keep.
 _FILES_OWN_PREFIXES = ("openexr:", "oiio:", "tiff:", "c2pa", "jumbf")
 _FILES_OWN = frozenset(
-    (
-        "compression",
-        "tiles",
-        "channels",
-        "chunkCount",
-        "dataWindow",
-        "displayWindow",
-        "lineOrder",
-        "type",
-        "version",
-    )
-    + (
-        "name",
-        "view",
-        "multiView",
-        "preview",
-        "nuke/full_layer_names",
-        "pixelAspectRatio",
-        "PixelAspectRatio",
-    )
-    + ("Orientation", "textureformat", "XResolution", "YResolution", "ResolutionUnit", "thumbnail_image")
-    + ("thumbnail_width", "thumbnail_height", "thumbnail_nchannels")
+    """
+    compression tiles channels chunkCount dataWindow displayWindow lineOrder type version name view multiView
+    preview nuke/full_layer_names pixelAspectRatio PixelAspectRatio Orientation textureformat XResolution
+    YResolution ResolutionUnit thumbnail_image thumbnail_width thumbnail_height thumbnail_nchannels
+    """.split()  # noqa: SIM905  a list of 25 names with quotes around each reads worse
 )
 # OpenImageIO's OpenEXR writer drops entries of these types without a word (tried with 3.2.2)
 _UNWRITABLE_BASES = (oiio.DOUBLE, oiio.UINT8, oiio.INT8, oiio.UINT16, oiio.INT16, oiio.UINT64, oiio.INT64)

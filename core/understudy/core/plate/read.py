@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813  as its own documentation does
+
 from understudy.core.errors import FrameMissing, FrameUnreadable, UnderstudyError
 from understudy.core.frames import Array, Frame, Window
 from understudy.core.plate.metadata import Typed, from_spec
@@ -67,14 +68,14 @@ def read_file(path: Path, number: int | None = None) -> Frame:
 
 
 def read_rows(path: Path, row: int | None, number: int | None = None) -> Frame:
-    """`read_file` with the planes of one row of the data window only, (1, W), counted from its top; None is all."""
+    """`read_file` with one row of each plane, (1, W), counted from the data window's top; None is all."""
     source = _open(path, number)
     try:
         header = _header(source, path, number)
         planes: dict[str, Array] = {}
-        for dtype, group in groupby(header.channels.items(), key=lambda item: item[1]):
+        for _, group in groupby(header.channels.items(), key=lambda item: item[1]):
             names = [name for name, _ in group]
-            pixels = _pixels(source, header, len(planes), names, dtype, row)
+            pixels = _pixels(source, header, slice(len(planes), len(planes) + len(names)), row)
             if pixels is None:
                 raise _unreadable(path, number, f"is truncated or corrupt: {words(source.geterror())}")
             planes.update({name: pixels[..., index] for index, name in enumerate(names)})
@@ -100,12 +101,11 @@ def read_header(path: Path, number: int | None = None) -> Header:
         source.close()
 
 
-def _pixels(
-    source: Any, header: Header, first: int, names: list[str], dtype: np.dtype[Any], row: int | None
-) -> Array | None:
-    """(H, W, C) read-only, of C neighbouring channels of one type; None if OpenImageIO gives none."""
+def _pixels(source: Any, header: Header, channels: slice, row: int | None) -> Array | None:
+    """(H, W, C) read-only, of neighbouring channels of one type; None if OpenImageIO gives none."""
+    first, last = channels.start, channels.stop
+    dtype = list(header.channels.values())[first]
     kind = oiio.TypeDesc(next(name for name, known in _DTYPES.items() if known == dtype))
-    last = first + len(names)
     if row is None:
         pixels = source.read_image(0, 0, first, last, kind)
     else:
@@ -133,10 +133,10 @@ def _open(path: Path, number: int | None) -> Any:
     hints["dpx:RawColor"] = 1
     source = oiio.ImageInput.open(str(path), hints)
     if source is None:
-        words = words(oiio.geterror())
-        if "ubsampled" in words:
-            raise _unreadable(path, number, f"has sub-sampled channels, which are refused: {words}")
-        raise _unreadable(path, number, f"is not an image we can open, or is truncated: {words}")
+        why = words(oiio.geterror())
+        if "ubsampled" in why:
+            raise _unreadable(path, number, f"has sub-sampled channels, which are refused: {why}")
+        raise _unreadable(path, number, f"is not an image we can open, or is truncated: {why}")
     return source
 
 

@@ -18,12 +18,22 @@ _TEXT = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)")
 _NTSC = Fraction(1000, 1001)
 
 
+HIGHEST_TIMECODE_RATE = Fraction(30)
+"""Above it ST 12-1 counts pairs of frames, since the header's two bits for tens of frames end at 39."""
+
+# where the tens of hours, minutes, seconds and frames stand in the word (OpenEXR's TV60 packing), and their
+# masks; the units are the four bits below
+_DIGITS = ((28, 3), (20, 7), (12, 7), (4, 3))
+_DROP = 1 << 6
+_DIGIT_BITS = sum(mask << shift | 15 << shift - 4 for shift, mask in _DIGITS)
+
+
 @dataclass(frozen=True)
 class Timecode:
     """An hour, minute, second and frame of the day, with the bits that hosts tend to lose.
 
     Attributes:
-        drop_frame: numbers 00 and 01 are left out each minute but the tenth (29.97 and 59.94 only).
+        drop_frame: numbers 00 and 01 are left out each minute but every tenth (29.97 only).
         flags: the bits of the first word that are not digits: colour frame, field phase, binary group flags.
         user: the second word: eight groups of four bits.
     """
@@ -37,12 +47,8 @@ class Timecode:
     user: int = 0
 
     def __post_init__(self) -> None:
-        if not (
-            0 <= self.hours < 24
-            and 0 <= self.minutes < 60
-            and 0 <= self.seconds < 60
-            and 0 <= self.frames < 60
-        ):
+        limits = ((self.hours, 23), (self.minutes, 59), (self.seconds, 59), (self.frames, 39))
+        if not all(0 <= part <= highest for part, highest in limits):
             raise InvalidInput(
                 f"timecode: {self} is not a time of the day", field="timecode", value=str(self)
             )
@@ -65,25 +71,38 @@ class Timecode:
 
     @classmethod
     def from_count(cls, count: int, rate: Fraction, *, drop_frame: bool = False) -> Timecode:
-        """The timecode `count` frames after 00:00:00:00, at a rate of `rate` frames a second; days wrap."""
-        base = round(rate)
-        if drop_frame:
-            _check_drop_frame(rate)
-            lost = base // 15  # 2 numbers a minute at 29.97, 4 at 59.94
-            tens, rest = divmod(count, base * 600 - lost * 9)
-            count += lost * 9 * tens + lost * max(0, (rest - lost) // (base * 60 - lost))
+        """The timecode `count` frames after 00:00:00:00, at `rate` frames a second; days wrap.
+
+        Raises:
+            InvalidInput: no timecode counts at this rate.
+        """
+        base = cls(0, 0, 0, 0, drop_frame)._base(rate)
+        if drop_frame:  # put the numbers left out back in: 18 in ten minutes, 2 in each minute but the first
+            tens, rest = divmod(count, base * 600 - 18)
+            count += 18 * tens + 2 * max(0, (rest - 2) // (base * 60 - 2))
         seconds, frames = divmod(count, base)
         return cls(seconds // 3600 % 24, seconds // 60 % 60, seconds % 60, frames, drop_frame)
 
     def count(self, rate: Fraction) -> int:
         """Frames since 00:00:00:00: the inverse of `from_count`."""
-        base = round(rate)
+        base = self._base(rate)
         minutes = self.hours * 60 + self.minutes
-        total = (minutes * 60 + self.seconds) * base + self.frames
-        if self.drop_frame:
-            _check_drop_frame(rate)
-            total -= base // 15 * (minutes - minutes // 10)
-        return total
+        skipped = 2 * (minutes - minutes // 10) if self.drop_frame else 0
+        return (minutes * 60 + self.seconds) * base + self.frames - skipped
+
+    def fits(self, rate: Fraction) -> bool:
+        """Can this timecode be one at so many frames a second?"""
+        whole = round(rate) >= 1 and rate <= HIGHEST_TIMECODE_RATE and self.frames < round(rate)
+        return whole and (not self.drop_frame or rate == 30 * _NTSC)
+
+    def _base(self, rate: Fraction) -> int:
+        if not self.fits(rate):
+            raise InvalidInput(
+                f"timecode: {self} does not go with {rate} frames a second (at most 30; drop-frame: 30000/1001)",
+                field="timecode",
+                value=str(self),
+            )
+        return round(rate)
 
     def plus(self, frames: int, rate: Fraction) -> Timecode:
         """The timecode so many frames later; flags and user bits stay."""
@@ -97,10 +116,7 @@ class Timecode:
         if not isinstance(entry, Typed) or entry.type != "timecode":
             return None
         time, user = (int(word) & 0xFFFFFFFF for word in entry.value)
-        pairs = [(time >> shift & mask, time >> shift - 4 & 15) for shift, mask in _DIGITS]
-        numbers = [10 * tens + units for tens, units in pairs]
-        try:
-            h, m, s, f = (10 * tens + units for tens, units in pairs)
+        h, m, s, f = (10 * (time >> at & tens) + (time >> at - 4 & 15) for at, tens in _DIGITS)
         try:
             return cls(h, m, s, f, bool(time & _DROP), time & ~_DIGIT_BITS & ~_DROP & 0xFFFFFFFF, user)
         except InvalidInput:
@@ -115,20 +131,6 @@ class Timecode:
         ):
             word |= number // 10 << shift | number % 10 << shift - 4
         return Typed("timecode", (word, self.user))
-
-
-# where the tens of hours, minutes, seconds and frames stand in the word (ImfTimeCode, TV60 packing), and
-# their masks; the units are the four bits below
-_DIGITS = ((28, 3), (20, 7), (12, 7), (4, 3))
-_DROP = 1 << 6
-_DIGIT_BITS = sum(mask << shift | 15 << shift - 4 for shift, mask in _DIGITS)
-
-
-def _check_drop_frame(rate: Fraction) -> None:
-    if rate not in (30 * _NTSC, 60 * _NTSC):
-        raise InvalidInput(
-            f"timecode: drop-frame exists at 29.97 and 59.94, not at {rate}", field="timecode", value=rate
-        )
 
 
 def rate(metadata: Mapping[str, Any]) -> Fraction | None:
@@ -152,4 +154,8 @@ def _usual(value: float) -> Fraction:
     """23.976 is 24000/1001: the whole or NTSC rate within 0.002 of a float, or else the float itself."""
     usual = (Fraction(round(value)), round(value / float(_NTSC)) * _NTSC)
     nearest = min(usual, key=lambda known: abs(known - Fraction(value)))
-    return nearest if abs(nearest - Fraction(value)) < Fraction(1, 500) else Fraction(value).limit_denominator(1001)
+    return (
+        nearest
+        if abs(nearest - Fraction(value)) < Fraction(1, 500)
+        else Fraction(value).limit_denominator(1001)
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813  as its own documentation does
+
 from understudy.core.errors import FrameUnreadable, InvalidInput, UnderstudyError, WriteFailed
 from understudy.core.files import replacing
 from understudy.core.frames import Array, Frame

@@ -21,16 +21,18 @@ WAIT_SECONDS, WAIT_MOST = 30.0, 300.0
 
 
 class JobServicer(job_pb2_grpc.JobServiceServicer):
-    """Args:
-    store: where jobs are.
-    check: decodes a spec and refuses a wrong one.
-    user: login name of whoever may call: the socket is theirs alone.
-    stopping: set when the daemon stops: streams then end.
-    watchers: threads that streams and waits may hold, so that the others always find one.
+    """Jobs over the wire.
+
+    Args:
+        store: where jobs are.
+        check: decodes a spec and refuses a wrong one.
+        user: login name of whoever may call: the socket is theirs alone.
+        stopping: set when the daemon stops: streams then end.
+        watchers: threads that streams and waits may hold, so that the others always find one.
     """
 
     def __init__(
-        self, store: Store, check: control.Check, user: str, stopping: threading.Event, watchers: int
+        self, store: Store, check: control.Check, *, user: str, stopping: threading.Event, watchers: int
     ) -> None:
         self._store = store
         self._check = check
@@ -38,14 +40,18 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         self._stopping = stopping
         self._seats = threading.BoundedSemaphore(watchers)
 
-    def StartJob(self, request: job_pb2.StartJobRequest, context: grpc.ServicerContext) -> job_pb2.StartJobResponse:
+    def StartJob(
+        self, request: job_pb2.StartJobRequest, context: grpc.ServicerContext
+    ) -> job_pb2.StartJobResponse:
         job, existing = control.start(self._store, request, self._user, self._check)
         return job_pb2.StartJobResponse(job=job, existing=existing)
 
     def GetJob(self, request: job_pb2.GetJobRequest, context: grpc.ServicerContext) -> job_pb2.GetJobResponse:
         return job_pb2.GetJobResponse(job=self._store.job(request.id))
 
-    def ListJobs(self, request: job_pb2.ListJobsRequest, context: grpc.ServicerContext) -> job_pb2.ListJobsResponse:
+    def ListJobs(
+        self, request: job_pb2.ListJobsRequest, context: grpc.ServicerContext
+    ) -> job_pb2.ListJobsResponse:
         scope = f"jobs {sorted(request.states)}"
         jobs, following = self._store.jobs(
             request.states,
@@ -60,7 +66,9 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     ) -> job_pb2.CancelJobResponse:
         return job_pb2.CancelJobResponse(job=control.cancel(self._store, request.id))
 
-    def PauseJob(self, request: job_pb2.PauseJobRequest, context: grpc.ServicerContext) -> job_pb2.PauseJobResponse:
+    def PauseJob(
+        self, request: job_pb2.PauseJobRequest, context: grpc.ServicerContext
+    ) -> job_pb2.PauseJobResponse:
         return job_pb2.PauseJobResponse(job=control.pause(self._store, request.id))
 
     def ResumeJob(
@@ -68,7 +76,9 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     ) -> job_pb2.ResumeJobResponse:
         return job_pb2.ResumeJobResponse(job=control.resume(self._store, request.id))
 
-    def WaitJob(self, request: job_pb2.WaitJobRequest, context: grpc.ServicerContext) -> job_pb2.WaitJobResponse:
+    def WaitJob(
+        self, request: job_pb2.WaitJobRequest, context: grpc.ServicerContext
+    ) -> job_pb2.WaitJobResponse:
         asked = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else WAIT_SECONDS
         if asked < 0:
             raise InvalidInput(f"timeout {asked} s is negative", field="timeout", value=asked)
@@ -89,7 +99,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         told, snapshot_at = time.monotonic(), -1
         for job in self._follow(request.id, context):
             events, thinned = self._store.events(request.id, sent, BATCH)
-            if snapshot_at < 0 or snapshot_at < thinned and sent < thinned:
+            if snapshot_at < 0 or max(snapshot_at, sent) < thinned:
                 yield job_pb2.WatchJobResponse(snapshot=job)
                 told, snapshot_at = time.monotonic(), job.last_sequence
             for event in events:

@@ -71,12 +71,14 @@ def _same(path: Path, record: release.Release) -> None:
 
 def _day(asked: resource_pb2.Release, name: str) -> date | None:
     """The calendar day of a time, UTC."""
-    if not asked.HasField(name):  # type: ignore[arg-type]
+    if not asked.HasField(name):
         return None
     stamp: timestamp_pb2.Timestamp = getattr(asked, name)
     try:
         return stamp.ToDatetime(tzinfo=timezone.utc).date()
     except (ValueError, OverflowError) as error:
         raise InvalidInput(
-            f"release.{name}: {stamp.seconds} s is no date: {error}", field=f"release.{name}", value=stamp.seconds
+            f"release.{name}: {stamp.seconds} s is no date: {error}",
+            field=f"release.{name}",
+            value=stamp.seconds,
         ) from error

@@ -24,7 +24,9 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
         self._started = timestamp_pb2.Timestamp()
         self._started.FromSeconds(int(time.time()))
 
-    def GetInfo(self, request: system_pb2.GetInfoRequest, context: grpc.ServicerContext) -> system_pb2.GetInfoResponse:
+    def GetInfo(
+        self, request: system_pb2.GetInfoRequest, context: grpc.ServicerContext
+    ) -> system_pb2.GetInfoResponse:
         roots = self._config.site.roots
         return system_pb2.GetInfoResponse(
             version=version(),
@@ -36,7 +38,7 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
                 config=self._colour.source,
                 cache_id=self._colour.cache_id,
                 working_space=self._colour.working,
-                colour_spaces=self._colour.names,
+                colour_spaces=self._colour.names(),
             ),
             families=_families(),
             recipe=encode.parameters(),

@@ -1,0 +1,178 @@
+"""A contact sheet: a merge at a glance, for a person. PNG, sRGB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import InvalidInput, WriteFailed
+from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.files import replacing
+from understudy.core.frames import Array, Float, Frame, FrameRange, Window
+from understudy.core.image import fill_nonfinite
+from understudy.core.merge import headers
+from understudy.core.merge.outputs import layers_of
+from understudy.core.plate import Template, find, read
+
+COLUMNS = ("source", "plate", "swap", "matte", "face")
+_CELL = 300  # pixels: two inches at 150 dpi
+_GAP = 6
+_BAND = 34  # height of a line of text
+_ROOM = 1.25  # side of what is shown, in sides of the crop
+_PAPER = (28, 28, 28)
+_INK = (225, 225, 225)
+
+
+def sheet(
+    out: Template,
+    path: Path,
+    *,
+    colour: ColourConfig,
+    frames: Sequence[int] = (),
+    src: Path | None = None,
+    rows: int = 5,
+    title: str = "",
+) -> Path:
+    """Write a sheet with a row per frame: a source face in like pose, plate, swap, matte and face layer.
+
+    The cells show the square around the crop; a frame with no face is shown whole.
+
+    Args:
+        out: finished frames, with layers in them or beside them.
+        path: the PNG.
+        frames: which; default: `rows` of those on disk, evenly spread.
+        src: faceset of the identity put on; without it the first column stays empty.
+        title: first line; default: the sequence's name.
+
+    Raises:
+        NotFound: no frame of `out` is on disk.
+        InvalidInput: the frames have no layers.
+        FrameMissing, FrameUnreadable: of a frame that was named, or its plate.
+        WriteFailed, DiskFull: the PNG could not be written.
+    """
+    chosen = frames or _spread(find(out.text).present, rows)
+    faces = Faceset.open(src) if src else None
+    poses = _poses(out)
+    picture = [_line(COLUMNS)]
+    for number in chosen:
+        source = _source(faces, poses.get(number), number, colour)
+        cells = [source, *_cells(out, number, colour)]
+        picture += [_row(cells), _line([f"frame {number}"])]
+    heading = _line([title or Path(out.hashes).name])
+    whole = np.vstack([heading, *picture, np.full((_GAP, heading.shape[1], 3), _PAPER, np.uint8)])
+    good, png = cv2.imencode(".png", whole[..., ::-1])
+    if not good:
+        raise WriteFailed(f"{path}: the sheet could not be encoded", path=path)
+    with replacing(path) as beside:
+        beside.write_bytes(png.tobytes())
+    return path
+
+
+def _spread(present: FrameRange, rows: int) -> list[int]:
+    numbers = list(present)
+    picks = np.unique(np.linspace(0, len(numbers) - 1, min(rows, len(numbers))).round().astype(int))
+    return [numbers[i] for i in picks]
+
+
+def _cells(out: Template, number: int, colour: ColourConfig) -> list[Array]:
+    """Plate, swap, matte and face layer of one frame, (H, W, 3) uint8 sRGB each."""
+    made = read(out, number)
+    beside = layers_of(out)
+    layered = read(beside, number) if beside.path(number).is_file() else made
+    if "mask_blend.A" not in layered.planes:
+        raise InvalidInput(
+            f"{out.path(number)}: frame {number} has no layers; merge with layers for a contact sheet",
+            frame=number,
+            field="layers",
+            value=out.text,
+        )
+    said = layered.metadata
+    plate = read(Template.parse(str(said[headers.PLATE])), number)
+    gain = float(said.get(headers.GAIN, 1.0))
+    space, plate_space = str(said[headers.COLOUR]), str(said[headers.PLATE_COLOUR])
+    shown = _square(layered)
+    matte = layered.planes["mask_blend.A"][shown.slices(layered.data)].astype(np.float32)
+    face = np.stack([layered.planes[f"face.{c}"][shown.slices(layered.data)] for c in "RGB"], axis=-1)
+    solid = layered.planes["face.A"][shown.slices(layered.data)].astype(np.float32)[..., None]
+    viewed = _view(face.astype(np.float32), space, gain, colour)
+    return [
+        _view(plate.rgb(shown), plate_space, gain, colour),
+        _view(made.rgb(shown), plate_space if made.maximum != 1.0 else space, gain, colour),
+        np.repeat(_eight_bits(matte)[..., None], 3, axis=-1),
+        (viewed * solid + np.array(_PAPER) * (1.0 - solid)).astype(np.uint8),
+    ]
+
+
+def _square(layered: Frame) -> Window:
+    """What to show: the square around the crop with some room, within the data window; all of it if there is none."""
+    rows, columns = (np.flatnonzero((layered.planes["mask_valid.A"] > 0).any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return layered.data
+    centre_x, centre_y = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
+    side = int(_ROOM * max(columns[-1] - columns[0], rows[-1] - rows[0]))
+    x, y = int(centre_x - side / 2) + layered.data.x, int(centre_y - side / 2) + layered.data.y
+    return Window(x, y, side, side).intersect(layered.data)
+
+
+def _source(
+    faces: Faceset | None, pose: tuple[float, float] | None, number: int, colour: ColourConfig
+) -> Array:
+    """The source face whose pose is nearest to the frame's; an empty cell where there is no faceset."""
+    if faces is None or not faces.records:
+        return np.full((_CELL, _CELL, 3), _PAPER, np.uint8)
+
+    def apart(record: FaceRecord) -> tuple[float, int]:
+        pitch, yaw = pose or (record.face.pitch, record.face.yaw)
+        near = abs(record.face.frame - number)
+        return (record.face.pitch - pitch) ** 2 + (record.face.yaw - yaw) ** 2, near
+
+    record = min(faces.records, key=apart)
+    return _view(faces.load(record), colour.working, record.gain, colour)
+
+
+def _poses(out: Template) -> dict[int, tuple[float, float]]:
+    """Frame → pitch and yaw, as the merge wrote them down; empty where it did not."""
+    stem = out.prefix.rstrip("._-") or "comp"
+    track = out.directory / "track" / f"{stem}.json"
+    if not track.is_file():
+        return {}
+    frames: dict[str, Any] = json.loads(track.read_text(encoding="utf-8"))["frames"]
+    return {int(n): (float(f["pose"]["pitch"]), float(f["pose"]["yaw"])) for n, f in frames.items()}
+
+
+def _view(rgb: Float, space: str, gain: float, colour: ColourConfig) -> Array:
+    """(H, W, 3) uint8 sRGB of pixels in any space."""
+    filled, _ = fill_nonfinite(rgb)
+    return _eight_bits(colour.proxy(colour.to_working(filled, space), gain))
+
+
+def _eight_bits(values: Float) -> Array:
+    levels: Array = np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return levels
+
+
+def _row(cells: Sequence[Array]) -> Array:
+    """Cells side by side, each fitted into its square."""
+    row = np.full((_CELL, _GAP + len(cells) * (_CELL + _GAP), 3), _PAPER, np.uint8)
+    for i, cell in enumerate(cells):
+        scale = _CELL / max(cell.shape[:2])
+        size = max(1, round(cell.shape[1] * scale)), max(1, round(cell.shape[0] * scale))
+        fitted = cv2.resize(cell, size, interpolation=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC)
+        x, y = _GAP + i * (_CELL + _GAP) + (_CELL - size[0]) // 2, (_CELL - size[1]) // 2
+        row[y : y + size[1], x : x + size[0]] = fitted
+    return row
+
+
+def _line(texts: Sequence[str]) -> Array:
+    """A line of text, each piece over its column."""
+    line = np.full((_BAND, _GAP + len(COLUMNS) * (_CELL + _GAP), 3), _PAPER, np.uint8)
+    for i, text in enumerate(texts):
+        at = (_GAP + 2 + i * (_CELL + _GAP), _BAND - 11)
+        cv2.putText(line, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.62, _INK, 1, cv2.LINE_AA)
+    return line

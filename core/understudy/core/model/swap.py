@@ -1,0 +1,96 @@
+"""A trained model at work: crops of dst in, src's face and its matte out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from understudy.core.errors import InvalidInput, ModelInvalid
+from understudy.core.frames import Float
+from understudy.core.model import store
+from understudy.core.model.device import pick
+from understudy.core.model.df import DF
+from understudy.core.model.presets import ModelConfig
+
+
+class SwapModel:
+    """Deterministic: the same crops give the same faces, alone or among others (to 1e-5).
+
+    Attributes:
+        config: what the network is; crops must be of its resolution and face type.
+        state: of the checkpoint: swap curve, colour, releases and what it was trained on.
+        device: where it computes.
+    """
+
+    def __init__(self, net: DF, state: store.State, device: torch.device) -> None:
+        self.config: ModelConfig = net.config
+        self.state = state
+        self.device = device
+        self._net = net.to(device).eval().requires_grad_(False)
+
+    @property
+    def digest(self) -> str:
+        """Names the weights: 64 hex digits."""
+        return self.state.digest
+
+    @property
+    def iteration(self) -> int:
+        return self.state.iteration
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """Ids of the release records under which src's face was learnt."""
+        return self.state.releases
+
+    def swap(self, crops: Float, batch_size: int = 16) -> tuple[Float, Float]:
+        """Put src's face on dst's crops.
+
+        Args:
+            crops: (N, S, S, 3) float32, finite, model space: RGB through the swap curve, held to [0, 1] here.
+            batch_size: how many are computed at once; has no influence on the result.
+
+        Returns:
+            faces (N, S, S, 3) and mattes (N, S, S), float32 in [0, 1], in the same space.
+
+        Raises:
+            InvalidInput: the crops are not of the model's resolution.
+        """
+        size = self.config.resolution
+        if crops.ndim != 4 or crops.shape[1:] != (size, size, 3):
+            raise InvalidInput(
+                f"crops: shape {crops.shape} is not (N, {size}, {size}, 3), which this model takes",
+                field="crops",
+                value=crops.shape,
+            )
+        faces = np.empty(crops.shape, np.float32)
+        mattes = np.empty(crops.shape[:3], np.float32)
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), exact:
+            for start in range(0, len(crops), batch_size):
+                part = slice(start, start + batch_size)
+                face_BHWC = torch.from_numpy(np.ascontiguousarray(crops[part], np.float32)).to(self.device)
+                face, matte = self._net.swap(face_BHWC.permute(0, 3, 1, 2).contiguous().clamp(0, 1))
+                faces[part] = face.permute(0, 2, 3, 1).cpu().numpy()
+                mattes[part] = matte[:, 0].cpu().numpy()
+        return faces, mattes
+
+
+def load(path: Path, device: str = "auto") -> SwapModel:
+    """Load the model in a folder.
+
+    Raises:
+        NotFound: there is no model, or it has no checkpoint yet.
+        ModelInvalid: a file of it is missing, malformed or altered.
+        InvalidInput: there is no such device.
+    """
+    where = pick(device)
+    config, state = store.read_config(path), store.read_state(path)
+    with torch.device("meta"):
+        net = DF(config)
+    try:
+        net.load_state_dict(store.load_weights(path), assign=True)
+    except RuntimeError as error:  # torch's word for weights of another network
+        raise ModelInvalid(f"{path}: the weights are not of this configuration: {error}", path=path) from error
+    return SwapModel(net, state, where)

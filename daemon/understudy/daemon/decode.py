@@ -1,0 +1,288 @@
+"""From a JobSpec to core's settings, with every check that can be made before the work begins.
+
+The server decodes to refuse at submit; the worker decodes the same spec again when the job starts, by when the inputs
+that other jobs were to make must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeAlias, cast
+
+from google.protobuf import json_format
+
+from understudy.core import _plugins, release
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import InvalidInput, ModelInvalid, NotFound
+from understudy.core.extract import ExtractSettings
+from understudy.core.faceset import Faceset
+from understudy.core.frames import FrameRange
+from understudy.core.merge.recipe import Recipe
+from understudy.core.merge.settings import MergeSettings
+from understudy.core.model import store as models
+from understudy.core.model.presets import FACE_TYPES, PRESETS
+from understudy.core.plate import Plate, Template
+from understudy.core.train.settings import TrainSettings
+from understudy.daemon.outputs import Output
+from understudy.daemon.refs import Refs, named, one_of
+from understudy.daemon.site import Site
+from understudy.v1 import job_pb2, recipe_pb2
+
+DETECTOR, LANDMARKER, FACE_TYPE, PRESET, SIZE = "blazeface", "facemesh", "whole", "quick96", 512
+FIRST_FRAME = 1001
+VIDEO_OUT = ".exr"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingest:
+    video: Path
+    template: Template
+    first: int
+    frames: FrameRange | None
+    colour_space: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    output: Plate
+    plate: Template | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    names: tuple[str, ...]
+
+
+Settings: TypeAlias = Ingest | ExtractSettings | TrainSettings | MergeSettings | Verify | Pull
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A spec that was checked: what core is told, what it will write, and what a list calls it."""
+
+    settings: Settings
+    outputs: tuple[Output, ...]
+    label: str
+
+
+def work(
+    spec: job_pb2.JobSpec, promised: tuple[Output, ...] = (), *, site: Site, colour: ColourConfig
+) -> Work:
+    """Check a spec.
+
+    Args:
+        promised: what the jobs that this one waits for will write; inputs among it are not looked at.
+
+    Raises:
+        InvalidInput: a field is wrong; names it and its value.
+        PathNotAllowed, NotFound: of an input or output.
+        WeightsMissing, WeightsCorrupt, ModelInvalid, TrackAmbiguous, ReleaseMissing, ReleaseInvalid: of inputs.
+    """
+    kind = spec.WhichOneof("kind")
+    if kind is None:
+        raise InvalidInput("spec: no kind is set; exactly one must be", field="spec", value="")
+    refs = Refs(site=site, colour=colour, promised=promised)
+    return _KINDS[kind](getattr(spec, kind), refs)
+
+
+def _ingest(spec: job_pb2.IngestSpec, refs: Refs) -> Work:
+    template = refs.sequence_out(spec.pattern, "ingest.pattern")
+    if template.extension != VIDEO_OUT:
+        raise InvalidInput(
+            f"ingest.pattern: {spec.pattern!r} must end in {VIDEO_OUT}",
+            field="ingest.pattern",
+            value=spec.pattern,
+        )
+    space = spec.colour_space and refs.colour.resolve(spec.colour_space, "ingest.colour_space")
+    frames = refs.frames(spec.frames, "ingest.frames")
+    settings = Ingest(
+        video=refs.file(spec.video, "ingest.video"),
+        template=template,
+        first=spec.first if spec.HasField("first") else FIRST_FRAME,
+        frames=frames,
+        colour_space=space or "auto",
+    )
+    outputs = (Output.of_sequence(template, frames),)
+    return Work(settings=settings, outputs=outputs, label=f"ingest {settings.video.name}")
+
+
+def _extract(spec: job_pb2.ExtractSpec, refs: Refs) -> Work:
+    faceset = refs.folder_out(spec.faceset, "extract.faceset")
+    plate = refs.plate(spec.plate, "extract.plate")
+    detector = one_of(spec.detector or DETECTOR, _plugins.names("detect"), "extract.detector")
+    landmarker = one_of(spec.landmarker or LANDMARKER, _plugins.names("landmark"), "extract.landmarker")
+    _have_weights(refs, {"detect": detector, "landmark": landmarker})
+    with named("extract"):
+        settings = ExtractSettings(
+            plate=plate,
+            faceset=faceset,
+            detector=detector,
+            landmarker=landmarker,
+            face_type=one_of(spec.face_type or FACE_TYPE, FACE_TYPES, "face_type"),
+            size=spec.size or SIZE,
+            release=_release(spec.release, refs),
+        )
+    name = Path(plate.template.hashes).name
+    return Work(settings=settings, outputs=(Output.of_folder(faceset),), label=f"extract {name}")
+
+
+def _train(spec: job_pb2.TrainSpec, refs: Refs) -> Work:
+    model = refs.folder_out(spec.model, "train.model")
+    src, dst = refs.folder(spec.src, "train.src"), refs.folder(spec.dst, "train.dst")
+    seconds = spec.target_time.ToTimedelta().total_seconds() if spec.HasField("target_time") else None
+    if not spec.target_iterations and seconds is None:
+        raise InvalidInput(
+            "train: neither target_iterations nor target_time is set; at least one must be",
+            field="train.target_iterations",
+            value=0,
+        )
+    with named("train", {"target_seconds": "target_time"}):
+        settings = TrainSettings(
+            model=model,
+            src=src,
+            dst=dst,
+            preset=_preset(spec.preset, model),
+            target_iterations=spec.target_iterations or None,
+            target_seconds=seconds,
+            batch_size=spec.batch_size or None,
+            seed=spec.seed,
+            device=spec.device or "auto",
+            src_track=spec.src_track if spec.HasField("src_track") else None,
+            dst_track=spec.dst_track if spec.HasField("dst_track") else None,
+        )
+    source = _faceset(src, refs, "train.src", settings.src_track)
+    if source is not None:
+        release.check(source.release(), date.today(), f"training with {src}")
+    _faceset(dst, refs, "train.dst", settings.dst_track)
+    return Work(settings=settings, outputs=(Output.of_folder(model),), label=f"train {model.name}")
+
+
+def _merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
+    if len(spec.swaps) != 1:
+        raise InvalidInput(
+            f"merge.swaps: {len(spec.swaps)} entries; this version takes exactly one",
+            field="merge.swaps",
+            value=len(spec.swaps),
+        )
+    swap = spec.swaps[0]
+    out = refs.sequence_out(spec.output, "merge.output")
+    plate = refs.plate(spec.plate, "merge.plate")
+    frames = refs.frames(spec.frames, "merge.frames")
+    matte = (
+        refs.plate(spec.user_matte, "merge.user_matte", colour=False) if spec.HasField("user_matte") else None
+    )
+    faceset = refs.folder(swap.faceset, "merge.swaps.faceset")
+    model = refs.folder(swap.model, "merge.swaps.model")
+    with named("merge", {"out": "output", "faceset": "swaps.faceset", "model": "swaps.model"}):
+        settings = MergeSettings(
+            plate=plate,
+            faceset=faceset,
+            model=model,
+            out=out,
+            recipe=_recipe(swap.recipe),
+            frames=frames,
+            layers=not spec.no_layers,
+            aligned=spec.aligned,
+            contact_sheet=not spec.no_contact_sheet,
+            track=swap.track if swap.HasField("track") else None,
+            user_matte=matte.template if matte else None,
+            device=spec.device or "auto",
+        )
+    _faceset(faceset, refs, "merge.swaps.faceset", settings.track)
+    if not refs.will_be(Output.of_folder(model)):
+        for record in models.read_state(model).releases or (None,):
+            release.check(record, settings.on, f"merge with {model}")
+    outputs = (Output.of_sequence(out, frames or plate.frames),)
+    return Work(settings=settings, outputs=outputs, label=f"merge {Path(out.hashes).name}")
+
+
+def _verify(spec: job_pb2.VerifySpec, refs: Refs) -> Work:
+    output = refs.plate(spec.output, "verify.output", colour=False)
+    plate = refs.plate(spec.plate, "verify.plate", colour=False) if spec.HasField("plate") else None
+    settings = Verify(output=output, plate=plate.template if plate else None)
+    return Work(settings=settings, outputs=(), label=f"verify {Path(output.template.hashes).name}")
+
+
+def _pull_weights(spec: job_pb2.PullWeightsSpec, refs: Refs) -> Work:
+    known = [entry.name for entry in refs.site.weights().entries()]
+    for name in spec.names:
+        one_of(name, known, "pull_weights.names")
+    names = tuple(spec.names) or needed({"detect": DETECTOR, "landmark": LANDMARKER})
+    outputs = tuple(_weights_output(refs.site, name) for name in names)
+    return Work(settings=Pull(names=names), outputs=outputs, label=f"pull weights {', '.join(names)}")
+
+
+_KINDS: Mapping[str, Callable[[Any, Refs], Work]] = MappingProxyType(
+    {
+        "ingest": _ingest,
+        "extract": _extract,
+        "train": _train,
+        "merge": _merge,
+        "verify": _verify,
+        "pull_weights": _pull_weights,
+    }
+)
+
+
+def _preset(name: str, model: Path) -> str:
+    """The preset asked for, which a model that is there must have; else the model's own, else the default."""
+    if name:
+        one_of(name, PRESETS, "train.preset")
+    if not (model / models.CONFIG).is_file():
+        return name or PRESET
+    config = models.read_config(model)
+    own = next((n for n, sizes in PRESETS.items() if sizes == config), "none of this version's")
+    if (name or own) != own or own not in PRESETS:
+        raise ModelInvalid(
+            f"train.preset: {model} is a model of preset {own}, not {name or PRESET}; name its own, or another folder",
+            path=model,
+            field="train.preset",
+            value=name,
+        )
+    return own
+
+
+def needed(plugins: Mapping[str, str]) -> tuple[str, ...]:
+    """The weights that members of families need."""
+    return tuple(
+        w for family, name in plugins.items() for w in cast("Any", _plugins.load(family, name)).WEIGHTS
+    )
+
+
+def _have_weights(refs: Refs, plugins: Mapping[str, str]) -> None:
+    store = refs.site.weights()
+    for name in needed(plugins):
+        if not refs.will_be(_weights_output(refs.site, name)):
+            store.path(name)
+
+
+def _weights_output(site: Site, name: str) -> Output:
+    return Output(folder=Output.of_folder(site.weights_cache).folder, name=f"weights {name}")
+
+
+def _release(path: str, refs: Refs) -> release.Release | None:
+    if not path:
+        return None
+    record = release.read(refs.file(path, "extract.release"))
+    release.check(record, date.today(), f"attaching {path}")
+    return record
+
+
+def _faceset(folder: Path, refs: Refs, field: str, track: int | None) -> Faceset | None:
+    """The faceset with its person chosen; None where it is only promised."""
+    if refs.will_be(Output.of_folder(folder)):
+        return None
+    faceset = Faceset.open(folder)
+    if not faceset.records:
+        raise NotFound(f"{field}: {folder} holds no face", path=folder, field=field, value=folder)
+    with named("", {"track": field.replace("faceset", "track") if "swaps" in field else f"{field}_track"}):
+        faceset.select(track)
+    return faceset
+
+
+def _recipe(message: recipe_pb2.Recipe) -> Recipe:
+    return Recipe.from_dict(json_format.MessageToDict(message))

@@ -1,0 +1,156 @@
+"""From what a request names, paths above all, to what core works on; every refusal names the field and the value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.core import plate
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound, UnderstudyError
+from understudy.core.frames import FrameRange, Segment
+from understudy.core.plate import Plate, Template
+from understudy.daemon.outputs import Output
+from understudy.daemon.site import Site
+from understudy.v1 import common_pb2
+
+MOST_FRAMES = 1_000_000  # eleven hours at 24 frames a second; more is a mistake, and would fill the memory
+HEADERS = 5  # frames looked at for a colour space before giving up
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refs:
+    """Resolves references of one request.
+
+    Attributes:
+        promised: what the jobs that this one waits for will write: inputs among it need not be there yet.
+    """
+
+    site: Site
+    colour: ColourConfig
+    promised: tuple[Output, ...] = ()
+
+    def plate(self, ref: common_pb2.PlateRef, field: str, *, colour: bool = True) -> Plate:
+        """The plate on disk. One that is promised has no frames present, and the working space until it is there.
+
+        Raises:
+            NotFound: no frame of it is on disk.
+            InvalidInput: the pattern, the frames, or the colour space, which `colour` demands.
+        """
+        template = self.template(ref.pattern, f"{field}.pattern")
+        self.site.roots.readable(template.path(0), f"{field}.pattern")
+        frames = self.frames(ref.frames, f"{field}.frames")
+        space = self.colour.resolve(ref.colour_space, f"{field}.colour_space") if ref.colour_space else None
+        if self.will_be(Output.of_sequence(template, None)):
+            return Plate(
+                template=template,
+                frames=frames or FrameRange(),
+                present=FrameRange(),
+                colour_space=space or self.colour.working,
+            )
+        with named(field, {"path": "pattern"}):
+            found = plate.find(ref.pattern, frames, space)
+        self.site.roots.readable_links(map(template.path, found.present), f"{field}.pattern")
+        if space or not colour:
+            return found
+        return Plate(
+            template=template,
+            frames=found.frames,
+            present=found.present,
+            colour_space=self._guess(found, f"{field}.colour_space"),
+        )
+
+    def _guess(self, found: Plate, field: str) -> str:
+        """What the headers say."""
+        guess = None
+        for number in list(found.present)[:HEADERS]:
+            try:
+                guess = plate.guess_colour_space(plate.read_header(found.template.path(number)))
+            except FrameUnreadable:
+                continue  # its own report will say so
+            break
+        if guess is None:
+            raise InvalidInput(
+                f"{field}: the headers of {found.template} do not say in which colour space the plate is; name it "
+                "as the colour config calls it, such as 'Linear Rec.709 (sRGB)'",
+                field=field,
+                value="",
+            )
+        return self.colour.resolve(guess, field)
+
+    def template(self, pattern: str, field: str) -> Template:
+        """A pattern with one frame token, at an absolute path."""
+        if not pattern or not pattern.startswith("/") or "\0" in pattern:
+            self.site.roots.readable(pattern, field)  # says what is wrong with it
+        with named("", {"path": field}):
+            return Template.parse(pattern)
+
+    def sequence_out(self, pattern: str, field: str) -> Template:
+        """A pattern that may be written."""
+        template = self.template(pattern, field)
+        self.site.roots.writable(template.path(0), field)
+        return template
+
+    def folder_out(self, path: str, field: str) -> Path:
+        """A folder that may be written; it need not be there."""
+        folder = self.site.roots.writable(path, field)
+        if folder.exists() and not folder.is_dir():
+            raise InvalidInput(f"{field}: {folder} is a file; a folder is needed", field=field, value=folder)
+        return folder
+
+    def folder(self, path: str, field: str) -> Path:
+        """A folder that is there, or is promised."""
+        folder = self.site.roots.readable(path, field)
+        if not self.will_be(Output.of_folder(folder)):
+            if not folder.is_dir():
+                raise NotFound(
+                    f"{field}: there is no folder {folder}", path=folder, field=field, value=folder
+                )
+            with os.scandir(folder) as entries:
+                self.site.roots.readable_links((Path(e.path) for e in entries if e.is_symlink()), field)
+        return folder
+
+    def file(self, path: str, field: str) -> Path:
+        """A file that is there."""
+        file = self.site.roots.readable(path, field)
+        if not file.is_file():
+            raise NotFound(f"{field}: there is no file {file}", path=file, field=field, value=file)
+        return file
+
+    def will_be(self, output: Output) -> bool:
+        """Whether a job that this one waits for makes it."""
+        return any(output.overlaps(promised) for promised in self.promised)
+
+    def frames(self, segments: Sequence[common_pb2.FrameSegment], field: str) -> FrameRange | None:
+        """Frame numbers; None where there are no segments."""
+        count = 0
+        for s in segments:
+            if s.step < 0:
+                raise InvalidInput(f"{field}: step {s.step} is negative", field=field, value=s.step)
+            count += max(0, (s.last - s.first) // (s.step or 1) + 1)
+        if count > MOST_FRAMES:
+            raise InvalidInput(f"{field}: {count} frames; at most {MOST_FRAMES}", field=field, value=count)
+        with named("", {"frames": field, "frames.step": field}):
+            ranges = tuple(Segment(s.first, s.last, s.step or 1) for s in segments)
+            return FrameRange(tuple(sorted(ranges, key=lambda s: s.first))) if ranges else None
+
+
+@contextmanager
+def named(prefix: str, fields: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Give the fields that core's errors name the names that they have in the request."""
+    try:
+        yield
+    except UnderstudyError as error:
+        if error.field:
+            error.field = ".".join(filter(None, [prefix, (fields or {}).get(error.field, error.field)]))
+        raise
+
+
+def one_of(name: str, choices: Iterable[str], field: str) -> str:
+    """The name, if it is one of the choices. Raises InvalidInput, which lists them."""
+    if name not in (known := tuple(choices)):
+        raise InvalidInput(f"{field}: {name!r} is none of {', '.join(known)}", field=field, value=name)
+    return name

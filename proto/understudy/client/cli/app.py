@@ -1,0 +1,120 @@
+"""The command line as a whole: its verbs, its global options, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from understudy.client.cli import (
+    doctor,
+    extract,
+    frames,
+    ingest,
+    jobs,
+    merge,
+    release,
+    serve,
+    swap,
+    train,
+    verify,
+    weights,
+)
+from understudy.client.cli.context import Interrupted, State, interruptible
+from understudy.client.errors import INVALID, UnderstudyError
+
+USAGE = 2  # what typer ends with on wrong usage; here it means failed frames, so it becomes INVALID
+_FLAGS, _VALUED = ("--json",), ("--endpoint",)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Face replacement for film plates.",
+    epilog="Exit codes: 0 done, 1 usage or validation, 2 some frames failed, 3 input missing, 4 release or policy, "
+    "69 no daemon, 75 temporary, 130 or 143 cancelled.",
+)
+for verb, module in (
+    ("swap", swap),
+    ("ingest", ingest),
+    ("extract", extract),
+    ("train", train),
+    ("merge", merge),
+    ("verify", verify),
+    ("frames", frames),
+    ("serve", serve),
+    ("doctor", doctor),
+):
+    app.command(verb)(module.command)
+for noun, group in (("jobs", jobs), ("weights", weights), ("release", release)):
+    app.add_typer(group.app, name=noun)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(doctor.version())
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            "--endpoint", metavar="unix:PATH", help="Of a daemon. Default: the user's, or an embedded one."
+        ),
+    ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line on stdout; logs go to stderr.")
+    ] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command; they may stand behind the verb as well."""
+    state = State.of(context)
+    state.endpoint = endpoint
+    state.as_json = as_json
+
+
+def main() -> NoReturn:
+    """The entry point `understudy`."""
+    sys.exit(run(sys.argv[1:], State()))
+
+
+def run(arguments: Sequence[str], state: State) -> int:
+    """Run one command; the exit code."""
+    try:
+        with interruptible():
+            app(hoisted(arguments), obj=state, prog_name="understudy")
+    except SystemExit as end:  # how typer ends, well or not
+        if end.code == USAGE:
+            return INVALID
+        return end.code if isinstance(end.code, int) and end.code else state.exit_code
+    except Interrupted as interrupted:
+        return interrupted.exit_code
+    except UnderstudyError as error:
+        return state.fail(error)
+    except BrokenPipeError:  # `understudy jobs list | head`: nobody reads on, which is nobody's fault
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return state.exit_code
+
+
+def hoisted(arguments: Sequence[str]) -> list[str]:
+    """Global options moved in front of the verb, wherever they stand before `--`."""
+    front: list[str] = []
+    rest: list[str] = []
+    given = iter(arguments)
+    for argument in given:
+        if argument == "--":
+            rest += [argument, *given]
+        elif argument in _FLAGS or argument.startswith(tuple(f"{name}=" for name in _VALUED)):
+            front.append(argument)
+        elif argument in _VALUED:
+            front += [argument, *([value] if (value := next(given, None)) is not None else [])]
+        else:
+            rest.append(argument)
+    return front + rest

@@ -1,0 +1,121 @@
+"""`understudy doctor`: is everything here that a swap needs, and what to do where it is not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import grpc
+import typer
+from google import protobuf
+
+from understudy.client import specs
+from understudy.client.cli.context import State
+from understudy.client.cli.weights import STATES
+from understudy.client.errors import INVALID, UnderstudyError
+from understudy.client.session import Session
+from understudy.v1.system_pb2 import WEIGHTS_STATE_PRESENT, GetInfoResponse
+
+LITTLE_GB = 5.0  # half an hour of HD plates in half float, or a few checkpoints
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `fix` says what to do, and is empty where all is well."""
+
+    name: str
+    found: str
+    fix: str = ""
+
+
+def command(
+    context: typer.Context,
+    *,
+    folder: Annotated[
+        str, typer.Option("--folder", metavar="FOLDER", help="Where output will go; its disk is looked at.")
+    ] = ".",
+) -> None:
+    """Look at versions, daemon, colour, devices, weights and disks, and say what to do about each problem.
+
+    Exit code 1 when there is one.
+    """
+    ours = State.of(context)
+    for finding in findings(ours, Path(specs.absolute(folder))):
+        mark = "✗" if finding.fix else "✓"
+        fix = f"\n  → {finding.fix}" if finding.fix else ""
+        ours.result(
+            "check",
+            {**asdict(finding), "ok": not finding.fix},
+            f"{mark} {finding.name:<14}{finding.found}{fix}",
+        )
+        if finding.fix:
+            ours.exit_code = INVALID
+
+
+def findings(state: State, folder: Path) -> Iterator[Finding]:
+    """All that is looked at, the daemon's part only where one answers."""
+    yield Finding(
+        "client",
+        f"understudy {version()}, Python {platform.python_version()}, grpc {grpc.__version__}, "
+        f"protobuf {protobuf.__version__}",
+    )
+    yield _disk("output disk", folder)
+    try:
+        session = state.session()
+    except UnderstudyError as error:
+        yield Finding("daemon", "does not answer", error.message)
+        return
+    with session:
+        info = session.info()
+        yield from _daemon(info)
+        yield from _weights(session)
+
+
+def _daemon(info: GetInfoResponse) -> Iterator[Finding]:
+    how = "embedded for this command" if info.embedded else f"process {info.process_id}"
+    same = info.version == version()
+    yield Finding(
+        "daemon",
+        f"understudy {info.version}, {', '.join(info.api_versions)}, {how}",
+        "" if same else "client and daemon differ; bring both to the same release",
+    )
+    yield _disk("state", Path(info.state_folder))
+    yield Finding("read roots", ", ".join(info.read_roots) or "whatever its user may read")
+    yield Finding("write roots", ", ".join(info.write_roots) or "whatever its user may write")
+    yield Finding("colour", f"{info.colour.config}, working in {info.colour.working_space}")
+    for device in info.devices:
+        memory = f", {device.memory_bytes / 1e9:.1f} GB" if device.memory_bytes else ""
+        yield Finding("device", f"{device.name}: {device.description}{memory}")
+    for family in info.families:
+        others = [choice for choice in family.choices if choice != family.default_choice]
+        yield Finding(
+            family.name, f"{family.default_choice} (default)" + (f", {', '.join(others)}" if others else "")
+        )
+
+
+def _weights(session: Session) -> Iterator[Finding]:
+    for weights in session.weights():
+        fix = "" if weights.state == WEIGHTS_STATE_PRESENT else f"understudy weights pull {weights.name}"
+        yield Finding(
+            "weights", f"{weights.name}: {STATES.get(weights.state, 'unknown')} {weights.path}".rstrip(), fix
+        )
+
+
+def _disk(name: str, folder: Path) -> Finding:
+    """Room on the disk of a folder, or of the nearest one above it that is there."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    fix = (
+        "" if free >= LITTLE_GB else f"less than {LITTLE_GB:.0f} GB free; make room or choose another folder"
+    )
+    return Finding(name, f"{folder}, {free:.1f} GB free", fix)
+
+
+def version() -> str:
+    """Of this package."""
+    return importlib.metadata.version("understudy")

@@ -1,0 +1,94 @@
+"""`understudy merge`: a plate, its faceset and a model become finished frames."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from understudy.client import specs
+from understudy.client.cli import options
+from understudy.client.cli.context import State, segments
+from understudy.client.cli.follow import run
+from understudy.client.specs import Plate
+
+
+def command(
+    context: typer.Context,
+    *,
+    plate: Annotated[str, typer.Argument(metavar="PLATE.####.exr")],
+    faceset: Annotated[str, typer.Option("--faceset", metavar="FOLDER", help="Faces of this plate.")],
+    model: Annotated[str, typer.Option("--model", metavar="FOLDER")],
+    out: Annotated[str, typer.Option("--out", metavar="COMP.####.exr", help="The finished frames.")],
+    frames: Annotated[
+        options.Text,
+        typer.Option(
+            "--frames", metavar="RANGE", help="Write only these: a chunk looks as in the whole shot."
+        ),
+    ] = None,
+    plate_frames: Annotated[
+        options.Text,
+        typer.Option(
+            "--plate-frames", metavar="RANGE", help="The shot that the look is fitted over. Default: all."
+        ),
+    ] = None,
+    frames_dialect: options.Dialect = "fileseq",
+    colour_space: options.ColourSpace = "",
+    track: Annotated[
+        options.Whole, typer.Option("--track", help="Which person, where there are several.")
+    ] = None,
+    recipe: options.RecipeFile = None,
+    match: options.Match = None,
+    match_amount: options.MatchAmount = None,
+    blend: options.Blend = None,
+    mask: options.Mask = None,
+    erode: options.Erode = None,
+    feather: options.Feather = None,
+    opacity: options.Opacity = None,
+    smooth: options.Smooth = None,
+    user_matte: Annotated[
+        options.Text,
+        typer.Option("--user-matte", metavar="MATTE.####.exr", help="A roto that limits the swap."),
+    ] = None,
+    aligned: Annotated[
+        bool, typer.Option("--aligned", help="Also write the faces at model resolution.")
+    ] = False,
+    no_layers: options.NoLayers = False,
+    no_contact_sheet: Annotated[
+        bool, typer.Option("--no-contact-sheet", help="For a farm's chunks.")
+    ] = False,
+    device: options.Device = "",
+    detach: options.Detach = False,
+) -> None:
+    """Put the model's face into the plate, and write finished frames with layers."""
+    given = Plate(plate, segments(plate_frames, frames_dialect, "plate_frames"), colour_space)
+    look = specs.recipe(
+        recipe,
+        match=match,
+        match_amount=match_amount,
+        blend=blend,
+        mask=mask,
+        erode=erode,
+        feather=feather,
+        opacity=opacity,
+        smooth=smooth,
+    )
+    wanted = segments(frames, frames_dialect)
+    run(
+        State.of(context),
+        lambda session: session.merge(
+            given,
+            faceset,
+            model,
+            out,
+            look=look,
+            frames=wanted,
+            track=track,
+            layers=not no_layers,
+            aligned=aligned,
+            user_matte=user_matte,
+            device=device,
+            contact_sheet=not no_contact_sheet,
+        ),
+        detach=detach,
+    )

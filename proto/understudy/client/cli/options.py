@@ -1,0 +1,82 @@
+"""Options that several commands have, written once.
+
+The types are spelled with `Optional`, and outside of annotations, because typer evaluates them on Python
+3.9 too.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from understudy.client.frames import DIALECTS
+
+Text = Optional[str]
+Texts = Optional[list[str]]
+Whole = Optional[int]
+Real = Optional[float]
+
+Frames = Annotated[
+    Text,
+    typer.Option("--frames", metavar="RANGE", help="Frames, e.g. 1001-1100x2,1150. Default: all on disk."),
+]
+Dialect = Annotated[
+    str,
+    typer.Option(
+        "--frames-dialect",
+        metavar="|".join(DIALECTS),
+        help="How frame ranges are written: fileseq 1-10x2, nuke '1-10x2 12', openjd 1-10:2.",
+    ),
+]
+ColourSpace = Annotated[
+    str, typer.Option("--colour-space", help="As the colour config calls it. Default: what the files say.")
+]
+Release = Annotated[
+    str,
+    typer.Option("--release", metavar="FILE", help="Release record of the face; see `understudy release`."),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Preset = Annotated[
+    str,
+    typer.Option("--preset", help="Of the model, e.g. quick64 or quick96; `understudy doctor` lists all."),
+]
+Iterations = Annotated[
+    Whole,
+    typer.Option("--iterations", min=1, help="Train until the model has had so many iterations in all."),
+]
+Minutes = Annotated[
+    Real, typer.Option("--minutes", min=0.0, help="Train until the model has had so many minutes in all.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, machine and versions: same run.")]
+SrcTrack = Annotated[Whole, typer.Option("--src-track", help="Which person of src, where there are several.")]
+DstTrack = Annotated[Whole, typer.Option("--dst-track", help="Which person of dst, where there are several.")]
+Match = Annotated[
+    Text, typer.Option("--match", help="Colour match of the face to the plate: none, reinhard, …")
+]
+MatchAmount = Annotated[
+    Real, typer.Option("--match-amount", help="0 leaves the network's colour, 1 is all of it.")
+]
+Blend = Annotated[Text, typer.Option("--blend", help="How the face goes onto the plate: over, …")]
+Mask = Annotated[Text, typer.Option("--mask", help="Product of mattes: face, hull, face*hull.")]
+Erode = Annotated[
+    Real, typer.Option("--erode", help="Shrink the matte by so many pixels; negative grows it.")
+]
+Feather = Annotated[
+    Real, typer.Option("--feather", help="Width of the soft edge in pixels, inside the matte.")
+]
+Opacity = Annotated[Real, typer.Option("--opacity", help="Of the whole swap, 0 to 1.")]
+Smooth = Annotated[
+    Whole, typer.Option("--smooth", help="Frames of the window that steadies landmarks; 0: none.")
+]
+RecipeFile = Annotated[
+    Text,
+    typer.Option(
+        "--recipe", metavar="FILE", help="A look as JSON, keys over frames too; options override it."
+    ),
+]
+NoLayers = Annotated[bool, typer.Option("--no-layers", help="Write the finished picture only.")]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Leave the job to the daemon and print its id. Needs `understudy serve`."),
+]

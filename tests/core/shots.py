@@ -1,0 +1,194 @@
+"""Small shots on disk for the tests of merge: plates, facesets and models made by the real writers, no portrait in them.
+
+What stands in for a face is a set of 68 landmarks over a smooth pattern of colours, some below 0 and some far above 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from understudy.core import align, faceset, plate, release, warp
+from understudy.core.colour import ColourConfig
+from understudy.core.face import Face, Landmarks
+from understudy.core.frames import Frame, FrameRange, Window
+from understudy.core.merge.recipe import Curve, Recipe
+from understudy.core.merge.settings import MergeSettings
+from understudy.core.plate import Plate, Template
+
+FIRST = 1001
+DATA = Window(-4, -2, 168, 124)  # overscan of 4 and 2 around the format
+DISPLAY = Window(0, 0, 160, 120)
+DAY = date(2026, 3, 1)
+FAST = Recipe(feather=Curve.constant(4.0), smooth=3)
+
+
+def landmarks(centre: tuple[float, float], width: float, roll: float = 0.0):
+    """(68, 2) float32 in plate pixels, iBUG order: a face `width` pixels wide, drawn with a ruler."""
+    t = np.linspace(np.pi, 0.0, 17)
+    jaw = np.stack([0.5 * np.cos(t), 0.58 * np.sin(t)], axis=1)
+    brow = np.stack([np.linspace(-0.42, -0.1, 5), [-0.17, -0.22, -0.24, -0.22, -0.18]], axis=1)
+    bridge = np.stack([np.zeros(4), np.linspace(-0.08, 0.14, 4)], axis=1)
+    nostrils = np.stack([np.linspace(-0.1, 0.1, 5), [0.18, 0.2, 0.21, 0.2, 0.18]], axis=1)
+    eye = np.array([(-0.32, -0.06), (-0.26, -0.1), (-0.2, -0.1), (-0.14, -0.05), (-0.2, -0.03), (-0.26, -0.03)])
+    s = np.linspace(np.pi, -np.pi, 12, endpoint=False)
+    outer = np.stack([0.18 * np.cos(s), 0.36 - 0.07 * np.sin(s)], axis=1)
+    r = np.linspace(np.pi, -np.pi, 8, endpoint=False)
+    inner = np.stack([0.14 * np.cos(r), 0.36 - 0.03 * np.sin(r)], axis=1)
+    mirror = np.array([-1.0, 1.0])
+    other_eye = (eye * mirror)[[3, 2, 1, 0, 5, 4]]
+    points = np.concatenate([jaw, brow, (brow * mirror)[::-1], bridge, nostrils, eye, other_eye, outer, inner])
+    a = np.deg2rad(roll)
+    turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+    return (points * width @ turn.T + centre).astype(np.float32)
+
+
+def face_at(number: int, *, track: int = 0, centre: tuple[float, float] = (70.0, 55.0)) -> Face:
+    """The face of frame `number`, which drifts to the right and leans, a little unsteadily."""
+    step = number - FIRST
+    jitter = 0.3 * np.sin(step * 2.4)
+    points = landmarks((centre[0] + 1.5 * step + jitter, centre[1] + 0.5 * step), 44.0, 2.0 * step)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return Face(
+        frame=number,
+        box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+        landmarks=Landmarks(scheme="68", points=points),
+        score=0.9,
+        yaw=3.0 * step,
+        track=track,
+    )
+
+
+def picture(number: int, data: Window = DATA):
+    """(H, W, 3) float32 scene-linear: smooth colours from -0.05 to about 2, with a highlight of 150 on the face."""
+    y, x = np.mgrid[data.y : data.y1, data.x : data.x1].astype(np.float32)
+    step = number - FIRST
+    rgb = np.stack([0.25 + 0.2 * np.sin((x + step) / (9.0 + 3 * i) + y / (14.0 + i)) for i in range(3)], axis=-1)
+    rgb += np.random.default_rng(number).normal(0.0, 0.01, rgb.shape)
+    rgb[(x - 80) ** 2 + (y - 30) ** 2 < 9] = 150.0
+    rgb[20:24, 10:30] = -0.05
+    return rgb.astype(np.float32)
+
+
+def frame(number: int, *, dtype: type = np.float16, holes: bool = True) -> Frame:
+    """One frame with alpha, depth and an AOV, timecode and rate, an odd pixel aspect, and NaN and Inf in it."""
+    rgb = picture(number).astype(dtype)
+    planes = {c: rgb[..., i].copy() for i, c in enumerate("RGB")}
+    planes["A"] = np.linspace(0, 1, rgb.shape[0], dtype=np.float32)[:, None].repeat(rgb.shape[1], 1).astype(np.float16)
+    planes["depth.Z"] = (rgb[..., 0].astype(np.float32) * 100.0).astype(np.float32)
+    planes["spec.R"], planes["spec.G"], planes["spec.B"] = (rgb[..., i] * np.array(0.5, dtype) for i in range(3))
+    if holes:
+        planes["R"][5, 7] = np.nan  # outside any face
+        planes["G"][60, 76] = np.nan  # on the face
+        planes["B"][61, 77] = np.inf
+        planes["depth.Z"][3, 3] = np.nan
+    metadata = {
+        "smpte:TimeCode": plate.Typed("timecode", (number % 24, 0)),
+        "framesPerSecond": plate.Typed("rational", (24000, 1001)),
+        "Copyright": "a studio",
+        "acme/shot": "sh010",
+        "compression": "zip",
+    }
+    return Frame(number=number, planes=planes, display=DISPLAY, data=DATA, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """A plate, its faceset and where output goes."""
+
+    plate: Plate
+    faceset: Path
+    folder: Path
+
+    def settings(self, model: Path, out: str = "out/comp.####.exr", **changes) -> MergeSettings:
+        items = {"recipe": FAST, "on": DAY, "plate": self.plate, "faceset": self.faceset, "model": model}
+        return MergeSettings(**{**items, "out": Template.parse(str(self.folder / out)), **changes})
+
+
+def make(
+    folder: Path,
+    *,
+    numbers: Sequence[int] = tuple(range(FIRST, FIRST + 6)),
+    without_face: Sequence[int] = (FIRST + 4,),
+    colour_space: str = "ACEScg",
+    name: str = "plate.####.exr",
+    frames: dict[int, Frame] | None = None,
+) -> Shot:
+    """Write plate and faceset; `frames` replaces what is written on some numbers."""
+    template = Template.parse(str(folder / "plate" / name))
+    for number in numbers:
+        plate.write((frames or {}).get(number) or frame(number), template.path(number))
+    write_faceset(folder / "faceset", [n for n in numbers if n not in without_face], template.text)
+    whole = FrameRange.from_frames(numbers)
+    found = Plate(template=template, frames=whole, present=whole, colour_space=colour_space)
+    return Shot(plate=found, faceset=folder / "faceset", folder=folder)
+
+
+def write_faceset(folder: Path, numbers: Sequence[int], plate_text: str, size: int = 96) -> None:
+    """A faceset as extraction would make it, in the working space."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        face = face_at(number)
+        alignment = align.fit(face.landmarks.points, "whole", size)
+        record = faceset.FaceRecord(
+            path=folder / f"dst_t0.{number:04d}.exr",
+            face=face,
+            alignment=alignment,
+            plate=plate_text,
+            gain=0.7,
+            colour="ACEScg",
+        )
+        faceset.write(record, warp.to_aligned(picture(number), DATA, alignment))
+
+
+def make_release(**changes) -> release.Release:
+    items = {"subject": "performer-a", "kind": "test", "granted_by": "test clip", "granted": DAY}
+    return release.create(**{**items, **changes})
+
+
+def user_matte(folder: Path, numbers: Sequence[int]) -> Template:
+    """A roto: left half open, its edge soft; an alpha alone, over the format only."""
+    template = Template.parse(str(folder / "roto.####.exr"))
+    for number in numbers:
+        ramp = np.clip((80.0 - np.arange(DISPLAY.width)) / 8.0, 0.0, 1.0)
+        alpha = np.broadcast_to(ramp, (DISPLAY.height, DISPLAY.width)).astype(np.float32)
+        shown = Frame(number=number, planes={"A": cv2.blur(alpha, (3, 3))}, display=DISPLAY, data=DISPLAY)
+        plate.write(shown, template.path(number))
+    return template
+
+
+def colour() -> ColourConfig:
+    return ColourConfig.open(None)
+
+
+def keyed(settings: MergeSettings, **recipe) -> MergeSettings:
+    """The same merge with another recipe."""
+    return replace(settings, recipe=replace(settings.recipe, **recipe))
+
+
+def tiny_model(folder: Path, releases: Sequence[release.Release] | None = None) -> Path:
+    """A real DF model of 64 pixels and few dims, its weights random but always the same, saved as training saves it."""
+    import torch
+
+    from understudy.core.model import store
+    from understudy.core.model.df import DF
+    from understudy.core.model.presets import ModelConfig
+
+    config = ModelConfig(resolution=64, options="", e_dims=4, d_dims=4, d_mask_dims=2, ae_dims=8, face_type="whole")
+    generator = torch.Generator().manual_seed(3)
+    weights = DF(config).state_dict()
+    for name, weight in weights.items():
+        scale = 0.05 if name.endswith("bias") else 1.4 / max(weight[0].numel(), 1) ** 0.5
+        weights[name] = torch.randn(weight.shape, generator=generator) * scale
+    for name in weights:  # a matte that is mostly there
+        if "out_convm" in name and name.endswith("bias"):
+            weights[name] = weights[name] + 2.0
+    records = (make_release(),) if releases is None else releases
+    store.create(folder, config)
+    store.save(folder, store.State(iteration=7, releases=tuple(r.to_json() for r in records)), weights, {})
+    return folder
