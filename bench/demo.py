@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench import clips
 from understudy.core.errors import UnderstudyError
@@ -75,6 +74,7 @@ class Demo:
         return {
             "plates": self._make_plates,
             "release": self._make_release,
+            "weights": self._fetch_weights,
             "swap": self._swap,
             "verify": self._verify,
         }
@@ -96,6 +96,9 @@ class Demo:
             return f"there already: {self.release}"
         record = ("--kind", "public-domain", "--subject", SRC, "--granted-by", GRANTED_BY)
         return self._call("release", "create", *record, "--out", str(self.release))
+
+    def _fetch_weights(self, _: Console) -> str:
+        return self._call("weights", "pull", progress=True)
 
     def _swap(self, _: Console) -> str:
         plates = ("--src", self.plate(SRC), "--dst", self.plate(DST), "--out", self.comp)
@@ -158,14 +161,15 @@ def run(demo: Demo, console: Console) -> None:
         CommandError, UnderstudyError, KeyboardInterrupt: a step failed or was cancelled; earlier ones stay done.
     """
     found, began = demo.products(), time.monotonic()
-    table = Table("step", "seconds", "what came of it")
+    table = Table("step", Column("seconds", justify="right"))
     for title, work in demo.steps().items():
         console.rule(title, align="left")
         start = time.monotonic()
         outcome = work(console)
-        table.add_row(title, f"{time.monotonic() - start:.1f}", escape(outcome))
+        console.print(outcome, markup=False, highlight=False)
+        table.add_row(title, f"{time.monotonic() - start:.1f}")
     table.add_section()
-    table.add_row("all", f"{time.monotonic() - began:.1f}", "")
+    table.add_row("all", f"{time.monotonic() - began:.1f}")
     console.print(table)
     if demo.products() == found:
         console.print(

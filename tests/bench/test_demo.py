@@ -19,6 +19,8 @@ from bench import demo
 from bench.demo import SRC, CommandError, Demo
 from understudy.client.cli.app import app
 
+STEPS = ["release", "weights", "swap", "verify"]  # that are commands
+
 # Stands in for the command line: notes how it was called, and makes what a later run finds.
 STAND_IN = """
 import json, os, pathlib, signal, sys, time
@@ -69,11 +71,11 @@ def said(small) -> str:
 
 
 class TestSteps:
-    def test_plates_release_swap_verify_in_this_order(self, small):
+    def test_each_is_done_in_this_order(self, small):
         text = said(small)
-        assert [call[0] for call in calls(small)] == ["release", "swap", "verify"]
+        assert [call[0] for call in calls(small)] == STEPS
         assert len(list((small.folder / "plates").glob("*.exr"))) == 4
-        for step in ("plates", "release", "swap", "verify", "all"):
+        for step in ("plates", *STEPS, "all"):
             assert step in text
         assert "4 frames made, 0 there already" in text
         assert "result of swap" in text
@@ -84,7 +86,7 @@ class TestSteps:
         before = small.products()
         text = said(small)
         assert small.products() == before
-        assert [call[0] for call in calls(small)] == ["release", "swap", "verify", "swap", "verify"]
+        assert [call[0] for call in calls(small)] == [*STEPS, *STEPS[1:]]
         assert "0 frames made, 4 there already" in text
         assert f"there already: {small.release}" in text
         assert "Nothing was made" in text
@@ -92,7 +94,7 @@ class TestSteps:
     def test_options_are_those_of_the_command_line(self, small):
         """Parsed by the real program, without running it: what it would refuse fails here."""
         said(small)
-        create, swap, verify = (parsed(arguments) for arguments in calls(small))
+        create, _, swap, verify = (parsed(arguments) for arguments in calls(small))
         assert (create["kind"], create["subject"]) == ("public-domain", SRC)
         assert create["out"] == swap["release"] == str(small.release)
         assert (swap["src"], swap["out"]) == (small.plate(SRC), small.comp)
@@ -120,10 +122,10 @@ class TestFailure:
         (small.folder.parent / "fails").write_text("swap")
         with pytest.raises(CommandError):
             said(small)
-        assert [call[0] for call in calls(small)] == ["release", "swap"]
+        assert [call[0] for call in calls(small)] == STEPS[:3]
         (small.folder.parent / "fails").write_text("")
         said(small)
-        assert [call[0] for call in calls(small)][2:] == ["swap", "verify"]
+        assert [call[0] for call in calls(small)][3:] == STEPS[1:]
 
     def test_a_program_that_is_not_installed(self, small):
         absent = replace(small, understudy=str(small.folder / "understudy"))

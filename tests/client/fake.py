@@ -56,6 +56,8 @@ class FakeDaemon(
         refuse: kind of spec → what StartJob answers to it.
         drop_after: sequence number after which the stream of a job is cut off, once.
         silent: WatchJob says nothing at all, once.
+        stubborn: cancelled jobs stay CANCELLING.
+        frames_failed, frames_missing: of every new job.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,7 +69,9 @@ class FakeDaemon(
         self.refusals: dict[str, int] = {}
         self.drop_after = 0
         self.silent = False
+        self.stubborn = False
         self.released = True
+        self.frames_failed = self.frames_missing = 0
         self.api = ["understudy.v1"]
         self.jobs: dict[str, job_pb2.Job] = {}
         self.events: dict[str, list[job_pb2.JobEvent]] = {}
@@ -110,6 +114,8 @@ class FakeDaemon(
             if copy.HasField("state_change"):
                 job.state = copy.state_change.to_state
                 job.error.CopyFrom(copy.state_change.error)
+            if copy.HasField("progress"):
+                job.progress.CopyFrom(copy.progress)
             kept.append(copy)
 
     def end(self, id_: str, state: job_pb2.JobState) -> None:
@@ -135,6 +141,8 @@ class FakeDaemon(
             state=job_pb2.JOB_STATE_QUEUED,
             label=request.label,
             depends_on=request.depends_on,
+            frames_failed=self.frames_failed,
+            frames_missing=self.frames_missing,
         )
         job.create_time.GetCurrentTime()
         job.start_time.GetCurrentTime()
@@ -165,7 +173,9 @@ class FakeDaemon(
     def CancelJob(self, request, context):
         job = self._job(request.id, context)
         if job.state not in ENDED:
-            self.end(job.id, job_pb2.JOB_STATE_CANCELLED)
+            self.end(
+                job.id, job_pb2.JOB_STATE_CANCELLING if self.stubborn else job_pb2.JOB_STATE_CANCELLED
+            )
         return job_pb2.CancelJobResponse(job=job)
 
     def PauseJob(self, request, context):

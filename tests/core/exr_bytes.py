@@ -1,4 +1,4 @@
-"""OpenEXR files written byte by byte (openexr.com/en/latest/OpenEXRFileLayout.html): what OpenImageIO would not make."""
+"""OpenEXR files written byte by byte (openexr.com, "OpenEXR File Layout"): what OpenImageIO would not make."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def make(path: Path, *extra: bytes, channels=(("B", 1), ("G", 1), ("R", 1)), fla
     """Black, 4×2, uncompressed; `channels` are names and how many pixels across and down one sample covers."""
     width, height = 4, 2
     window = struct.pack("<4i", 0, 0, width - 1, height - 1)
-    listed = b"".join(n.encode() + b"\0" + struct.pack("<iB3xii", HALF, 0, every, every) for n, every in channels)
+    listed = b"".join(
+        n.encode() + b"\0" + struct.pack("<iB3xii", HALF, 0, every, every) for n, every in channels
+    )
     header = b"".join(
         [
             attribute("channels", "chlist", listed + b"\0"),

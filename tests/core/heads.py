@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from understudy.core import align
 
 
@@ -27,4 +28,4 @@ def face(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, shift=(960.0, 
         points[i] = [*(to_head[:, :2] @ flat + to_head[:, 2]), -10.0]
     turned = points @ (rz @ ry @ rx).T
     depth = 5000.0 + turned[:, 2:]
-    return turned[:, :2] / depth * 10000.0 + shift
+    return np.asarray(turned[:, :2] / depth * 10000.0 + shift)

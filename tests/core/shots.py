@@ -70,7 +70,7 @@ def picture(number: int, data: Window = DATA):
     step = number - FIRST
     rgb = np.stack([0.25 + 0.2 * np.sin((x + step) / (9.0 + 3 * i) + y / (14.0 + i)) for i in range(3)], axis=-1)
     rgb += np.random.default_rng(number).normal(0.0, 0.01, rgb.shape)
-    rgb[(x - 80) ** 2 + (y - 30) ** 2 < 9] = 150.0
+    rgb[(x - 60) ** 2 + (y - 50) ** 2 < 9] = 150.0
     rgb[20:24, 10:30] = -0.05
     return rgb.astype(np.float32)
 
@@ -186,8 +186,8 @@ def tiny_model(folder: Path, releases: Sequence[release.Release] | None = None) 
         scale = 0.05 if name.endswith("bias") else 1.4 / max(weight[0].numel(), 1) ** 0.5
         weights[name] = torch.randn(weight.shape, generator=generator) * scale
     for name in weights:  # a matte that is mostly there
-        if "out_convm" in name and name.endswith("bias"):
-            weights[name] = weights[name] + 2.0
+        if name.endswith("out_matte.bias"):
+            weights[name] = weights[name] + 3.0
     records = (make_release(),) if releases is None else releases
     store.create(folder, config)
     store.save(folder, store.State(iteration=7, releases=tuple(r.to_json() for r in records)), weights, {})

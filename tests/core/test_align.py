@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from understudy.core import align
-from understudy.core.errors import InvalidInput
 
 from tests.core.heads import face
+from understudy.core import align
+from understudy.core.errors import InvalidInput
 
 DFL_NAMES = {"half": "half", "mid_full": "mid_full", "full": "full", "whole": "whole_face", "head": "head"}
 
@@ -28,7 +28,9 @@ def test_fit_is_deepfacelabs(shared: Path, face_type: str, size: int, scale: flo
         np.testing.assert_allclose(ours, landmarks @ matrix[:, :2].T + matrix[:, 2], atol=0.005)
 
 
-@pytest.mark.parametrize(("crop", "size"), [("full_256", 256), ("whole_face_256", 256), ("whole_face_512", 512)])
+@pytest.mark.parametrize(
+    ("crop", "size"), [("full_256", 256), ("whole_face_256", 256), ("whole_face_512", 512)]
+)
 def test_pose_is_deepfacelabs(shared: Path, crop: str, size: int):
     golden = np.load(shared / "golden/dfl/pose.npz")
     ours = [align.pose(p, size, (size / 2, size / 2)) for p in golden[f"aligned_landmarks_{crop}"]]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import Frame, FrameRange, Segment, Window
 
@@ -26,7 +29,7 @@ def test_a_range_holds_just_the_numbers_it_was_made_of(given_numbers):
 @given(close)
 def test_segments_ascend_and_share_no_frame(given_numbers):
     segments = FrameRange.from_frames(given_numbers).segments
-    assert all(a.last < b.first for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.last < b.first for a, b in pairwise(segments))
     assert all((s.last - s.first) % s.step == 0 for s in segments)
 
 

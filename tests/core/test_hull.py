@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.core.heads import face
 from understudy.core import _plugins
 from understudy.core.errors import InvalidInput
 from understudy.core.matte.hull import hull, lift_brows
-
-from tests.core.heads import face
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,9 @@ def golden(shared: Path):
 def test_hull_is_deepfacelabs_to_the_pixel(golden):
     for i, landmarks in enumerate(golden["landmarks_256"]):
         for j, brows in enumerate(golden["eyebrows_expand_mod"]):
-            np.testing.assert_array_equal(lift_brows(landmarks, brows), golden["expanded_landmarks_i32"][i, j])
+            np.testing.assert_array_equal(
+                lift_brows(landmarks, brows), golden["expanded_landmarks_i32"][i, j]
+            )
             np.testing.assert_array_equal(hull(landmarks, (256, 256), brows=brows), golden["hull_u8"][i, j])
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from understudy.core.errors import InvalidInput
 from understudy.core.image import HALF_MAXIMUM, fill_nonfinite, half_ulp, log_mean, luminance, to_half
 
@@ -31,7 +32,7 @@ def test_filling_takes_the_nearest_pixel_whole():
     rgb[2, 4] = np.inf
     filled, count = fill_nonfinite(rgb)
     assert count == 2
-    assert (filled[2, 4] == rgb[2, 5]).all()
+    assert filled[2, 4].tolist() in [rgb[1, 4].tolist(), rgb[3, 4].tolist(), rgb[2, 5].tolist()]
     assert filled[2, 3].tolist() in [rgb[1, 3].tolist(), rgb[3, 3].tolist(), rgb[2, 2].tolist()]
 
 

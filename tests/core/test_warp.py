@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from understudy.core import warp
 from understudy.core.errors import InvalidInput
 from understudy.core.face import Alignment
@@ -45,12 +46,14 @@ def test_pixels_land_where_the_matrix_says(turn: float, side: float, size: int, 
 def test_there_and_back_is_the_picture(turn: float):
     data = Window(10, 20, 240, 220)
     y, x = np.mgrid[:220, :240].astype(np.float32)
-    picture = np.stack([np.sin(x / 17), 40 + 30 * np.cos(y / 23), x * y / 500 - 9], axis=-1).astype(np.float32)
+    picture = np.stack([np.sin(x / 17), 40 + 30 * np.cos(y / 23), x * y / 500 - 9], axis=-1).astype(
+        np.float32
+    )
     crop = square((130, 130), 150, 256, turn)
     inner = Window(90, 90, 80, 80)
     back = warp.to_plate(warp.to_aligned(picture, data, crop), crop, inner, border="replicate")
     rows, columns = inner.slices(data)
-    np.testing.assert_allclose(back, picture[rows, columns], atol=0.03 * np.ptp(picture) / 20)
+    np.testing.assert_allclose(back, picture[rows, columns], atol=0.03 * float(np.ptp(picture)) / 20)
 
 
 def test_values_beyond_white_and_below_black_survive():
@@ -140,8 +143,14 @@ def test_uv_is_a_stmap():
     x, y = uv[..., 0] * 100, (1.0 - uv[..., 1]) * 100
     held = warp.to_plate(coordinates(Window(0, 0, 100, 100)), crop, window, border="replicate")
     np.testing.assert_allclose(np.stack([x, y], axis=-1), held, atol=0.06)
-    assert warp.uv(square((50, 50), 100, 100), Window(0, 0, 100, 100))[0, 0].tolist() == pytest.approx([0.005, 0.995])
+    assert warp.uv(square((50, 50), 100, 100), Window(0, 0, 100, 100))[0, 0].tolist() == pytest.approx(
+        [0.005, 0.995]
+    )
 
 
 def test_an_empty_window_gives_an_empty_picture():
-    assert warp.to_plate(np.ones((8, 8, 3), np.float32), square((4, 4), 8, 8), Window(0, 0, 0, 5)).shape == (5, 0, 3)
+    assert warp.to_plate(np.ones((8, 8, 3), np.float32), square((4, 4), 8, 8), Window(0, 0, 0, 5)).shape == (
+        5,
+        0,
+        3,
+    )

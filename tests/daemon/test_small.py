@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,18 +25,19 @@ from understudy.daemon.errors import PathNotAllowed
 from understudy.daemon.meter import Meter
 from understudy.daemon.paths import Roots
 from understudy.daemon.site import Site
-from understudy.v1 import common_pb2
+from understudy.v1 import common_pb2, job_pb2
 
 
-def all_subclasses(kind: type) -> set[type]:
-    return {kind} | {c for k in kind.__subclasses__() for c in all_subclasses(k)}
+def all_of(kind: type[UnderstudyError]) -> set[type[UnderstudyError]]:
+    """The class and all that come from it."""
+    return {kind}.union(*map(all_of, kind.__subclasses__()))
 
 
 def test_catalogue_enum_and_errors_are_the_same_set():
     wire = {name.removeprefix("ERROR_REASON_") for name, number in common_pb2.ErrorReason.items() if number}
     raised = {
         kind.reason
-        for kind in all_subclasses(UnderstudyError)
+        for kind in all_of(UnderstudyError)
         if kind.__module__ in (core_errors.__name__, errors.__name__)
     }
     reported = {"VERIFY_FAILED"}  # of frames only, never raised
@@ -46,7 +48,7 @@ def test_catalogue_enum_and_errors_are_the_same_set():
 def test_status_carries_reason_metadata_and_the_field():
     error = InvalidInput("size: 3 is too small", field="extract.size", value=3)
     status = errors.status(error)
-    info, request = errors.error_details_pb2.ErrorInfo(), errors.error_details_pb2.BadRequest()
+    info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     assert status.details[0].Unpack(info)
     assert status.details[1].Unpack(request)
     assert (info.reason, info.domain) == ("INVALID_INPUT", "understudy")
@@ -178,12 +180,12 @@ def test_meter_tells_seldom():
 
 def test_every_frame_status_has_its_wire_state():
     for status in FrameStatus:
-        assert encode.FRAME_STATES[status] == encode.job_pb2.FrameState.Value(f"FRAME_STATE_{status.name}")
+        assert encode.FRAME_STATES[status] == job_pb2.FrameState.Value(f"FRAME_STATE_{status.name}")
     assert encode.segments(FrameRange.of(1, 9, 2))[0].step == 2
 
 
 @pytest.mark.parametrize(
-    "listen", ["tcp:localhost:50051", "0.0.0.0:50051", "unix:relative.sock", "unix:/" + "x" * 101]
+    "listen", ["tcp:localhost:50051", "0.0.0.0:50051", "unix:rel.sock", "unix:/" + "x" * 101]
 )
 def test_only_unix_sockets(tmp_path: Path, listen: str):
     with pytest.raises(InvalidInput) as refused:

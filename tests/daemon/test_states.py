@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,18 +93,11 @@ class Jobs(RuleBasedStateMachine):
     def work(self) -> None:
         """The scheduler takes what is ready."""
         failed = (State.FAILED, State.CANCELLED)
-        doomed = {
-            j
-            for j, s in self.state.items()
-            if s is State.QUEUED and any(self.state[n] in failed for n in self.needs[j])
-        }
+        queued = [j for j, s in self.state.items() if s is State.QUEUED]  # in the order they came
+        doomed = {j for j in queued if any(self.state[n] in failed for n in self.needs[j])}
         assert {job for job, _ in self.store.doomed()} == doomed
         job = self.store.next_ready()
-        ready = [
-            j
-            for j, s in self.state.items()  # in the order they came
-            if s is State.QUEUED and all(self.state[n] is State.SUCCEEDED for n in self.needs[j])
-        ]
+        ready = [j for j in queued if all(self.state[n] is State.SUCCEEDED for n in self.needs[j])]
         assert job == (ready[0] if ready else None)
         if job is not None:
             self.store.move(job, State.RUNNING)
@@ -146,7 +140,7 @@ class Jobs(RuleBasedStateMachine):
             return
         answer = deed(self.store, job)
         self.state[job] = allowed[before]
-        assert answer.state == self.state[job]
+        assert State(answer.state) is self.state[job]
         if deed is control.pause and before is State.RUNNING:
             self.pausing.add(job)
         elif self.state[job] is not before:
@@ -182,9 +176,9 @@ class Jobs(RuleBasedStateMachine):
             numbers = [event.sequence for event in events]
             assert numbers == sorted(set(numbers))
             changes = [event.state_change for event in events if event.HasField("state_change")]
-            for earlier, later in zip(changes, changes[1:], strict=False):
+            for earlier, later in pairwise(changes):
                 assert later.from_state == earlier.to_state
-            assert changes[-1].to_state == state
+            assert State(changes[-1].to_state) is state
 
 
 Jobs.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -175,11 +176,16 @@ def test_history_stays_bounded_and_spans_the_run(store: Store, monkeypatch: pyte
     assert 25 <= len(kept) <= 50 + 16
     assert kept[0] < 100
     assert kept[-1] == 999
-    assert max(b - a for a, b in zip(kept, kept[1:], strict=False)) < 200
+    assert max(b - a for a, b in pairwise(kept)) < 200
     assert len([e for e in events if e.HasField("frame")]) <= 10 + 50 + 16
     assert 0 < thinned < store.job(job).last_sequence
     assert store.job(job).training.iteration == 999
     assert any(e.HasField("state_change") for e in events)
+
+
+def fill(store: Store, job: str):
+    for n in range(10000):
+        store.record(job, frames(n))
 
 
 def test_full_disk_is_a_clean_error_and_loses_nothing(store: Store):
@@ -189,10 +195,9 @@ def test_full_disk_is_a_clean_error_and_loses_nothing(store: Store):
         (pages,) = db.execute("PRAGMA page_count").fetchone()
     store._db.execute(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(DiskFull, match=r"jobs.db: the job store cannot be used: .*full.*free space") as full:
-        for n in range(10000):
-            store.record(job, frames(n))
+        fill(store, job)
     assert full.value.details()["path"].endswith("jobs.db")
-    assert store.job(job).state == State.QUEUED
+    assert store.state(job) is State.QUEUED
     store._db.execute("PRAGMA max_page_count = 1000000")
     store.record(job, frames(20000))
     events, _ = store.events(job, 0, 100000)

@@ -68,7 +68,7 @@ class ColourConfig:
         source = source or PINNED
         try:
             config = ocio.Config.CreateFromFile(source)
-        except ocio.Exception as error:
+        except (ocio.Exception, ocio.ExceptionMissingFile) as error:
             words = " ".join(str(error).split())
             raise NotFound(
                 f"colour config {source!r} can not be opened: {words}",

@@ -163,8 +163,7 @@ class _Shot:
                 self.held.setdefault(record.face.frame, []).append(record)
         self.done = {n for n in settings.plate.present if self._is_done(n)}
         self.faces = sum(len(self.held[n]) for n in self.done)
-        self.tracker = track.Tracker()
-        self.tracker.reserve(r.face.track for n in self.done for r in self.held[n])
+        self.tracker = track.Tracker(r.face for n in self.done for r in self.held[n])
         self._before: Float | None = None  # thumbnail of the frame before
         self._gain: float | None = next((self.held[n][0].gain for n in sorted(self.done)), None)
 

@@ -33,7 +33,8 @@ def replacing(path: Path) -> Iterator[Path]:
         kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else WriteFailed
         raise kind(f"{path}: could not be written: {error.strerror or error}", path=path) from error
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.exists():  # in a folder that is none, unlink would raise over the error that matters
+            beside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from understudy.core.frames import Float
 _REACH = 0.6  # how far a face's points may move from one frame to the next, in units of its size
 _REACH_OVER_CUT = 0.15  # across a cut only a face that stays where it is goes on: a jump cut of one take
 _REACH_MOST = 1.5  # however long the gap
+_GROWTH = 2.0  # and how much larger or smaller it may become
 _MEMORY = 48  # frames after which a face that was not seen is forgotten
 
 _THUMBNAIL = (48, 27)
@@ -33,18 +34,20 @@ class Tracker:
     A person may be away for 2 seconds at 24 frames; the further they may then have moved.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, recorded: Iterable[Face] = ()) -> None:
+        """`recorded`: faces of an earlier run, which keep their ids and lend them to the frames around them."""
         self._last: dict[int, Face] = {}
-        self._next = 0
+        self._ahead: dict[int, list[Face]] = {}  # recorded on frames still to come, the next one at the end
+        for face in sorted(recorded, key=lambda f: -f.frame):
+            self._ahead.setdefault(face.track, []).append(face)
+        self._next = max(self._ahead, default=-1) + 1
 
     def assign(self, faces: Sequence[Face], *, cut: bool = False) -> list[Face]:
         """The same faces of one frame with `track` set; `cut`: this frame begins another picture."""
         if not faces:
             return []
-        frame = faces[0].frame
-        self._last = {t: f for t, f in self._last.items() if frame - f.frame <= _MEMORY}
+        known = self._around(faces[0].frame)
         ids: dict[int, int] = {}
-        known = list(self._last.values())
         if known:
             costs = np.array([[_cost(old, new, cut) for new in faces] for old in known])
             rows, columns = linear_sum_assignment(np.where(np.isfinite(costs), costs, 1e6))
@@ -55,16 +58,21 @@ class Tracker:
         return self.observe([replace(face, track=ids[j]) for j, face in enumerate(faces)])
 
     def observe(self, faces: Iterable[Face]) -> list[Face]:
-        """Take note of faces whose `track` is known already, from an earlier run."""
+        """Take note of faces whose `track` is known."""
         faces = list(faces)
-        for face in faces:
-            self._last[face.track] = face
-            self._next = max(self._next, face.track + 1)
+        self._last |= {face.track: face for face in faces}
         return faces
 
-    def reserve(self, ids: Iterable[int]) -> None:
-        """Give no newcomer one of these ids: they are taken by frames still to come."""
-        self._next = max(self._next, *(i + 1 for i in ids), 0)
+    def _around(self, frame: int) -> list[Face]:
+        """Each person as seen nearest to this frame, unless that is too long ago."""
+        for faces in self._ahead.values():
+            while faces and faces[-1].frame <= frame:
+                faces.pop()
+        seen = {t: [f[-1]] for t, f in self._ahead.items() if f}
+        for track, face in self._last.items():
+            seen.setdefault(track, []).append(face)
+        nearest = [min(faces, key=lambda f: abs(f.frame - frame)) for faces in seen.values()]
+        return [face for face in nearest if abs(face.frame - frame) <= _MEMORY]
 
 
 def associate(frames: Iterable[Sequence[Face]]) -> list[list[Face]]:
@@ -81,9 +89,13 @@ def size(face: Face) -> float:
 
 def _cost(old: Face, new: Face, cut: bool) -> float:
     """Infinite where the two can not be the same person."""
-    scale = max(size(old), size(new), 1.0)
+    small, scale = sorted((max(size(old), 1.0), max(size(new), 1.0)))
+    if scale > _GROWTH * small:
+        return float("inf")
     distance = np.linalg.norm(new.landmarks.points - old.landmarks.points, axis=1).mean() / scale
-    reach = _REACH_OVER_CUT if cut else min(_REACH * max(1, new.frame - old.frame), _REACH_MOST)
+    gap = abs(new.frame - old.frame)
+    cut = cut and old.frame < new.frame
+    reach = _REACH_OVER_CUT if cut else min(_REACH * max(1, gap), _REACH_MOST)
     return float(distance - _overlap(old, new)) if distance <= reach else float("inf")
 
 

@@ -129,7 +129,7 @@ class _Check:
         entries = (
             dpx.comparable(dpx.carried(self.plate))
             if self.made.maximum != 1.0
-            else carried(self.plate.metadata, self.plate.planes)
+            else carried(layers.as_exr(self.plate).metadata, self.plate.planes)
         )
         for name, value in entries.items():
             if name.startswith(headers.PREFIX):

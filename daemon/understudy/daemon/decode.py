@@ -26,6 +26,7 @@ from understudy.core.merge.settings import MergeSettings
 from understudy.core.model import store as models
 from understudy.core.model.presets import FACE_TYPES, PRESETS
 from understudy.core.plate import Plate, Template
+from understudy.core.plate.video import probe
 from understudy.core.train.settings import TrainSettings
 from understudy.daemon.outputs import Output
 from understudy.daemon.refs import Refs, named, one_of
@@ -99,8 +100,11 @@ def _ingest(spec: job_pb2.IngestSpec, refs: Refs) -> Work:
         )
     space = spec.colour_space and refs.colour.resolve(spec.colour_space, "ingest.colour_space")
     frames = refs.frames(spec.frames, "ingest.frames")
+    video = refs.file(spec.video, "ingest.video")
+    with named("ingest"):
+        probe(video)
     settings = Ingest(
-        video=refs.file(spec.video, "ingest.video"),
+        video=video,
         template=template,
         first=spec.first if spec.HasField("first") else FIRST_FRAME,
         frames=frames,

@@ -1,6 +1,6 @@
 """Which events are kept: a job may run for weeks, its history stays bounded and still shows all of it.
 
-State changes stay. Progress, training and warnings are halved in density whenever they become too many, so that the
+State changes stay. Progress, training and warnings are spaced out evenly whenever they become too many, so that the
 kept ones span the whole run. A frame's older reports go once newer ones outnumber them. Previews keep the newest.
 """
 
@@ -26,7 +26,7 @@ def thin(db: sqlite3.Connection, job: str) -> None:
     )
     for kind in ("progress", "training", "warning"):
         if counts.get(kind, 0) > KEEP_DENSE:
-            _halve(db, job, kind)
+            _space_out(db, job, kind, sequence)
     (frames,) = db.execute("SELECT count(*) FROM frames WHERE job = ?", (job,)).fetchone()
     if counts.get("frame", 0) > frames + KEEP_REPEATS:
         latest = "SELECT max(sequence) FROM events WHERE job = :job AND kind = 'frame' GROUP BY frame"
@@ -39,13 +39,11 @@ def thin(db: sqlite3.Connection, job: str) -> None:
         db.execute(f"DELETE FROM artifacts WHERE job = :job AND sequence NOT IN ({latest})", {"job": job})  # noqa: S608
 
 
-def _halve(db: sqlite3.Connection, job: str, kind: str) -> None:
-    """Every second one goes; the newest stays."""
-    ranked = (
-        "SELECT sequence FROM (SELECT sequence, row_number() OVER (ORDER BY sequence DESC) AS rank "  # noqa: S608
-        f"FROM events WHERE job = :job AND kind = '{kind}') WHERE rank % 2 = 0"
-    )
-    _delete(db, job, f"sequence IN ({ranked})")
+def _space_out(db: sqlite3.Connection, job: str, kind: str, last: int) -> None:
+    """The newest of each stretch of the history stays; there are half as many stretches as are kept at most."""
+    stretch = f"sequence * {KEEP_DENSE // 2} / {last + 1}"
+    kept = f"SELECT max(sequence) FROM events WHERE job = :job AND kind = '{kind}' GROUP BY {stretch}"  # noqa: S608
+    _delete(db, job, f"kind = '{kind}' AND sequence NOT IN ({kept})")
 
 
 def _delete(db: sqlite3.Connection, job: str, which: str) -> None:

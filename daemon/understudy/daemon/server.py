@@ -194,7 +194,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-class _Translate(grpc.ServerInterceptor):  # type: ignore[type-arg]  generic in the stubs only
+class _Translate(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
     """Wraps every handler, so that no servicer can forget to translate its errors."""
 
     def __init__(self, stopping: threading.Event) -> None:
@@ -204,12 +204,13 @@ class _Translate(grpc.ServerInterceptor):  # type: ignore[type-arg]  generic in 
         self, continuation: Callable[[Any], Any], details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler: grpc.RpcMethodHandler[Any, Any] | None = continuation(details)
-        if handler is None or handler.request_streaming or not details.method.startswith("/understudy."):
+        if handler is None or not details.method.startswith("/understudy."):
             return handler
         rpc = details.method.rpartition("/")[2]
         forms = (handler.request_deserializer, handler.response_serializer)
-        if handler.response_streaming:
+        if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(self._stream(rpc, handler.unary_stream), *forms)
+        assert handler.unary_unary is not None
         return grpc.unary_unary_rpc_method_handler(self._unary(rpc, handler.unary_unary), *forms)
 
     def _open(self) -> None:

@@ -38,8 +38,9 @@ class Tasks:
             case Ingest() as s:
                 from understudy.core.plate.ingest import ingest
 
+                frames, space = s.frames, s.colour_space
                 yield from ingest(
-                    s.video, s.template, first=s.first, frames=s.frames, colour_space=s.colour_space
+                    s.video, s.template, first=s.first, frames=frames, colour_space=space, colour=self._colour
                 )
             case ExtractSettings() as s:
                 from understudy.core import extract

@@ -171,7 +171,9 @@ class Job:
     def _learn(self, payload: Payload) -> None:
         if isinstance(payload, pb.StateChange):
             self.message.state = payload.to_state
-            self.message.error.CopyFrom(payload.error)
+            self.message.ClearField("error")
+            if payload.HasField("error"):
+                self.message.error.CopyFrom(payload.error)
         elif isinstance(payload, pb.Progress):
             self.message.progress.CopyFrom(payload)
         elif isinstance(payload, pb.TrainProgress):

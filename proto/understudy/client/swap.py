@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from understudy.client import frames as ranges
 from understudy.client import specs
-from understudy.client.errors import NotFound, Refused, ReleaseRequired, WeightsMissing
+from understudy.client.errors import NotFound, Refused, ReleaseRequired, Unreachable, WeightsMissing
 from understudy.client.job import Event, Job, frame_state_name
 from understudy.v1 import job_pb2 as pb
 from understudy.v1.common_pb2 import FrameSegment
@@ -304,7 +304,9 @@ def start(session: Session, settings: SwapSettings) -> Swap:
                 started["weights"] = session.pull_weights(label="weights")
                 needs.append(started["weights"])
                 started[stage.name] = session.start(stage.spec, label=stage.name, depends_on=needs)
-    except Refused:
+    except Unreachable:  # there is nobody to ask
+        raise
+    except BaseException:  # a refusal, a fault, or Ctrl-C: half a chain is of no use
         cancel(list(started.values()))
         raise
     return Swap(list(started.values()))

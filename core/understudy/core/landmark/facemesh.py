@@ -58,11 +58,15 @@ class FaceMesh:
     def landmarks(self, proxy: Float, detection: Detection) -> tuple[Landmarks, float]:
         x0, y0, x1, y1 = detection.box
         right, left = detection.keypoints[0], detection.keypoints[1]
-        box = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-        square = self._square(box.mean(axis=0), max(x1 - x0, y1 - y0), left - right)
-        points, score = self._look(proxy, square)
-        for _ in range(1, self._looks):
-            points, score = self._look(proxy, self._square_around(points))
+        centre = np.array(((x0 + x1) / 2.0, (y0 + y1) / 2.0))
+        points, score = np.tile(centre, (_POINTS, 1)), 0.0
+        square = self._square(centre, max(x1 - x0, y1 - y0), left - right)
+        for _ in range(self._looks):
+            if warp.footprint(square, Window(0, 0, proxy.shape[1], proxy.shape[0])).empty:
+                score = 0.0  # what is no face may lead out of the picture
+                break
+            points, score = self._look(proxy, square)
+            square = self._square_around(points)
         return Landmarks(scheme="478", points=points.astype(np.float32)), score
 
     def to_68(self, landmarks: Landmarks) -> Landmarks:

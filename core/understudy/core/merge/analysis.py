@@ -161,10 +161,12 @@ def _listed(numbers: Numbers | None) -> list[float] | None:
 
 def _read(stored: Path, key: str) -> dict[int, list[float]] | None:
     """The samples of an earlier analysis of the same, or None: there is none, or it was of something else."""
+    if not stored.is_file():
+        return None
     try:
         document = json.loads(stored.read_text(encoding="utf-8"))
         if document["digest"] != key:
             return None
         return {int(frame): list(values) for frame, values in document["match"]["samples"].items()}
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None  # derived data: what can not be read is fitted again

@@ -97,7 +97,8 @@ class Compositor:
         filled.
         """
         filled, count = fill_nonfinite(frame.rgb(window))
-        return self.colour.to_working(filled, self.space), count
+        linear, overflown = fill_nonfinite(self.colour.to_working(filled, self.space))
+        return linear, count + overflown
 
     def compose(
         self, frame: Frame, ground: Ground, warped: Warped, placed: Placed, user: Float | None

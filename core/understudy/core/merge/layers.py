@@ -18,6 +18,7 @@ from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameUnreadable
 from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.image import to_half
+from understudy.core.plate import RATE_KEY, rate, rate_entry
 
 COLOUR = ("R", "G", "B")
 _FINE = 4095.0  # integer plates above 12 bits become float: half would merge neighbouring codes
@@ -65,7 +66,8 @@ def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
     linear = stored
     if not own_space:
         linear = colour.to_working(np.where(finite, stored, np.float32(0.0)), space)
-        linear = np.where(finite, linear, stored)
+        # a code far outside the curve's range may overflow: it stays a number
+        linear = np.where(finite, np.nan_to_num(linear), stored)
     kept = to_half(linear) if half else linear
     planes: dict[str, Array] = {c: np.ascontiguousarray(kept[..., i]) for i, c in enumerate(COLOUR)}
     return Ground(planes=planes, space=space if own_space else colour.working)
@@ -143,8 +145,16 @@ def empty(data: Window, *, user: bool) -> dict[str, Array]:
 
 
 def as_exr(frame: Frame) -> Frame:
-    """The frame's windows and header for an EXR made from it: codes have become numbers, 1.0 is 1.0."""
-    return replace(frame, maximum=1.0)
+    """The frame's windows and header for an EXR made from it: codes have become numbers, 1.0 is 1.0.
+
+    Of a DPX's own header fields the frame rate lives on under EXR's name; OpenImageIO keeps no other in an EXR.
+    """
+    if frame.maximum == 1.0:
+        return frame
+    found = rate(frame.metadata)
+    kept = {name: value for name, value in frame.metadata.items() if not name.startswith("dpx:")}
+    kept |= {RATE_KEY: rate_entry(found)} if found else {}
+    return replace(frame, maximum=1.0, metadata=kept)
 
 
 def arranged(frame: Frame, rgb: Mapping[str, Array], layers: Mapping[str, Array]) -> dict[str, Array]:

@@ -68,7 +68,9 @@ class Manifest:
             sequences = whole.get("sequences", {}) if whole.get("format") == FORMAT else {}
             entry = {**about, "frames": sorted(frames, key=lambda record: int(record["frame"]))}
             sequences[Path(self.out.text).name] = entry
-            write_text(self.path, _text({"format": FORMAT, "sequences": sequences}))
+            text = _text({"format": FORMAT, "sequences": sequences})
+            if not self.path.is_file() or self.path.read_text(encoding="utf-8") != text:
+                write_text(self.path, text)
         return self.path
 
     def _state(self) -> dict[str, int]:
@@ -77,10 +79,12 @@ class Manifest:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None  # not there, or not ours: it is written anew
+    except ValueError:
+        return None  # not ours: it is written anew
     return content if isinstance(content, dict) else None
 
 

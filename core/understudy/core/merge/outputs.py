@@ -63,7 +63,7 @@ class Outputs:
         if all(path.suffix == ".exr" and _header_digest(path) == digest for path in paths):
             return True
         record = manifest.record(number) or {}
-        return record.get("digest") == digest and record.get("outputs") == digests(paths)
+        return record.get("digest") == digest and record.get("outputs") == digests(paths, self.comp.directory)
 
 
 def layers_of(out: Template) -> Template:
@@ -72,9 +72,9 @@ def layers_of(out: Template) -> Template:
     return replace(out, prefix=f"{stem}_layers{out.prefix[len(stem) :] or '.'}", suffix=".exr")
 
 
-def digests(paths: tuple[Path, ...]) -> dict[str, str]:
-    """File name → SHA-256."""
-    return {path.name: headers.file_digest(path) for path in paths}
+def digests(paths: tuple[Path, ...], folder: Path) -> dict[str, str]:
+    """File name, seen from `folder` → SHA-256."""
+    return {path.relative_to(folder).as_posix(): headers.file_digest(path) for path in paths}
 
 
 def copy(source: Path, target: Path) -> None:

@@ -331,7 +331,7 @@ class Stages:
 
     def _done(self, job: Job, status: FrameStatus) -> None:
         paths = self.outputs.paths(job.number, face=job.placed is not None)
-        found = {"plate": job.plate_digest, "digest": job.digest, **digests(paths)}
+        found = {"plate": job.plate_digest, "digest": job.digest, **digests(paths, self.outputs.comp.directory)}
         job.end(status, outputs=paths, digests=found)
 
     def _note(self, job: Job, report: FrameReport) -> None:
@@ -339,6 +339,8 @@ class Stages:
         if report.status is FrameStatus.SKIPPED and self.manifest.record(job.number):
             return
         outputs = {name: value for name, value in report.digests.items() if name not in ("plate", "digest")}
+        if report.status is FrameStatus.SKIPPED:
+            outputs = digests(report.outputs, self.outputs.comp.directory)
         record = {
             "status": report.status.value,
             "faces": report.faces,
@@ -348,6 +350,6 @@ class Stages:
             "warnings": list(report.warnings),
             "plate": {"name": self.settings.plate.template.path(job.number).name, "sha256": job.plate_digest},
             "digest": job.digest,
-            "outputs": outputs or (digests(report.outputs) if report.status is FrameStatus.SKIPPED else {}),
+            "outputs": outputs,
         }
         self.manifest.put(job.number, record)

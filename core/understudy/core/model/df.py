@@ -85,10 +85,11 @@ class Encoder(nn.Module):
         self.features = 8 * e * side * side
 
     def forward(self, face_BCHW: Tensor) -> Tensor:
-        x_BF = self.layers(face_BCHW).flatten(1)  # channel first, whatever the memory layout
+        x_BF: Tensor = self.layers(face_BCHW).flatten(1)  # channel first, whatever the memory layout
         if self.normalise:  # pixel norm over all features, in float32: a bf16 mean of squares is too coarse
-            wide = x_BF.float()
-            x_BF = (wide * torch.rsqrt(wide.square().mean(dim=1, keepdim=True) + 1e-6)).to(x_BF.dtype)
+            wide = x_BF.to(torch.promote_types(x_BF.dtype, torch.float32))
+            size = wide.square().mean(dim=1, keepdim=True)
+            x_BF = (wide * torch.rsqrt(size + 1e-6)).to(x_BF.dtype)
         return x_BF
 
 
@@ -106,7 +107,9 @@ class Inter(nn.Module):
         x_BF = self.dense2(self.dense1(x_BF))
         code_BCHW = x_BF.view(-1, self.channels, self.side, self.side)
         code_BCHW = code_BCHW.contiguous(memory_format=torch.channels_last)
-        return code_BCHW if self.upscale1 is None else self.upscale1(code_BCHW)
+        if self.upscale1 is not None:
+            code_BCHW = self.upscale1(code_BCHW)
+        return code_BCHW
 
 
 class Decoder(nn.Module):
@@ -115,7 +118,7 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig, act: Activation) -> None:
         super().__init__()
         widths = [8, 8, 4, 2] if "t" in config.options else [8, 4, 2]
-        self.double = "d" in config.options
+        self.halved = "d" in config.options
         self.face = nn.Sequential()
         channels = config.ae_dims
         for width in widths:
@@ -123,19 +126,19 @@ class Decoder(nn.Module):
             channels = width * config.d_dims
             self.face.append(Residual(channels, act))
         # with `d`, four heads predict the four sub-pixels: 1×1, then 3×3 thrice
-        kernels = [1, 3, 3, 3] if self.double else [1]
+        kernels = [1, 3, 3, 3] if self.halved else [1]
         self.out = nn.ModuleList(nn.Conv2d(channels, 3, k, padding=k // 2) for k in kernels)
 
         self.matte = nn.Sequential()
         channels = config.ae_dims
-        for width in [*widths, 1] if self.double else widths:
+        for width in [*widths, 1] if self.halved else widths:
             self.matte.append(Upscale(channels, width * config.d_mask_dims, act))
             channels = width * config.d_mask_dims
         self.out_matte = nn.Conv2d(channels, 1, 1)
 
     def forward(self, code_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         x = self.face(code_BCHW)  # (B, 2d, S, S), with `d` (B, 2d, S/2, S/2)
-        if self.double:
+        if self.halved:
             heads = torch.stack([head(x) for head in self.out], dim=2)  # (B, 3, 4, S/2, S/2)
             face = functional.pixel_shuffle(heads.flatten(1, 2), 2)  # (B, 3, S, S)
         else:
@@ -165,12 +168,26 @@ class DF(nn.Module):
         return torch.sigmoid(face.float()), torch.sigmoid(matte.float())
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw fresh weights; equal generators give equal weights."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                fan_in = module.weight[0].numel()
-                bound = math.sqrt(6 / (fan_in + fan_in * module.weight.shape[0] / module.weight.shape[1]))
-                with torch.no_grad():
-                    module.weight.uniform_(-bound, bound, generator=generator)
-                    if module.bias is not None:
-                        module.bias.zero_()
+        """Draw fresh weights; equal generators give equal weights.
+
+        Every layer keeps the spread of what it gets (He et al., arXiv 1502.01852), residual blocks begin as
+        identities, the four sub-pixels of an upscale begin equal (ICNR, Aitken et al., arXiv 1707.02937) and the
+        heads begin near grey. Few iterations get much further so than from DeepFaceLab's glorot (docs/LOG.md).
+        """
+        for name, module in self.named_modules():
+            if not isinstance(module, nn.Conv2d | nn.Linear):
+                continue
+            linear = isinstance(module, nn.Linear)  # no activation follows
+            std = math.sqrt((1.0 if linear else 2 / (1 + 0.1**2)) / module.weight[0].numel())
+            with torch.no_grad():
+                module.weight.normal_(0, std, generator=generator)
+                if name.endswith(".conv2"):
+                    module.weight.zero_()
+                elif ".out" in name:
+                    module.weight.mul_(0.3)
+                if module.bias is not None:
+                    module.bias.zero_()
+        for upscale in (m for m in self.modules() if isinstance(m, Upscale)):
+            with torch.no_grad():
+                first = upscale.conv1.weight[::4]
+                upscale.conv1.weight.copy_(first.repeat_interleave(4, dim=0))

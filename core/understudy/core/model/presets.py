@@ -70,7 +70,9 @@ class ModelConfig:
         """The inverse of `to_dict`; a field that this version does not know is refused."""
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
-            raise _refuse(unknown[0], values[unknown[0]], "is not a field of this version's model configuration")
+            raise _refuse(
+                unknown[0], values[unknown[0]], "is not a field of this version's model configuration"
+            )
         return cls(**values)
 
 

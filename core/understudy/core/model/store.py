@@ -55,7 +55,6 @@ class State:
         working_space: name of the scene-linear space that the curve encodes.
         colour: id of the colour config in which that name holds.
         versions: of the software that made it.
-        sampler: where the random numbers and the order of samples stand.
     """
 
     iteration: int = 0
@@ -68,7 +67,6 @@ class State:
     working_space: str = ""
     colour: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    sampler: Mapping[str, Any] = field(default_factory=dict)
 
 
 def exists(path: Path) -> bool:
@@ -88,7 +86,9 @@ def read_config(path: Path) -> ModelConfig:
     try:
         return ModelConfig.from_dict(_read_json(path / CONFIG))
     except (InvalidInput, TypeError) as error:
-        raise ModelInvalid(f"{path / CONFIG}: not a model configuration: {error}", path=path / CONFIG) from error
+        raise ModelInvalid(
+            f"{path / CONFIG}: not a model configuration: {error}", path=path / CONFIG
+        ) from error
 
 
 def read_state(path: Path) -> State:
@@ -108,7 +108,9 @@ def current(path: Path) -> Path:
     name = _read_json(path / POINTER).get("folder", "")
     folder = path / _CHECKPOINTS / Path(str(name)).name
     if not name or not folder.is_dir():
-        raise ModelInvalid(f"{path / POINTER}: names checkpoint {name!r}, which is not there", path=path / POINTER)
+        raise ModelInvalid(
+            f"{path / POINTER}: names checkpoint {name!r}, which is not there", path=path / POINTER
+        )
     return folder
 
 
@@ -219,7 +221,7 @@ def restore(path: Path, backup: str) -> State:
             f"{path}: no backup {backup!r}; there are {', '.join(names) or 'none'}", path=path, field="backup"
         )
     before = _current_or_none(path)
-    folder = path / _CHECKPOINTS / f"{backup.split('-')[0]}-{uuid.uuid4().hex[:6]}"
+    folder = path / _CHECKPOINTS / f"{backup.split('-', maxsplit=1)[0]}-{uuid.uuid4().hex[:6]}"
     shutil.copytree(kept, folder, copy_function=_link)
     write_text(path / POINTER, json.dumps({"format": FORMAT, "folder": folder.name}) + "\n")
     if before is not None:

@@ -66,7 +66,9 @@ class SwapModel:
             )
         faces = np.empty(crops.shape, np.float32)
         mattes = np.empty(crops.shape[:3], np.float32)
-        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        exact = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )
         with torch.inference_mode(), exact:
             for start in range(0, len(crops), batch_size):
                 part = slice(start, start + batch_size)
@@ -92,5 +94,7 @@ def load(path: Path, device: str = "auto") -> SwapModel:
     try:
         net.load_state_dict(store.load_weights(path), assign=True)
     except RuntimeError as error:  # torch's word for weights of another network
-        raise ModelInvalid(f"{path}: the weights are not of this configuration: {error}", path=path) from error
+        raise ModelInvalid(
+            f"{path}: the weights are not of this configuration: {error}", path=path
+        ) from error
     return SwapModel(net, state, where)

@@ -7,6 +7,7 @@ OpenImageIO.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,25 @@ _FILES_OWN = frozenset(
     """.split()  # noqa: SIM905  a list of 25 names with quotes around each reads worse
 )
 # OpenImageIO's OpenEXR writer drops entries of these types without a word (tried with 3.2.2)
-_UNWRITABLE_BASES = (oiio.DOUBLE, oiio.UINT8, oiio.INT8, oiio.UINT16, oiio.INT16, oiio.UINT64, oiio.INT64)
+_UNWRITABLE = (
+    oiio.UNKNOWN,
+    oiio.DOUBLE,
+    oiio.UINT8,
+    oiio.INT8,
+    oiio.UINT16,
+    oiio.INT16,
+    oiio.UINT64,
+    oiio.INT64,
+)
+_WHOLE_VECTOR = re.compile(r"vector(2?)i(?:\[(\d+)\])?")
+
+
+def _type(text: str) -> Any:
+    """OpenImageIO's type of a name. It does not know all of its own: no vectors of whole numbers or doubles."""
+    whole = _WHOLE_VECTOR.fullmatch(text)
+    if whole is None:
+        return oiio.TypeDesc(text)
+    return oiio.TypeDesc(oiio.INT, oiio.VEC2 if whole[1] else oiio.VEC3, oiio.VECTOR, int(whole[2] or 0))
 
 
 def from_spec(spec: Any) -> dict[str, Any]:
@@ -72,7 +91,7 @@ def carried(metadata: Mapping[str, Any], channels: Collection[str]) -> dict[str,
         if name not in _FILES_OWN
         and not name.lower().startswith(_FILES_OWN_PREFIXES)
         and _cryptomatte_lives(name, metadata, channels)
-        and not (isinstance(value, Typed) and oiio.TypeDesc(value.type).basetype in _UNWRITABLE_BASES)
+        and not (isinstance(value, Typed) and _type(value.type).basetype in _UNWRITABLE)
     }
 
 
@@ -89,7 +108,7 @@ def to_spec(metadata: Mapping[str, Any], spec: Any) -> None:
     for name, value in metadata.items():
         if isinstance(value, Typed):
             single = len(value.value) == 1 and "[" not in value.type
-            spec.attribute(name, oiio.TypeDesc(value.type), value.value[0] if single else value.value)
+            spec.attribute(name, _type(value.type), value.value[0] if single else value.value)
         else:
             spec.attribute(name, value)
 
@@ -97,8 +116,8 @@ def to_spec(metadata: Mapping[str, Any], spec: Any) -> None:
 def same(asked: object, found: object) -> bool:
     """Does a file hold what we asked it to? Floats count as 32 bits; `float[2]` and `float2` are one type."""
     if isinstance(asked, Typed) and isinstance(found, Typed):
-        a, b = oiio.TypeDesc(asked.type), oiio.TypeDesc(found.type)
-        meaning = {a.vecsemantics, b.vecsemantics} - {oiio.NOSEMANTICS}
+        a, b = _type(asked.type), _type(found.type)
+        meaning = {a.vecsemantics, b.vecsemantics} - {oiio.NOSEMANTICS, oiio.VECTOR}
         alike = a.basetype == b.basetype and len(meaning) <= 1 and len(asked.value) == len(found.value)
         return alike and all(map(same, asked.value, found.value))
     if isinstance(asked, float) and isinstance(found, float):

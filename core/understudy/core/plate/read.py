@@ -173,6 +173,7 @@ def _refusal(spec: Any, kind: str, metadata: Mapping[str, Any], source: Any) -> 
         "has several views (multiView); split it into one file per view": isinstance(views, Typed)
         and len(views.value) > 1,
         f"has channels of type {', '.join(sorted(types - set(_DTYPES)))}": not types <= set(_DTYPES),
+        "is a 10-bit DPX whose lines end in a way that is misread; write it packed or as RGB": dpx_misread(spec, metadata),
         "is a DPX in Y'CbCr; convert it to RGB": kind == "dpx"
         and "Cb" in str(metadata.get("dpx:ImageDescriptor")),
         f"has {spec.nchannels} channels": spec.nchannels > _MAXIMUM_CHANNELS,

@@ -63,7 +63,7 @@ class Template:
         token = tokens[0]
         printf, signs = token["printf"], token["hash"] or token["at"]
         width = len(signs) if signs else int(printf or 1)
-        if not Path(name).suffix:
+        if not Path(name[token.end() :]).suffix and not name[token.end() :].startswith("."):
             raise _refusal(text, "has no extension such as .exr or .dpx")
         return cls(directory, name[: token.start()], max(width, 1), name[token.end() :])
 

@@ -182,7 +182,10 @@ def _matrix(path: Path, stream: Any, rgb: bool) -> int:
         return 1 if stream.width >= 1280 or stream.height > 576 else 6
     if matrix not in _WEIGHTS and not rgb:
         raise InvalidInput(
-            f"{path}: YCbCr matrix {matrix} (ITU-T H.273) is not supported", path=path, field="video", value=matrix
+            f"{path}: YCbCr matrix {matrix} (ITU-T H.273) is not supported",
+            path=path,
+            field="video",
+            value=matrix,
         )
     return matrix
 

@@ -61,7 +61,10 @@ def _write_exr(frame: Frame, path: Path, compression: str | None) -> None:
     for name, plane in frame.planes.items():
         if plane.dtype not in _EXR_TYPES:
             raise _refusal(path, name, f"is {plane.dtype}; OpenEXR holds float16, float32 and uint32")
-    spec.channelformats = tuple(oiio.TypeDesc(_EXR_TYPES[plane.dtype]) for plane in frame.planes.values())
+    types = [oiio.TypeDesc(_EXR_TYPES[plane.dtype]) for plane in frame.planes.values()]
+    spec.set_format(types[0])
+    if len(set(map(str, types))) > 1:  # given the same type for all, OpenImageIO takes half instead
+        spec.channelformats = tuple(types)
     spec.attribute("compression", _codec(frame, path, compression))
     spec.attribute("PixelAspectRatio", float(frame.pixel_aspect))
     kept = carried(frame.metadata, frame.planes)

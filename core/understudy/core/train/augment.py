@@ -10,38 +10,16 @@ at equal strength.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from understudy.core.train.augmentation import Augmentation
+
 CELLS = (2, 4, 8)  # of the warp's grid along a side
 REACH = 0.24 * math.sqrt(2)  # the farthest a grid point moves, in cells
 _CUT = 2.5  # standard deviations at which the displacement is cut
-
-
-@dataclass(frozen=True, kw_only=True)
-class Augmentation:
-    """How far samples stray.
-
-    Attributes:
-        rotation: degrees either way.
-        scale: a zoom between 1 / (1 + scale) and 1 + scale.
-        shift: of the crop's side, either way.
-        flip: probability of a mirror image, input and target alike.
-        warp: strength of the input's warp; 1 is DeepFaceLab's, 0 none.
-        exposure: gain of input and target alike, as a share of the code value either way.
-        tint: the same for each channel on its own.
-    """
-
-    rotation: float = 10.0
-    scale: float = 0.15
-    shift: float = 0.05
-    flip: float = 0.0
-    warp: float = 1.0
-    exposure: float = 0.06
-    tint: float = 0.03
 
 
 def batch(
@@ -67,7 +45,9 @@ def batch(
     light = _light(count, amount, generator).to(device)
     colours = crops_BCHW[:, :3] * light
     inputs = _sample(colours, bent, "bicubic")
-    targets = torch.cat([_sample(colours, straight, "bicubic"), _sample(crops_BCHW[:, 3:], straight, "bilinear")], 1)
+    targets = torch.cat(
+        [_sample(colours, straight, "bicubic"), _sample(crops_BCHW[:, 3:], straight, "bilinear")], 1
+    )
     return inputs, targets
 
 

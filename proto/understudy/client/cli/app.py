@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -98,8 +97,6 @@ def run(arguments: Sequence[str], state: State) -> int:
         return interrupted.exit_code
     except UnderstudyError as error:
         return state.fail(error)
-    except BrokenPipeError:  # `understudy jobs list | head`: nobody reads on, which is nobody's fault
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return state.exit_code
 
 

@@ -1,0 +1,49 @@
+"""What the benchmarks share: where they work, on which plates, and how a table looks."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from bench import clips
+from understudy.core.plate import Plate, find
+from understudy.core.weights import State, WeightStore
+
+FOLDER = Path("out/bench")
+FRAMES = 24
+
+
+def plate(name: str, frames: int = FRAMES) -> Plate:
+    """The plate of a performer (see `clips`), made where it is not there."""
+    pattern = clips.make(name, str(FOLDER / "plates" / f"{name}.%04d.exr"), frames=frames)
+    return find(pattern, colour_space=clips.COLOUR_SPACE)
+
+
+def weights() -> WeightStore:
+    """The user's own cache, filled where it is not."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    store = WeightStore(cache / "understudy" / "weights")
+    missing = [e.name for e in store.entries() if store.check(e.name).state is not State.PRESENT]
+    for _ in store.pull(missing) if missing else ():
+        pass
+    return store
+
+
+def show(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table whose first column is text and the others numbers, with the machine it was measured on."""
+    first, *others = columns
+    table = Table(
+        first, *(Column(name, justify="right") for name in others), title=title, title_justify="left"
+    )
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n", style="dim"
+    )

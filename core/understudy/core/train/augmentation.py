@@ -1,0 +1,28 @@
+"""How far the samples of a training stray. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How far samples stray.
+
+    Attributes:
+        rotation: degrees either way.
+        scale: a zoom between 1 / (1 + scale) and 1 + scale.
+        shift: of the crop's side, either way.
+        flip: probability of a mirror image, input and target alike.
+        warp: strength of the input's warp; 1 is DeepFaceLab's, 0 none.
+        exposure: gain of input and target alike, as a share of the code value either way.
+        tint: the same for each channel on its own.
+    """
+
+    rotation: float = 10.0
+    scale: float = 0.15
+    shift: float = 0.05
+    flip: float = 0.0
+    warp: float = 1.0
+    exposure: float = 0.06
+    tint: float = 0.03

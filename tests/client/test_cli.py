@@ -1,0 +1,239 @@
+"""The command line against a fake daemon: options, output, exit codes and signals of the real process."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import grpc
+import pytest
+from understudy.client.cli.app import hoisted
+from understudy.v1 import job_pb2
+
+from tests.client.command import Command
+from tests.client.fake import FakeDaemon, frame, progress, status
+
+
+@pytest.fixture
+def understudy(daemon: FakeDaemon, tmp_path) -> Command:
+    return Command(tmp_path / "state", daemon.endpoint, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["jobs", "list", "--json"], ["--json", "jobs", "list"]),
+        (["swap", "--endpoint", "unix:/s", "--src", "a"], ["--endpoint", "unix:/s", "swap", "--src", "a"]),
+        (["verify", "--endpoint=unix:/s", "o"], ["--endpoint=unix:/s", "verify", "o"]),
+        (["verify", "--", "--json"], ["verify", "--", "--json"]),
+        (["verify", "--endpoint"], ["--endpoint", "verify"]),
+    ],
+)
+def test_global_options_may_stand_behind_the_verb(given, expected):
+    assert hoisted(given) == expected
+
+
+def test_version_and_help(understudy: Command):
+    assert understudy("--version").out == "0.1.0\n"
+    help_ = understudy("swap", "--help")
+    assert help_.code == 0
+    for option in ("--src", "--dst", "--out", "--frames", "--minutes", "--release", "--no-layers", "--work"):
+        assert option in help_.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["swap"], ["jobs", "nope"], ["frames", "1-5", "--to", "deadline"], ["frames", "1-5:2"], ["jobs", "list", "--state", "x"]],
+)
+def test_wrong_usage_is_1_because_2_means_failed_frames(understudy: Command, arguments):
+    assert understudy(*arguments).code == 1
+
+
+def test_frames_translates_without_a_daemon(tmp_path):
+    offline = Command(tmp_path, f"unix:{tmp_path}/none.sock")
+    assert offline("frames", "1001-1010x3,1020", "--to", "openjd").out == "1001-1010:3,1020\n"
+    assert offline("frames", "1001-1005:2", "--frames-dialect", "openjd", "--list").out == "1001\n1003\n1005\n"
+    (line,) = offline("frames", "1-3", "--json").lines
+    assert line["data"] == {"text": "1-3", "count": 3, "segments": [{"first": 1, "last": 3, "step": 1}]}
+
+
+def test_nobody_there_is_69(tmp_path):
+    done = Command(tmp_path, f"unix:{tmp_path}/none.sock")("jobs", "list", "--json")
+    assert done.code == 69
+    assert "no daemon answers at unix:" in done.err
+    assert done.lines[-1]["event"] == "error"
+    assert done.lines[-1]["data"]["exitCode"] == 69
+
+
+def test_a_tcp_endpoint_is_refused_with_the_reason(understudy: Command):
+    done = understudy("jobs", "list", "--endpoint", "farm42:5005")
+    assert done.code == 1
+    assert "not a Unix socket" in done.err
+
+
+@pytest.mark.parametrize(
+    ("failed", "missing", "code"), [(0, 0, 0), (1, 0, 2), (1, 1, 2), (0, 2, 3)]
+)
+def test_single_frames_decide_the_exit_code_of_a_job_that_succeeded(daemon, understudy, failed, missing, code):
+    daemon.script = [progress(3, 4), frame(1004, job_pb2.FRAME_STATE_FAILED, "zero bytes")]
+    daemon.frames_failed, daemon.frames_missing = failed, missing
+    done = understudy("ingest", "a.mov", "plate.####.exr")
+    assert done.code == code
+    assert "frame 1004 failed: zero bytes" in done.err
+    assert ("1 failed" in done.out) is bool(failed)
+    assert ("2 missing" in done.out) is (missing == 2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("NO_FACE", 3), ("RELEASE_INVALID", 4), ("OUT_OF_MEMORY", 75), ("FRAMES_FAILED", 2)]
+)
+def test_a_job_that_failed_says_why(daemon: FakeDaemon, understudy: Command, reason, code):
+    daemon.ending = job_pb2.JOB_STATE_FAILED
+    daemon.error = job_pb2.Error(reason=reason, message="here is why")
+    done = understudy("extract", "plate.####.exr", "faces", "--json")
+    assert done.code == code
+    assert f"understudy: here is why [{reason}]" in done.err
+    assert done.lines[-1]["data"]["reason"] == reason
+
+
+def test_what_is_given_arrives(daemon: FakeDaemon, understudy: Command, tmp_path):
+    done = understudy(
+        *("merge", "plate.####.exr", "--faceset", "faces", "--model", "model", "--out", "comp.####.exr"),
+        *("--frames", "1001-1003", "--plate-frames", "1001-1100", "--match", "none", "--feather", "6.5"),
+        *("--no-layers", "--no-contact-sheet", "--track", "1"),
+    )
+    assert done.code == 0
+    spec = daemon.requests[0].spec.merge
+    assert spec.plate.pattern == f"{tmp_path}/plate.####.exr"
+    assert (spec.plate.frames[0].last, spec.frames[0].last) == (1100, 1003)
+    assert (spec.swaps[0].recipe.match, spec.swaps[0].recipe.feather.value) == ("none", 6.5)
+    assert (spec.no_layers, spec.no_contact_sheet, spec.swaps[0].track) == (True, True, 1)
+    assert not spec.swaps[0].recipe.HasField("erode")
+
+
+def test_swap_prints_what_it_made(daemon: FakeDaemon, understudy: Command, tmp_path):
+    daemon.frames = [frame(n).frame for n in (1001, 1002)]
+    done = understudy("swap", "--src", "a.mp4", "--dst", "d.####.exr", "--out", "out/comp.####.exr", "--minutes", 1)
+    assert done.code == 0
+    assert f"output        {tmp_path}/out/comp.####.exr" in done.out
+    assert "frames        2 done, 0 failed, 0 missing" in done.out
+    assert "time          ingest src 0:00, extract src 0:00, extract dst 0:00, train 0:00, merge 0:00" in done.out
+
+
+def test_swap_as_json_ends_with_a_result(daemon: FakeDaemon, understudy: Command, tmp_path):
+    daemon.frames = [frame(1001).frame]
+    done = understudy("swap", "--src", "a.mp4", "--dst", "d.####.exr", "--out", "comp.####.exr", "--json")
+    assert done.code == 0
+    assert [line["event"] for line in done.lines[:5]] == ["started"] * 5
+    assert {line["stage"] for line in done.lines if "stage" in line} == {
+        "ingest src",
+        "extract src",
+        "extract dst",
+        "train",
+        "merge",
+    }
+    assert done.lines[-1]["event"] == "result"
+    assert done.lines[-1]["data"]["frames"] == {"DONE": 1}
+
+
+def test_a_second_job_on_the_same_output_is_75(daemon: FakeDaemon, understudy: Command):
+    daemon.refuse["extract"] = status(grpc.StatusCode.ABORTED, "OUTPUT_LOCKED", "job 7 writes to faces", job="7")
+    done = understudy("extract", "plate.####.exr", "faces")
+    assert (done.code, "job 7 writes to faces [OUTPUT_LOCKED]" in done.err) == (75, True)
+
+
+def test_jobs_list_show_and_steer(daemon: FakeDaemon, understudy: Command):
+    daemon.script = None
+    daemon.frames = [frame(1001).frame, frame(1002, job_pb2.FRAME_STATE_FAILED, "torn").frame]
+    assert understudy("ingest", "a.mov", "p.####.exr", "--detach").out.split()[0] == "job-1"
+    assert understudy("jobs", "list").out.split()[:2] == ["job-1", "QUEUED"]
+    assert understudy("jobs", "list", "--state", "running").out == ""
+    shown = understudy("jobs", "show", "job-1", "--frames").out
+    assert "1 done, 1 failed" in shown
+    assert "1002  failed    torn" in shown
+    assert understudy("jobs", "pause", "job").out == "job-1  ingest: paused\n"
+    assert understudy("jobs", "resume", "job-1").code == 0
+    assert understudy("jobs", "show", "nope").code == 3
+    assert understudy("jobs", "pause", "job-1").code == 1
+
+
+def test_weights_and_release(daemon: FakeDaemon, understudy: Command):
+    assert understudy("weights", "list").out.split()[:3] == ["blazeface", "detector", "present"]
+    assert understudy("weights", "verify").code == 3
+    made = understudy(
+        *("release", "create", "--kind", "test", "--subject", "performer-a", "--granted-by", "test clip"),
+        *("--out", "a.release.json", "--valid-until", "2030-12-31"),
+    )
+    assert (made.code, "release abc of performer-a" in made.out) == (0, True)
+    assert understudy("release", "show", "a.release.json").code == 0
+    revoked = understudy("release", "show", "revoked.json")
+    assert (revoked.code, "not valid: it was revoked" in revoked.out) == (4, True)
+    wrong = understudy(
+        *("release", "create", "--kind", "test", "--subject", "a", "--granted-by", "b", "--out", "c.json"),
+        *("--valid-until", "31.12.2030"),
+    )
+    assert (wrong.code, "'31.12.2030' is not a day" in wrong.err) == (1, True)
+
+
+def test_doctor_says_what_to_do(daemon: FakeDaemon, understudy: Command):
+    assert understudy("doctor").code == 0
+    daemon.refuse["extract"] = status(grpc.StatusCode.FAILED_PRECONDITION, "WEIGHTS_MISSING", "")
+    done = understudy("doctor")
+    assert done.code == 1
+    assert "→ understudy weights pull blazeface" in done.out
+    daemon.stop()
+    away = understudy("doctor", "--json")
+    assert away.code == 1
+    assert away.lines[-1]["data"]["name"] == "daemon"
+    assert away.lines[-1]["data"]["ok"] is False
+
+
+def _until(condition, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_cancels_what_the_command_started(daemon: FakeDaemon, understudy: Command, number, code):
+    daemon.script = None
+    with understudy.start("swap", "--src", "a.mp4", "--dst", "d.####.exr", "--out", "comp.####.exr") as process:
+        _until(lambda: daemon.watches)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "what is finished stays" in err
+    assert {job.state for job in daemon.jobs.values()} == {job_pb2.JOB_STATE_CANCELLED}
+
+
+def test_a_second_signal_leaves_at_once(daemon: FakeDaemon, understudy: Command):
+    daemon.script, daemon.stubborn = None, True
+    with understudy.start("ingest", "a.mov", "p.####.exr") as process:
+        _until(lambda: daemon.watches)
+        process.send_signal(signal.SIGINT)
+        _until(lambda: daemon.jobs["job-1"].state == job_pb2.JOB_STATE_CANCELLING)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=5)
+    assert process.returncode == 130
+
+
+def test_a_signal_to_a_watcher_leaves_the_job(daemon: FakeDaemon, understudy: Command):
+    daemon.script = None
+    understudy("ingest", "a.mov", "p.####.exr", "--detach")
+    with understudy.start("jobs", "watch", "job-1") as process:
+        _until(lambda: daemon.watches)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert daemon.jobs["job-1"].state == job_pb2.JOB_STATE_QUEUED
+
+
+def test_nobody_reads_on_and_nobody_is_bothered(daemon: FakeDaemon, understudy: Command):
+    for n in range(3):
+        understudy("ingest", "a.mov", f"p{n}.####.exr", "--detach")
+    with understudy.start("jobs", "list") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""

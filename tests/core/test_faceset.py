@@ -1,0 +1,178 @@
+"""Facesets: what is written is read, a person may edit the folder, and one person is chosen or asked for."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.core.heads import face as head
+from understudy.core import align, faceset, plate, release
+from understudy.core.errors import InvalidInput, NotFound, ReleaseInvalid, TrackAmbiguous
+from understudy.core.face import Face, Landmarks
+from understudy.core.faceset import FaceRecord, Faceset
+
+
+def record(folder: Path, frame: int = 1001, track: int = 0, half: float = 100.0) -> FaceRecord:
+    points = head(20.0, 5.0, 3.0).astype(np.float32)
+    return FaceRecord(
+        path=folder / f"shot_t{track}.{frame}.exr",
+        face=Face(
+            frame=frame,
+            box=(960 - half, 540 - half, 960 + half, 540 + half),
+            landmarks=Landmarks(scheme="68", points=points),
+            score=0.875,
+            pitch=5.0,
+            yaw=20.0,
+            roll=3.0,
+            track=track,
+        ),
+        alignment=align.fit(points, "whole", 64, pixel_aspect=2.0),
+        plate="/plates/shot.%04d.exr",
+        gain=1.0 / 3.0,
+        colour="ACEScg",
+        config="id:1",
+        release="r" * 32,
+        pixel_aspect=2.0,
+        digest="d" * 64,
+    )
+
+
+def pixels(seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.asarray(rng.lognormal(-1.7, 1.0, (64, 64, 3)), np.float32)
+
+
+def fill(folder: Path, *faces: tuple[int, int, float]) -> Faceset:
+    for frame, track, half in faces:
+        faceset.write(record(folder, frame, track, half), pixels(frame))
+    return Faceset.open(folder)
+
+
+def test_all_of_a_record_comes_back(tmp_path: Path):
+    written = record(tmp_path)
+    faceset.write(written, pixels())
+    (found,) = Faceset.open(tmp_path).records
+    for name in ("path", "plate", "gain", "colour", "config", "release", "pixel_aspect", "digest", "faces"):
+        assert getattr(found, name) == getattr(written, name)
+    for name in ("frame", "box", "score", "pitch", "yaw", "roll", "track"):
+        assert getattr(found.face, name) == pytest.approx(getattr(written.face, name), abs=1e-4)
+    np.testing.assert_allclose(found.face.landmarks.points, written.face.landmarks.points, atol=1e-4)
+    np.testing.assert_array_equal(found.alignment.matrix, written.alignment.matrix)
+    assert (found.alignment.size, found.alignment.face_type) == (64, "whole")
+
+
+def test_pixels_come_back_as_half(tmp_path: Path):
+    picture = pixels()
+    picture[0, 0] = (-0.25, 900.0, 1e6)
+    faceset.write(record(tmp_path), picture)
+    found = Faceset.open(tmp_path)
+    back = found.load(found.records[0])
+    assert back.dtype == np.float32
+    assert back[0, 0].tolist() == [-0.25, 900.0, 65504.0]
+    np.testing.assert_allclose(back[1:], picture[1:], rtol=1e-3)
+
+
+def test_headers_are_what_every_host_carries(tmp_path: Path):
+    fill(tmp_path, (1001, 0, 100.0))
+    header = plate.read_header(tmp_path / "shot_t0.1001.exr")
+    own = {k: v for k, v in header.metadata.items() if k.startswith("understudy/")}
+    assert own["understudy/frame"] == 1001
+    assert len(own) >= 15
+    assert all(len(k) <= 31 for k in own)
+    assert {type(v) for v in own.values()} <= {str, int, float}
+    assert plate.guess_colour_space(header) == "ACEScg"
+
+
+def test_a_folder_may_be_edited_and_moved(tmp_path: Path):
+    folder = tmp_path / "a"
+    before = fill(folder, (1001, 0, 100.0), (1002, 0, 100.0), (1003, 0, 100.0))
+    (folder / "shot_t0.1002.exr").unlink()
+    (folder / "shot_t0.1003.exr").rename(folder / "the good one.exr")
+    (folder / "notes.txt").write_text("keep")
+    shutil.move(folder, tmp_path / "b")
+    after = Faceset.open(tmp_path / "b")
+    assert [r.face.frame for r in after.records] == [1001, 1003]
+    assert after.load(after.records[1]).shape == (64, 64, 3)
+    assert after.digest() != before.records[0].digest
+
+
+def test_the_digest_is_of_the_content_not_of_the_place(tmp_path: Path):
+    first = fill(tmp_path / "a", (1001, 0, 100.0)).digest()
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert Faceset.open(tmp_path / "b").digest() == first
+    assert fill(tmp_path / "b", (1002, 0, 100.0)).digest() != first
+
+
+def test_broken_images_are_named_and_the_others_read(tmp_path: Path):
+    fill(tmp_path, (1001, 0, 100.0))
+    (tmp_path / "shot_t0.1002.exr").write_bytes(b"")
+    (tmp_path / ".shot_t0.1003.exr").write_bytes(b"being written")
+    shutil.copy(tmp_path / "shot_t0.1001.exr", tmp_path / "half.exr")
+    (tmp_path / "half.exr").write_bytes((tmp_path / "half.exr").read_bytes()[:200])
+    frame = plate.read_file(tmp_path / "shot_t0.1001.exr")
+    plate.write(replace(frame, metadata={}), tmp_path / "foreign.exr")
+    wrong = dict(frame.metadata) | {"understudy/landmarks": "[1, 2]"}
+    plate.write(replace(frame, metadata=wrong), tmp_path / "wrong.exr")
+    found = Faceset.open(tmp_path)
+    assert [r.face.frame for r in found.records] == [1001]
+    assert len(found.broken) == 4
+    for name in ("shot_t0.1002.exr", "half.exr", "foreign.exr", "wrong.exr"):
+        assert any(name in sentence for sentence in found.broken)
+
+
+def test_no_folder(tmp_path: Path):
+    with pytest.raises(NotFound, match="no such faceset"):
+        Faceset.open(tmp_path / "gone")
+
+
+def test_one_person_is_chosen_without_asking(tmp_path: Path):
+    found = fill(tmp_path, (1001, 3, 100.0), (1002, 3, 100.0))
+    assert found.select().records == found.records
+    assert found.select().warnings == ()
+
+
+def test_bystanders_are_left_out_with_a_warning(tmp_path: Path):
+    people = [(n, 0, 100.0) for n in range(1001, 1005)] + [(1001, 1, 40.0), (1002, 2, 20.0)]
+    chosen = fill(tmp_path, *people).select()
+    assert {r.face.track for r in chosen.records} == {0}
+    (warning,) = chosen.warnings
+    assert "track 1" in warning
+    assert "track 2" in warning
+
+
+def test_two_people_are_asked_about(tmp_path: Path):
+    found = fill(tmp_path, (1001, 0, 100.0), (1002, 0, 100.0), (1001, 1, 80.0), (1002, 1, 80.0))
+    with pytest.raises(
+        TrackAmbiguous, match=r"track 0 \(2 frames, 1001-1002, about 200 px wide\); track 1"
+    ) as caught:
+        found.select()
+    assert caught.value.value == "0,1"
+    assert {r.face.track for r in found.select(1).records} == {1}
+    assert found.select(1).warnings == ()
+    with pytest.raises(InvalidInput, match="no track 7"):
+        found.select(7)
+
+
+def test_an_empty_folder_is_an_empty_faceset(tmp_path: Path):
+    found = Faceset.open(tmp_path)
+    assert found.records == ()
+    assert found.tracks() == ()
+    assert found.select().records == ()
+
+
+def test_the_release_lies_beside_the_faces(tmp_path: Path):
+    found = fill(tmp_path, (1001, 0, 100.0))
+    assert found.release() is None
+    granted = release.create(
+        subject="performer-a", kind="test", granted_by="test clip", granted=date(2026, 1, 1)
+    )
+    release.write(granted, tmp_path / "release.json")
+    assert found.release() == granted
+    (tmp_path / "release.json").write_text("{}")
+    with pytest.raises(ReleaseInvalid):
+        found.release()

@@ -1,0 +1,405 @@
+"""OpenEXR plates: what is read goes out again bit for bit, and what is bad is called by its name."""
+
+from __future__ import annotations
+
+import os
+import resource
+import struct
+import subprocess
+from fractions import Fraction
+from typing import ClassVar
+
+import numpy as np
+import OpenImageIO as oiio  # noqa: N813
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.core import exr_bytes as raw
+from understudy.core.errors import DiskFull, FrameMissing, FrameUnreadable, InvalidInput, WriteFailed
+from understudy.core.frames import Frame, Window
+from understudy.core.plate import (
+    Template,
+    Timecode,
+    Typed,
+    guess_colour_space,
+    rate,
+    rate_entry,
+    read,
+    read_file,
+    read_header,
+    write,
+)
+
+DISPLAY = Window(0, 0, 64, 48)
+EVERY_HALF = np.arange(65536, dtype=np.uint16).view(np.float16).reshape(256, 256)
+WORDS = {np.dtype(np.float16): np.uint16, np.dtype(np.float32): np.uint32, np.dtype(np.uint32): np.uint32}
+
+
+def frame(data=DISPLAY, display=DISPLAY, channels="RGB", dtype=np.float16, **kw):
+    rng = np.random.default_rng(7)
+    planes = {c: rng.normal(0.3, 1.0, (data.height, data.width)).astype(dtype) for c in channels}
+    return Frame(number=1001, planes=planes, display=display, data=data, **kw)
+
+
+def bits(plane):
+    return np.ascontiguousarray(plane).view(WORDS[plane.dtype])
+
+
+def assert_same_pixels(found, asked):
+    assert set(found.planes) == set(asked.planes)
+    for name, plane in asked.planes.items():
+        assert found.planes[name].dtype == plane.dtype, name
+        assert (bits(found.planes[name]) == bits(plane)).all(), name
+
+
+def again(tmp_path, asked, **kw):
+    path = tmp_path / "p.1001.exr"
+    write(asked, path, **kw)
+    return read(Template.parse(str(tmp_path / "p.####.exr")), 1001)
+
+
+class TestPixels:
+    @pytest.mark.parametrize("codec", ["zips", "zip", "piz", "rle", "none"])
+    def test_every_half_survives_beside_every_kind_of_float(self, tmp_path, codec):
+        """All 65536 halves and random 32-bit patterns in one file: signalling NaN, payloads, subnormals, −0."""
+        words = np.random.default_rng(0).integers(0, 2**32, (256, 256), dtype=np.uint64).astype(np.uint32)
+        window = Window(0, 0, 256, 256)
+        planes = {"R": EVERY_HALF, "uv.u": words.view(np.float32), "G": EVERY_HALF[::-1], "B": EVERY_HALF.T}
+        asked = Frame(number=1001, planes=planes, display=window, data=window)
+        assert_same_pixels(again(tmp_path, asked, compression=codec), asked)
+
+    def test_whole_numbers_survive_alone(self, tmp_path):
+        ids = np.random.default_rng(0).integers(0, 2**32, (48, 64), dtype=np.uint64).astype(np.uint32)
+        asked = Frame(number=1001, planes={"id": ids}, display=DISPLAY, data=DISPLAY)
+        assert_same_pixels(again(tmp_path, asked), asked)
+
+    def test_whole_numbers_beside_floats_are_refused_by_name(self, tmp_path):
+        asked = frame()
+        asked = asked.with_planes({**asked.planes, "id": np.zeros((48, 64), np.uint32)})
+        with pytest.raises(InvalidInput, match="channel id is uint32 beside floats") as caught:
+            write(asked, tmp_path / "p.1001.exr")
+        assert (caught.value.field, caught.value.frame) == ("channels", 1001)
+
+    def test_codes_are_refused_by_openexr(self, tmp_path):
+        with pytest.raises(InvalidInput, match="channel R is uint16"):
+            write(frame(dtype=np.uint16), tmp_path / "p.1001.exr")
+
+    @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        st.builds(Window, *[st.integers(-40, 40)] * 2, *[st.integers(1, 90)] * 2),
+        st.builds(Window, *[st.integers(-40, 40)] * 2, *[st.integers(1, 90)] * 2),
+        st.sampled_from([0.5, 1.0, 1.33, 2.0, 0.9375]),
+    )
+    def test_any_windows_and_aspect_survive(self, tmp_path, data, display, aspect):
+        asked = frame(data, display, pixel_aspect=float(np.float32(aspect)))
+        found = again(tmp_path, asked)
+        assert (found.data, found.display, found.pixel_aspect) == (data, display, asked.pixel_aspect)
+        assert_same_pixels(found, asked)
+
+    def test_layers_are_found_by_name_whatever_their_order(self, tmp_path):
+        asked = frame(channels=["mask_blend.A", "R", "face.B", "depth.Z", "A", "G", "face.R", "B", "face.G"])
+        assert_same_pixels(again(tmp_path, asked), asked)
+
+    def test_what_is_read_cannot_be_changed_in_place(self, tmp_path):
+        found = again(tmp_path, frame())
+        with pytest.raises(ValueError, match="read-only"):
+            found.planes["R"][0, 0] = 1
+
+
+class TestHeader:
+    METADATA: ClassVar = {
+        "smpte:TimeCode": Timecode(1, 2, 3, 4, drop_frame=True, flags=1 << 7, user=0x12345678).entry,
+        "framesPerSecond": rate_entry(Fraction(24000, 1001)),
+        "smpte:KeyCode": Typed("keycode", (1, 2, 3, 4, 5, 4, 64)),
+        "chromaticities": Typed("float[8]", (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767)),
+        "worldToCamera": Typed("matrix", tuple(float(n) for n in range(16))),
+        "adoptedNeutral": Typed("float2", (0.3217, 0.3377)),
+        "vendor/names": Typed("string[3]", ("a", "", "ü")),
+        "vendor/box": Typed("vector2i[2]", (1, 2, 3, 4)),
+        "vendor/count": -3,
+        "vendor/ratio": 0.1,
+        "nuke/version": "16.0v1",
+        "reelName": "A001_C002",
+        "imageCounter": 77,
+        "DateTime": "2020:01:02 03:04:05",
+        "understudy/a_key_of_31_characters": '{"json": [1, 2]}',
+    }
+
+    def test_entries_keep_value_and_type(self, tmp_path):
+        found = again(tmp_path, frame(metadata=self.METADATA)).metadata
+        for name, value in self.METADATA.items():
+            back = found[name]
+            assert type(back) is type(value), name
+            if isinstance(value, Typed) and isinstance(value.value[0], float):
+                assert back.type == value.type
+                assert np.float32(back.value).tolist() == np.float32(value.value).tolist()
+            else:
+                assert back == (float(np.float32(value)) if isinstance(value, float) else value), name
+        assert Timecode.from_header(found) == Timecode(1, 2, 3, 4, True, 1 << 7, 0x12345678)
+        assert rate(found) == Fraction(24000, 1001)
+
+    def test_a_second_generation_is_the_same_file(self, tmp_path):
+        """Nothing is stamped with the time of writing, nothing creeps in: same frame, same bytes."""
+        first = tmp_path / "a.exr"
+        write(frame(metadata=self.METADATA), first)
+        second = tmp_path / "b.exr"
+        write(read_file(first, 1001), second)
+        assert first.read_bytes() == second.read_bytes()
+
+    def test_no_time_of_shooting_is_made_up(self, tmp_path):
+        assert "DateTime" not in again(tmp_path, frame()).metadata
+
+    def test_entries_about_the_old_files_layout_stay_behind(self, tmp_path):
+        stale = {
+            "openexr:lineOrder": "decreasingY",
+            "openexr:chunkCount": 9,
+            "nuke/full_layer_names": 1,
+            "multiView": Typed("string[2]", ("left", "right")),
+            "tiles": "x",
+            "version": 5,
+            "view": "left",
+        }
+        found = again(tmp_path, frame(metadata={**stale, "keep": "me"})).metadata
+        assert found["keep"] == "me"
+        assert found["openexr:lineOrder"] == "increasingY"
+        assert not set(found) & (set(stale) - {"openexr:lineOrder"})
+
+    def test_a_cryptomattes_manifest_goes_with_its_channels(self, tmp_path):
+        manifest = {"cryptomatte/abc1234/name": "crypto", "cryptomatte/abc1234/manifest": "{}"}
+        assert not [k for k in again(tmp_path, frame(metadata=manifest)).metadata if k.startswith("crypto")]
+        with_channels = frame(metadata=manifest)
+        with_channels = with_channels.with_planes(
+            {**with_channels.planes, "crypto00.R": np.zeros((48, 64), np.float32)}
+        )
+        assert again(tmp_path, with_channels).metadata.items() >= manifest.items()
+
+    def test_an_entry_that_would_be_lost_is_an_error_not_a_loss(self, tmp_path):
+        """A timecode given as text: OpenImageIO drops it without a word."""
+        with pytest.raises(WriteFailed, match=r"smpte:TimeCode = '01:02:03:04' came back as None") as caught:
+            write(frame(metadata={"smpte:TimeCode": "01:02:03:04"}), tmp_path / "p.1001.exr")
+        assert (caught.value.field, caught.value.frame) == ("smpte:TimeCode", 1001)
+        assert not list(tmp_path.iterdir())
+
+    def test_odd_entries_of_other_programs(self, tmp_path):
+        """Kinds that OpenImageIO writes no more are left behind; all others of OpenEXR's kinds go along."""
+        gone = [
+            raw.attribute("d", "double", struct.pack("<d", 0.1)),
+            raw.attribute("opaque", "studioType", b"\1\2\3"),
+            raw.attribute("v2d", "v2d", struct.pack("<2d", 1, 2)),
+        ]
+        kept = [
+            raw.attribute("b2f", "box2f", struct.pack("<4f", 1, 2, 3, 4)),
+            raw.attribute("m33", "m33f", struct.pack("<9f", *range(9))),
+            raw.attribute("ratio", "rational", struct.pack("<iI", -1, 3)),
+            raw.attribute("v3i", "v3i", struct.pack("<3i", 1, 2, 3)),
+            raw.attribute("floats", "floatvector", struct.pack("<2f", 1, 2)),
+            raw.attribute("texts", "stringvector", raw.strings("a", "b")),
+            raw.attribute("comments", "string", b"hello"),
+        ]
+        source = read_file(raw.make(tmp_path / "odd.exr", *gone, *kept))
+        found = again(tmp_path, source).metadata
+        assert {"d", "opaque", "v2d"} <= set(source.metadata)
+        assert not {"d", "opaque", "v2d"} & set(found)
+        for name in ("b2f", "m33", "ratio", "v3i", "texts", "ImageDescription"):
+            assert found[name] == source.metadata[name], name
+        assert found["floats"].value == (1.0, 2.0)
+
+    def test_the_header_alone_says_the_same(self, tmp_path):
+        asked = frame(channels=["R", "G", "B", "depth.Z"], metadata=self.METADATA)
+        found = again(tmp_path, asked)
+        header = read_header(tmp_path / "p.1001.exr")
+        assert dict(header.channels) == {name: plane.dtype for name, plane in found.planes.items()}
+        assert (header.data, header.display, header.metadata) == (found.data, found.display, found.metadata)
+        assert header.format == "openexr"
+
+    @pytest.mark.parametrize(
+        ("metadata", "space"),
+        [
+            ({}, None),
+            ({"understudy/colour": "ARRI LogC4"}, "ARRI LogC4"),
+            ({"colorInteropID": "lin_ap1_scene"}, "lin_ap1_scene"),
+            ({"understudy/colour": "ACEScct", "colorInteropID": "lin_ap1_scene"}, "ACEScct"),
+            ({"colorInteropID": "unknown"}, None),
+        ],
+    )
+    def test_guesses_of_the_colour_space(self, tmp_path, colour, metadata, space):
+        found = again(tmp_path, frame(metadata=metadata))
+        assert guess_colour_space(found) == space
+        assert space is None or colour.resolve(space)
+
+
+class TestCodec:
+    @pytest.mark.parametrize("codec", ["zip", "piz", "rle", "none"])
+    def test_a_lossless_plates_codec_is_kept(self, tmp_path, codec):
+        assert again(tmp_path, frame(metadata={"compression": codec})).metadata["compression"] == codec
+
+    @pytest.mark.parametrize("codec", ["dwaa:45", "dwab", "b44", "b44a", "pxr24", "htj2k", "zstd"])
+    def test_any_others_becomes_zips(self, tmp_path, codec):
+        assert again(tmp_path, frame(metadata={"compression": codec})).metadata["compression"] == "zips"
+
+    @pytest.mark.parametrize("codec", ["dwaa", "htj2k", "ZIPS", "best", ""])
+    def test_asking_for_another_is_refused(self, tmp_path, codec):
+        with pytest.raises(InvalidInput, match="compression") as caught:
+            write(frame(), tmp_path / "p.1001.exr", compression=codec)
+        assert (caught.value.field, caught.value.value) == ("compression", codec)
+
+
+class TestBadFiles:
+    def read(self, folder):
+        return read(Template.parse(str(folder / "p.####.exr")), 1001)
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(FrameMissing, match=r"p\.1001\.exr: frame 1001 is not on disk") as caught:
+            self.read(tmp_path)
+        assert caught.value.frame == 1001
+
+    def test_zero_bytes(self, tmp_path):
+        (tmp_path / "p.1001.exr").write_bytes(b"")
+        with pytest.raises(FrameUnreadable, match=r"frame 1001 is empty \(zero bytes\)"):
+            self.read(tmp_path)
+
+    def test_not_an_image(self, tmp_path):
+        (tmp_path / "p.1001.exr").write_bytes(b"not an image at all" * 10)
+        with pytest.raises(FrameUnreadable, match="not an image we can open"):
+            self.read(tmp_path)
+
+    @pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.999])
+    def test_truncated(self, tmp_path, share):
+        path = tmp_path / "p.1001.exr"
+        write(frame(), path)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(FrameUnreadable, match="truncated") as caught:
+            self.read(tmp_path)
+        assert (caught.value.frame, caught.value.path) == (1001, str(path))
+
+    def test_a_flipped_bit_in_a_line(self, tmp_path):
+        path = tmp_path / "p.1001.exr"
+        smooth = np.outer(np.arange(48), np.ones(64)).astype(
+            np.float16
+        )  # lines that do not shrink are stored bare
+        write(frame().with_planes(dict.fromkeys("RGB", smooth)), path)
+        spoiled = bytearray(path.read_bytes())
+        spoiled[-10] ^= 255
+        path.write_bytes(spoiled)
+        with pytest.raises(FrameUnreadable, match="truncated or corrupt"):
+            self.read(tmp_path)
+
+    def test_sub_sampled(self, tmp_path):
+        raw.make(tmp_path / "p.1001.exr", channels=(("BY", 2), ("RY", 2), ("Y", 1)))
+        with pytest.raises(FrameUnreadable, match="sub-sampled"):
+            self.read(tmp_path)
+
+    def test_views(self, tmp_path):
+        raw.make(
+            tmp_path / "p.1001.exr", raw.attribute("multiView", "stringvector", raw.strings("left", "right"))
+        )
+        with pytest.raises(FrameUnreadable, match="several views"):
+            self.read(tmp_path)
+
+    def test_deep(self, tmp_path):
+        spec = oiio.ImageSpec(4, 2, 2, "float")
+        spec.channelnames, spec.deep = ("A", "Z"), True
+        deep = oiio.DeepData()
+        deep.init(8, 2, "float", spec.channelnames)
+        out = oiio.ImageOutput.create("deep.exr")
+        assert out.open(str(tmp_path / "p.1001.exr"), spec)
+        assert out.write_deep_image(deep)
+        assert out.close()
+        with pytest.raises(FrameUnreadable, match="deep image"):
+            self.read(tmp_path)
+
+    def test_parts(self, tmp_path):
+        spec = oiio.ImageSpec(4, 2, 3, "half")
+        path = str(tmp_path / "p.1001.exr")
+        out = oiio.ImageOutput.create(path)
+        assert out.open(path, (spec, spec))
+        assert out.write_image(np.zeros((2, 4, 3), np.float16))
+        assert out.open(path, spec, "AppendSubimage")
+        assert out.write_image(np.zeros((2, 4, 3), np.float16))
+        assert out.close()
+        with pytest.raises(FrameUnreadable, match="has 2 parts"):
+            self.read(tmp_path)
+
+    def test_another_format_under_the_name(self, tmp_path):
+        spec = oiio.ImageSpec(4, 2, 3, "uint8")
+        out = oiio.ImageOutput.create("png")
+        assert out.open(str(tmp_path / "x.png"), spec)
+        assert out.write_image(np.zeros((2, 4, 3), np.uint8))
+        assert out.close()
+        (tmp_path / "x.png").rename(tmp_path / "p.1001.exr")
+        with pytest.raises(FrameUnreadable, match="is a png file"):
+            self.read(tmp_path)
+
+    def test_a_tiled_file_is_read_and_written_in_lines(self, tmp_path):
+        pixels = np.random.default_rng(0).normal(size=(48, 64, 3)).astype(np.float16)
+        spec = oiio.ImageSpec(64, 48, 3, "half")
+        spec.tile_width = spec.tile_height = 16
+        path = str(tmp_path / "tiled.exr")
+        out = oiio.ImageOutput.create(path)
+        assert out.open(path, spec)
+        assert out.write_image(pixels)
+        assert out.close()
+        found = read_file(tmp_path / "tiled.exr")
+        assert all((found.planes[c] == pixels[..., i]).all() for i, c in enumerate("RGB"))
+        assert_same_pixels(again(tmp_path, found), found)
+        assert oiio.ImageInput.open(str(tmp_path / "p.1001.exr")).spec().tile_width == 0
+
+
+class TestNothingHalfWritten:
+    def test_a_new_frame_takes_the_old_ones_place(self, tmp_path):
+        path = tmp_path / "new" / "p.1001.exr"
+        write(frame(), path)
+        write(frame(channels="RGBA"), path)
+        assert set(read_file(path).planes) == set("RGBA")
+        assert [p.name for p in path.parent.iterdir()] == ["p.1001.exr"]
+
+    def test_a_file_in_the_folders_place(self, tmp_path):
+        (tmp_path / "folder").write_bytes(b"")
+        with pytest.raises(WriteFailed, match=r"p\.1001\.exr") as caught:
+            write(frame(), tmp_path / "folder" / "p.1001.exr")
+        assert caught.value.frame == 1001
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+    def test_a_folder_that_may_not_be_written(self, tmp_path):
+        tmp_path.chmod(0o500)
+        with pytest.raises(WriteFailed, match="Permission denied"):
+            write(frame(), tmp_path / "p.1001.exr")
+
+    @pytest.mark.parametrize("limit", [100, 3000])
+    def test_a_file_that_may_not_grow(self, tmp_path, limit):
+        """The system stops the write in the header or in the pixels; the old frame stays."""
+        path = tmp_path / "p.1001.exr"
+        write(frame(channels="R"), path)
+        before = path.read_bytes()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(WriteFailed, match="File too large"):
+                write(frame(), path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert path.read_bytes() == before
+        assert [p.name for p in tmp_path.iterdir()] == ["p.1001.exr"]
+
+    def test_a_full_disk(self, tmp_path):
+        mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(tmp_path)]
+        mounted = subprocess.run(mount, check=False, capture_output=True)
+        if mounted.returncode:
+            pytest.skip(f"no small disk to fill: {mounted.stderr.decode().strip()}")
+        try:
+            window = Window(0, 0, 64, 48)
+            write(frame(window, window), tmp_path / "p.1001.exr")
+            large = Window(0, 0, 256, 192)
+            with pytest.raises(DiskFull, match=r"p\.1002\.exr.*No space left") as caught:
+                write(frame(large, large), tmp_path / "p.1002.exr", compression="none")
+            assert caught.value.reason == "DISK_FULL"
+            assert [p.name for p in tmp_path.iterdir()] == ["p.1001.exr"]
+            assert_same_pixels(read_file(tmp_path / "p.1001.exr"), frame(window, window))
+        finally:
+            subprocess.run(["umount", str(tmp_path)], check=True)
+
+    def test_other_extensions(self, tmp_path):
+        with pytest.raises(InvalidInput, match=r"written as \.exr or \.dpx"):
+            write(frame(), tmp_path / "p.1001.png")

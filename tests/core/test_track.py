@@ -1,0 +1,158 @@
+"""Who is who over a shot, and what smoothing does and leaves alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.heads import face as head
+from understudy.core import track
+from understudy.core.errors import InvalidInput
+from understudy.core.face import Face, Landmarks
+
+
+def face(frame: int, x: float = 500.0, y: float = 300.0, scale: float = 1.0, **fields: float) -> Face:
+    points = (head(shift=(0.0, 0.0)) * scale + (x, y)).astype(np.float32)
+    half = 150.0 * scale
+    return Face(
+        frame=frame,
+        box=(x - half, y - half, x + half, y + half),
+        landmarks=Landmarks(scheme="68", points=points),
+        score=0.9,
+        **fields,  # type: ignore[arg-type]  # track is an int
+    )
+
+
+def ids(frames: list[list[Face]]) -> list[list[int]]:
+    return [[f.track for f in faces] for faces in track.associate(frames)]
+
+
+def test_two_people_keep_their_ids_whatever_the_order_of_detection():
+    frames = [[face(n, 300 + 4 * n), face(n, 900, scale=0.8)][:: 1 if n % 2 else -1] for n in range(1, 20)]
+    found = track.associate(frames)
+    assert {f.track for faces in found for f in faces} == {0, 1}
+    for faces in found:
+        assert {f.track: f.box[2] - f.box[0] for f in faces} == pytest.approx({0: 300, 1: 240})
+
+
+def test_the_largest_newcomer_is_first():
+    assert ids([[face(1, 200, scale=0.5), face(1, 700, scale=2.0), face(1, 1300)]]) == [[2, 0, 1]]
+
+
+def test_people_who_cross_are_paired_all_at_once():
+    """Greedy pairing would give the near one to the wrong person."""
+    frames = [[face(n, 300 + 30 * n), face(n, 800 - 30 * n, y=420)] for n in range(14)]
+    assert ids(frames) == [[0, 1]] * 14
+
+
+def test_a_gap_is_bridged_within_two_seconds_and_not_beyond():
+    assert ids([[face(1)], [], [face(30, 560)], [face(31, 565)]]) == [[0], [], [0], [0]]
+    assert ids([[face(1)], [face(60)]]) == [[0], [1]]
+
+
+def test_a_face_elsewhere_is_somebody_else():
+    assert ids([[face(1, 200)], [face(2, 900)]]) == [[0], [1]]
+    assert ids([[face(1)], [face(2, scale=4.0)]]) == [[0], [1]]
+
+
+def test_across_a_cut_only_a_face_that_stays_goes_on():
+    for x, expected in ((600.0, 1), (505.0, 0)):
+        tracker = track.Tracker()
+        tracker.assign([face(1)])
+        assert tracker.assign([face(2, x)], cut=True)[0].track == expected
+
+
+def test_what_an_earlier_run_found_is_taken_up_from_both_sides():
+    recorded = [face(1, 300, track=2), face(9, 900, track=7), face(100, 900, track=9)]
+    tracker = track.Tracker(recorded)
+    assert [f.track for f in tracker.assign([face(2, 302), face(2, 880), face(2, 1500)])] == [2, 7, 10]
+    tracker = track.Tracker(recorded)
+    assert [f.track for f in tracker.assign([face(20, 320), face(20, 920)])] == [
+        10,
+        11,
+    ]  # 1 and 9 were not observed
+    tracker.observe(recorded[2:])
+    assert [f.track for f in tracker.assign([face(101, 902)])] == [9]
+
+
+def test_cuts_are_told_from_flashes_moves_and_grain():
+    rng = np.random.default_rng(0)
+    a, b = (np.kron(rng.random((9, 16, 3)), np.ones((12, 12, 1))).astype(np.float32) for _ in range(2))
+    small = track.thumbnail
+    assert track.is_cut(small(a), small(b))
+    assert not track.is_cut(small(a), small((a * 1.6).clip(0, 1)))
+    assert not track.is_cut(small(a), small(np.roll(a, 3, axis=1)))
+    flat = np.full_like(a, 0.4)
+    assert not track.is_cut(
+        small(flat + rng.normal(0, 0.05, a.shape).astype(np.float32)),
+        small(flat + rng.normal(0, 0.05, a.shape).astype(np.float32)),
+    )
+
+
+def moving(count: int, noise: float = 0.0, first: int = 1001) -> list[Face]:
+    """A head that accelerates, and the noise of a landmarker on top."""
+    rng = np.random.default_rng(1)
+    faces = []
+    for n in range(count):
+        true = face(first + n, 300 + 3 * n + 0.4 * n * n, 300 - n, yaw=2.0 * n, roll=float(n))
+        shaken = (true.landmarks.points + rng.normal(0, noise, (68, 2))).astype(np.float32)
+        faces.append(replace(true, landmarks=Landmarks(scheme="68", points=shaken)))
+    return faces
+
+
+def test_smoothing_keeps_a_constant_acceleration():
+    """Zero phase: no lag, to the first and the last frame."""
+    for before, after in zip(moving(20), track.smooth(moving(20), 7), strict=True):
+        np.testing.assert_allclose(after.landmarks.points, before.landmarks.points, atol=1e-3)
+        assert after.box == pytest.approx(before.box)
+        assert (after.yaw, after.roll) == pytest.approx((before.yaw, before.roll))
+
+
+def test_smoothing_takes_noise_out():
+    true = np.stack([f.landmarks.points for f in moving(60)])
+    noisy = np.stack([f.landmarks.points for f in moving(60, 1.0)])
+    smooth = np.stack([f.landmarks.points for f in track.smooth(moving(60, 1.0), 9)])
+    assert (smooth - true).std() < 0.6 * (noisy - true).std()
+    jitter = [np.diff(p, 2, axis=0).std() for p in (noisy, smooth)]
+    assert jitter[1] < 0.25 * jitter[0]
+
+
+def test_smoothing_never_crosses_a_gap_or_a_person():
+    left, right = moving(6, 1.0), [replace(f, frame=f.frame + 1) for f in moving(12, 1.0)[6:]]
+    other = [replace(f, track=1) for f in moving(12, 1.0)]
+    together = track.smooth([*right, *other, *left], 7)
+    apart = track.smooth(right, 7) + track.smooth(other, 7) + track.smooth(left, 7)
+    for a, b in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(a.landmarks.points, b.landmarks.points)
+        assert (a.frame, a.track) == (b.frame, b.track)
+
+
+def test_smoothing_of_a_frame_depends_on_its_window_only():
+    long, short = track.smooth(moving(40, 1.0), 5), track.smooth(moving(40, 1.0)[10:15], 5)
+    np.testing.assert_allclose(long[12].landmarks.points, short[2].landmarks.points, atol=1e-3)
+
+
+def test_roll_is_smoothed_across_half_a_turn():
+    faces = [face(n, roll=(175.0 + 2 * n + 180) % 360 - 180) for n in range(8)]
+    for before, after in zip(faces, track.smooth(faces, 5), strict=True):
+        assert (after.roll - before.roll + 180) % 360 - 180 == pytest.approx(0.0, abs=1e-6)
+
+
+@given(st.integers(1, 12))
+def test_a_window_of_one_and_short_runs_change_nothing_much(count: int):
+    faces = moving(count, 1.0)
+    for before, after in zip(faces, track.smooth(faces, 1), strict=True):
+        np.testing.assert_allclose(after.landmarks.points, before.landmarks.points, atol=1e-3)
+    assert len(track.smooth(faces, 15)) == count
+    assert track.smooth([], 5) == []
+
+
+@pytest.mark.parametrize("window", [0, -3, 4])
+def test_a_window_is_odd(window: int):
+    with pytest.raises(InvalidInput) as caught:
+        track.smooth([], window)
+    assert caught.value.field == "window"

@@ -1,0 +1,182 @@
+"""Verify finds what was altered, and says where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.core import shots
+from understudy.core import plate, verify
+from understudy.core.errors import InvalidInput, NotFound
+from understudy.core.frames import FrameRange, Window
+from understudy.core.merge import shot
+from understudy.core.plate import Template
+from understudy.core.reports import FrameReport, FrameStatus, Started
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, colour):
+    """Two merged frames, the second with no face; their settings."""
+    scene = shots.make(tmp_path_factory.mktemp("scene"), numbers=[1001, 1002], without_face=[1002])
+    settings = scene.settings(shots.tiny_model(scene.folder / "model"))
+    assert len(list(shot.run(settings, colour=colour))) == 6
+    return settings
+
+
+@pytest.fixture
+def out(finished, tmp_path):
+    """A copy of the output that a test may break."""
+    copied = replace(finished.out, directory=tmp_path)
+    for number in (1001, 1002):
+        copied.path(number).write_bytes(finished.out.path(number).read_bytes())
+    return copied
+
+
+def found(out, colour, **options):
+    return {r.frame: r for r in verify.run(out, colour=colour, **options) if isinstance(r, FrameReport)}
+
+
+def altered(out, number=1001, **changes):
+    """Write a frame again with other planes or attributes."""
+    frame = plate.read(out, number)
+    planes = {name: plane.copy() for name, plane in frame.planes.items()}
+    for name, change in changes.pop("planes", {}).items():
+        change(planes[name])
+    plate.write(replace(frame, planes=planes, **changes), out.path(number))
+
+
+def at(matte, *, inside):
+    """A pixel in or out of the matte, as row and column."""
+    row, column = np.argwhere(matte > 0.3 if inside else matte == 0)[40]
+    return int(row), int(column)
+
+
+def test_an_honest_output_passes(out, colour):
+    started, *_ = verify.run(out, colour=colour)
+    assert started == Started(total=2)
+    assert [(r.status, r.message, r.faces) for r in found(out, colour).values()] == [
+        (FrameStatus.DONE, "", 1),
+        (FrameStatus.DONE, "", 0),
+    ]
+
+
+@pytest.mark.parametrize("channel", ["R", "B"])
+def test_one_pixel_outside_the_matte(out, colour, channel):
+    row, column = at(plate.read(out, 1001).planes["mask_blend.A"], inside=False)
+
+    def change(plane):
+        plane[row, column] = np.float16(0.123)
+
+    altered(out, planes={channel: change})
+    report = found(out, colour)[1001]
+    assert report.status is FrameStatus.FAILED
+    assert report.reason == verify.REASON
+    x, y = column + shots.DATA.x, row + shots.DATA.y
+    assert f"frame 1001: channel {channel}: 1 pixels outside mask_blend" in report.message
+    assert f"first at ({x}, {y})" in report.message
+    assert found(out, colour)[1002].status is FrameStatus.DONE
+
+
+def test_the_last_bit_counts_outside_and_one_unit_is_allowed_inside(out, colour):
+    matte = plate.read(out, 1001).planes["mask_blend.A"]
+    row, column = at(matte, inside=True)
+
+    def nudge(by, where):
+        def change(plane):
+            plane.view(np.uint16)[where] += by
+
+        return change
+
+    altered(out, planes={"G": nudge(1, (row, column))})
+    assert found(out, colour)[1001].status is FrameStatus.DONE
+    altered(out, planes={"G": nudge(2, (row, column))})
+    assert "are not plate * (1 - mask_blend) + face * mask_blend" in found(out, colour)[1001].message
+    altered(out, planes={"G": nudge(-3, (row, column))})
+    altered(out, planes={"G": nudge(1, at(matte, inside=False))})
+    assert "outside mask_blend" in found(out, colour)[1001].message
+
+
+def test_a_matte_that_was_not_the_one_used(out, colour):
+    def change(plane):
+        plane *= np.float16(0.5)
+
+    altered(out, planes={"mask_blend.A": change})
+    assert "mask_blend" in found(out, colour)[1001].message
+
+
+def test_nan_inside(out, colour):
+    row, column = at(plate.read(out, 1001).planes["mask_blend.A"], inside=True)
+
+    def change(plane):
+        plane[row, column] = np.nan
+
+    altered(out, planes={"G": change})
+    assert "inside are not finite" in found(out, colour)[1001].message
+
+
+def test_other_channels_and_header(out, colour):
+    def change(plane):
+        plane[0, 0] += 1.0
+
+    frame = plate.read(out, 1001)
+    altered(out, planes={"depth.Z": change})
+    assert "channel depth.Z: 1 pixels differ" in found(out, colour)[1001].message
+    plate.write(frame, out.path(1001))
+    altered(out, metadata={**frame.metadata, "smpte:TimeCode": plate.Typed("timecode", (23, 0))})
+    assert "header entry smpte:TimeCode is" in found(out, colour)[1001].message
+    kept = {name: value for name, value in frame.metadata.items() if name != "acme/shot"}
+    altered(out, metadata=kept)
+    assert "header entry acme/shot is lost" in found(out, colour)[1001].message
+
+
+def test_windows_and_pixel_aspect(out, colour):
+    moved = Window(shots.DATA.x + 1, shots.DATA.y, shots.DATA.width, shots.DATA.height)
+    altered(out, data=moved, pixel_aspect=2.0)
+    message = found(out, colour)[1001].message
+    assert "data window is" in message
+    assert "pixel aspect is 2.0" in message
+
+
+def test_a_lost_channel_and_another_type(out, colour):
+    frame = plate.read(out, 1001)
+    without = {name: plane for name, plane in frame.planes.items() if name != "spec.G"}
+    without["R"] = without["R"].astype(np.float32)
+    plate.write(replace(frame, planes=without), out.path(1001))
+    message = found(out, colour)[1001].message
+    assert "channel spec.G of the plate is lost" in message
+    assert "channel R is float32, it should be float16" in message
+
+
+def test_a_frame_renumbered(out, colour):
+    out.path(1003).write_bytes(out.path(1001).read_bytes())
+    report = found(out, colour, frames=FrameRange.of(1003, 1003))[1003]
+    assert report.reason == "FRAME_MISSING"  # of the plate
+    out.path(1002).write_bytes(out.path(1001).read_bytes())
+    assert "made from plate.1001.exr, not from plate.1002.exr" in found(out, colour)[1002].message
+
+
+def test_missing_and_truncated(out, colour):
+    whole = out.path(1002).read_bytes()
+    out.path(1002).write_bytes(whole[: len(whole) // 2])
+    reports = found(out, colour, frames=FrameRange.of(1001, 1003))
+    assert [r.status for r in reports.values()] == [FrameStatus.DONE, FrameStatus.FAILED, FrameStatus.MISSING]
+    assert reports[1002].reason == "FRAME_UNREADABLE"
+    assert "1003 is not on disk" in reports[1003].message
+
+
+def test_no_output_and_no_plate(tmp_path, out, colour):
+    with pytest.raises(NotFound):
+        found(Template.parse(str(tmp_path / "none.####.exr")), colour)
+    for number in (1001, 1002):
+        frame = plate.read(out, number)
+        bare = {name: value for name, value in frame.metadata.items() if not name.startswith("understudy/")}
+        plate.write(replace(frame, metadata=bare), out.path(number))
+    with pytest.raises(InvalidInput, match="name the plate"):
+        found(out, colour)
+
+
+def test_the_plate_may_be_named(out, colour, finished):
+    given = found(out, colour, plate=finished.plate.template)
+    assert {r.message for r in given.values()} == {""}
