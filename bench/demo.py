@@ -82,7 +82,7 @@ class Demo:
     def _make_plates(self, console: Console) -> str:
         columns = (BarColumn(), MofNCompleteColumn(), "frames", TimeRemainingColumn())
         states: Counter[FrameStatus] = Counter()
-        with Progress(*columns, console=console, transient=True) as bar:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task("", total=2 * self.frames)
             for name in (SRC, DST):
                 for report in clips.run(clips.Clip(name=name, frames=self.frames), self.plate(name)):

@@ -41,8 +41,27 @@ def test_plain_lines(daemon: FakeDaemon, session: Session):
         "verify: frame 1002 failed: plate.1002.exr: truncated",
         "verify: frame 1003 missing: ",
         "verify: warning: another person was ignored",
-        "verify: succeeded",
         "verify: done in 0:00",
+    ]
+
+
+def test_plain_lines_tell_of_a_worker_that_died(daemon: FakeDaemon, session: Session):
+    out = io.StringIO()
+    died = job_pb2.Error(reason="WORKER_DIED", message="the worker was killed by signal 9")
+    running, queued = job_pb2.JOB_STATE_RUNNING, job_pb2.JOB_STATE_QUEUED
+    daemon.script = [
+        job_pb2.JobEvent(state_change=job_pb2.StateChange(to_state=running)),
+        job_pb2.JobEvent(state_change=job_pb2.StateChange(to_state=queued, error=died)),
+        job_pb2.JobEvent(state_change=job_pb2.StateChange(to_state=running)),
+    ]
+    job = session.verify("/o.%04d.exr", label="verify")
+    show = progress.Lines(out)
+    for event in job.watch():
+        show.event(job, event)
+    assert out.getvalue().splitlines() == [
+        "verify: running",
+        "verify: queued again: the worker was killed by signal 9",
+        "verify: running",
     ]
 
 

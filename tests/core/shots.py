@@ -190,5 +190,5 @@ def tiny_model(folder: Path, releases: Sequence[release.Release] | None = None) 
             weights[name] = weights[name] + 3.0
     records = (make_release(),) if releases is None else releases
     store.create(folder, config)
-    store.save(folder, store.State(iteration=7, releases=tuple(r.to_json() for r in records)), weights, {})
+    store.save(folder, store.State(iteration=7, releases=tuple(records)), weights, {})
     return folder

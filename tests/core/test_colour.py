@@ -193,7 +193,8 @@ class TestSwapCurve:
     def test_shape_and_type_are_kept(self):
         rgb = np.full((2, 3, 4, 3), 0.18, np.float32)
         code = SwapCurve(1.0).encode(rgb)
-        assert (code.shape, code.dtype) == (rgb.shape, np.float32)
+        assert code.shape == rgb.shape
+        assert code.dtype == np.float32
         assert SwapCurve(1.0).decode(code).dtype == np.float32
 
     def test_it_travels_as_a_dict(self):

@@ -26,7 +26,7 @@ def settings(tmp_path_factory, colour):
 
 
 def cell(sheet, row, column):
-    top = 2 * contact._BAND + row * (contact._CELL + contact._BAND)
+    top = 3 * contact._BAND + row * (contact._CELL + contact._BAND)
     left = contact._GAP + column * (contact._CELL + contact._GAP)
     return sheet[top : top + contact._CELL, left : left + contact._CELL].astype(np.float32)
 

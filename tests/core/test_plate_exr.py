@@ -7,7 +7,7 @@ import resource
 import struct
 import subprocess
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.core import exr_bytes as raw
 from understudy.core.errors import DiskFull, FrameMissing, FrameUnreadable, InvalidInput, WriteFailed
-from understudy.core.frames import Frame, Window
+from understudy.core.frames import Array, Frame, Window
 from understudy.core.plate import (
     Template,
     Timecode,
@@ -53,6 +53,17 @@ def assert_same_pixels(found, asked):
         assert (bits(found.planes[name]) == bits(plane)).all(), name
 
 
+def save(path, spec, pixels=None):
+    """By OpenImageIO itself: what other programs leave behind."""
+    out = oiio.ImageOutput.create(str(path))
+    assert out is not None
+    assert out.open(str(path), spec), out.geterror()
+    assert out.write_image(
+        np.zeros((spec.height, spec.width, spec.nchannels), np.float16) if pixels is None else pixels
+    )
+    return out
+
+
 def again(tmp_path, asked, **kw):
     path = tmp_path / "p.1001.exr"
     write(asked, path, **kw)
@@ -65,7 +76,12 @@ class TestPixels:
         """All 65536 halves and random 32-bit patterns in one file: signalling NaN, payloads, subnormals, −0."""
         words = np.random.default_rng(0).integers(0, 2**32, (256, 256), dtype=np.uint64).astype(np.uint32)
         window = Window(0, 0, 256, 256)
-        planes = {"R": EVERY_HALF, "uv.u": words.view(np.float32), "G": EVERY_HALF[::-1], "B": EVERY_HALF.T}
+        planes: dict[str, Array] = {
+            "R": EVERY_HALF,
+            "uv.u": words.view(np.float32),
+            "G": EVERY_HALF[::-1],
+            "B": EVERY_HALF.T,
+        }
         asked = Frame(number=1001, planes=planes, display=window, data=window)
         assert_same_pixels(again(tmp_path, asked, compression=codec), asked)
 
@@ -108,7 +124,7 @@ class TestPixels:
 
 
 class TestHeader:
-    METADATA: ClassVar = {
+    METADATA: ClassVar[dict[str, Any]] = {
         "smpte:TimeCode": Timecode(1, 2, 3, 4, drop_frame=True, flags=1 << 7, user=0x12345678).entry,
         "framesPerSecond": rate_entry(Fraction(24000, 1001)),
         "smpte:KeyCode": Typed("keycode", (1, 2, 3, 4, 5, 4, 64)),
@@ -133,7 +149,7 @@ class TestHeader:
             assert type(back) is type(value), name
             if isinstance(value, Typed) and isinstance(value.value[0], float):
                 assert back.type == value.type
-                assert np.float32(back.value).tolist() == np.float32(value.value).tolist()
+                assert np.array(back.value, "f4").tolist() == np.array(value.value, "f4").tolist()
             else:
                 assert back == (float(np.float32(value)) if isinstance(value, float) else value), name
         assert Timecode.from_header(found) == Timecode(1, 2, 3, 4, True, 1 << 7, 0x12345678)
@@ -304,6 +320,7 @@ class TestBadFiles:
         deep = oiio.DeepData()
         deep.init(8, 2, "float", spec.channelnames)
         out = oiio.ImageOutput.create("deep.exr")
+        assert out is not None
         assert out.open(str(tmp_path / "p.1001.exr"), spec)
         assert out.write_deep_image(deep)
         assert out.close()
@@ -314,20 +331,18 @@ class TestBadFiles:
         spec = oiio.ImageSpec(4, 2, 3, "half")
         path = str(tmp_path / "p.1001.exr")
         out = oiio.ImageOutput.create(path)
+        assert out is not None
+        black = np.zeros((2, 4, 3), np.float16)
         assert out.open(path, (spec, spec))
-        assert out.write_image(np.zeros((2, 4, 3), np.float16))
+        assert out.write_image(black)
         assert out.open(path, spec, "AppendSubimage")
-        assert out.write_image(np.zeros((2, 4, 3), np.float16))
+        assert out.write_image(black)
         assert out.close()
         with pytest.raises(FrameUnreadable, match="has 2 parts"):
             self.read(tmp_path)
 
     def test_another_format_under_the_name(self, tmp_path):
-        spec = oiio.ImageSpec(4, 2, 3, "uint8")
-        out = oiio.ImageOutput.create("png")
-        assert out.open(str(tmp_path / "x.png"), spec)
-        assert out.write_image(np.zeros((2, 4, 3), np.uint8))
-        assert out.close()
+        assert save(tmp_path / "x.png", oiio.ImageSpec(4, 2, 3, "uint8")).close()
         (tmp_path / "x.png").rename(tmp_path / "p.1001.exr")
         with pytest.raises(FrameUnreadable, match="is a png file"):
             self.read(tmp_path)
@@ -336,15 +351,13 @@ class TestBadFiles:
         pixels = np.random.default_rng(0).normal(size=(48, 64, 3)).astype(np.float16)
         spec = oiio.ImageSpec(64, 48, 3, "half")
         spec.tile_width = spec.tile_height = 16
-        path = str(tmp_path / "tiled.exr")
-        out = oiio.ImageOutput.create(path)
-        assert out.open(path, spec)
-        assert out.write_image(pixels)
-        assert out.close()
+        assert save(tmp_path / "tiled.exr", spec, pixels).close()
         found = read_file(tmp_path / "tiled.exr")
         assert all((found.planes[c] == pixels[..., i]).all() for i, c in enumerate("RGB"))
         assert_same_pixels(again(tmp_path, found), found)
-        assert oiio.ImageInput.open(str(tmp_path / "p.1001.exr")).spec().tile_width == 0
+        written = oiio.ImageInput.open(str(tmp_path / "p.1001.exr"))
+        assert written is not None
+        assert written.spec().tile_width == 0
 
 
 class TestNothingHalfWritten:

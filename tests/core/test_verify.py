@@ -85,7 +85,8 @@ def test_the_last_bit_counts_outside_and_one_unit_is_allowed_inside(out, colour)
 
     def nudge(by, where):
         def change(plane):
-            plane.view(np.uint16)[where] += by
+            bits = plane.view(np.uint16)
+            bits[where] = int(bits[where]) + by
 
         return change
 

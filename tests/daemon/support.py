@@ -51,9 +51,9 @@ class Daemon:
                 stdin=self.stdin,
                 stderr=log,
             )
-        pid = self.process.pid
-        until(lambda: self.announced().get("pid") == pid or self.process.poll() is not None)
-        assert self.process.poll() is None, (self.state.parent / "stderr.txt").read_text()
+        process = self.process
+        until(lambda: self.announced().get("pid") == process.pid or process.poll() is not None)
+        assert process.poll() is None, (self.state.parent / "stderr.txt").read_text()
         self.channel = grpc.insecure_channel(self.announced()["endpoint"])
         self.jobs = job_pb2_grpc.JobServiceStub(self.channel)
         self.system = system_pb2_grpc.SystemServiceStub(self.channel)
@@ -65,7 +65,7 @@ class Daemon:
 
     def announced(self) -> dict:
         try:
-            return json.loads((self.state / "daemon.json").read_text())
+            return dict(json.loads((self.state / "daemon.json").read_text()))
         except FileNotFoundError:
             return {}
 
@@ -99,10 +99,12 @@ class Daemon:
         request = job_pb2.StartJobRequest(
             request_id=request_id or str(uuid.uuid4()), spec=spec, depends_on=depends_on
         )
-        return self.jobs.StartJob(request, timeout=SECONDS).job
+        answer: job_pb2.StartJobResponse = self.jobs.StartJob(request, timeout=SECONDS)
+        return answer.job
 
     def job(self, job: str) -> job_pb2.Job:
-        return self.jobs.GetJob(job_pb2.GetJobRequest(id=job), timeout=SECONDS).job
+        answer: job_pb2.GetJobResponse = self.jobs.GetJob(job_pb2.GetJobRequest(id=job), timeout=SECONDS)
+        return answer.job
 
     def wait(self, job: str) -> job_pb2.Job:
         """The job when it has ended."""
@@ -115,7 +117,9 @@ class Daemon:
         return found
 
     def watch(self, job: str, after: int = 0) -> Iterator[job_pb2.WatchJobResponse]:
-        return self.jobs.WatchJob(job_pb2.WatchJobRequest(id=job, after_sequence=after), timeout=SECONDS)
+        request = job_pb2.WatchJobRequest(id=job, after_sequence=after)
+        stream: Iterator[job_pb2.WatchJobResponse] = self.jobs.WatchJob(request, timeout=SECONDS)
+        return stream
 
     def frames(self, job: str) -> dict[int, job_pb2.FrameReport]:
         answer = self.jobs.ListJobFrames(
@@ -131,6 +135,7 @@ class Daemon:
 
 def refusal(error: grpc.RpcError) -> tuple[grpc.StatusCode, str, dict[str, str]]:
     """Code, reason and metadata of a refused call."""
+    assert isinstance(error, grpc.Call)
     status = rpc_status.from_call(error)
     assert status is not None, error
     info = error_details_pb2.ErrorInfo()

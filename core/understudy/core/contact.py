@@ -63,7 +63,7 @@ def sheet(
     for number in chosen:
         source = _source(faces, poses.get(number), number, colour)
         cells = [source, *_cells(out, number, colour)]
-        picture += [_row(cells), _line([f"frame {number}"])]
+        picture += [_line([f"frame {number}"]), _row(cells)]
     heading = _line([title or Path(out.hashes).name])
     whole = np.vstack([heading, *picture, np.full((_GAP, heading.shape[1], 3), _PAPER, np.uint8)])
     good, png = cv2.imencode(".png", whole[..., ::-1])

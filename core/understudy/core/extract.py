@@ -59,7 +59,7 @@ class ExtractSettings:
     landmarker: str = "facemesh"
     face_type: str = "whole"
     size: int = 512
-    min_score: float = 0.5
+    min_score: float = 0.7
     release: Release | None = None
 
     def __post_init__(self) -> None:
@@ -106,6 +106,8 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
     shot = _Shot(settings, store, colour)
     _attach_release(settings)
     yield Started(total=len(settings.plate.frames), skipped=len(shot.done))
+    for sentence in shot.broken:
+        yield Warned(reason="FRAME_UNREADABLE", message=sentence)
     looked = 0
     for number in settings.plate.frames:
         report = shot.frame(number)
@@ -119,8 +121,6 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
             field="plate",
             value=str(settings.plate.frames),
         )
-    for sentence in Faceset.open(settings.faceset).broken if settings.faceset.is_dir() else ():
-        yield Warned(reason="FRAME_UNREADABLE", message=sentence)
     if shot.faces:
         yield Artifact(kind="faceset", path=settings.faceset)
 
@@ -155,10 +155,13 @@ class _Shot:
         self.recipe = [VERSION, self.plate, self.space, colour.cache_id, *weights]
         self.recipe += [settings.detector, settings.landmarker, settings.face_type, settings.size]
         self.recipe += [settings.min_score, settings.release.id if settings.release else ""]
-        held = Faceset.open(settings.faceset).records if settings.faceset.is_dir() else ()
-        self.stem = _stem(settings, held, self.plate)
+        faces = (
+            Faceset.open(settings.faceset) if settings.faceset.is_dir() else Faceset(path=settings.faceset)
+        )
+        self.broken = faces.broken
+        self.stem = _stem(settings, faces.records, self.plate)
         self.held: dict[int, list[FaceRecord]] = {}
-        for record in held:
+        for record in faces.records:
             if record.plate == self.plate:
                 self.held.setdefault(record.face.frame, []).append(record)
         self.done = {n for n in settings.plate.present if self._is_done(n)}
@@ -170,7 +173,7 @@ class _Shot:
     def frame(self, number: int) -> FrameReport:
         """Do one frame, whatever state it is in."""
         if number in self.done:
-            faces = self.tracker.observe(r.face for r in self.held[number])
+            faces = [r.face for r in self.held[number]]
             return FrameReport(
                 frame=number,
                 status=FrameStatus.SKIPPED,

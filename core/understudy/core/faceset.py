@@ -150,7 +150,7 @@ class Faceset:
     """
 
     path: Path
-    records: tuple[FaceRecord, ...]
+    records: tuple[FaceRecord, ...] = ()
     broken: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

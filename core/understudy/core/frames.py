@@ -72,7 +72,9 @@ class Segment:
             raise InvalidInput(f"frames: step {self.step} is below 1", field="frames.step", value=self.step)
         if self.last < self.first:
             raise InvalidInput(
-                f"frames: {self.first}-{self.last} runs backwards", field="frames", value=f"{self.first}-{self.last}"
+                f"frames: {self.first}-{self.last} runs backwards",
+                field="frames",
+                value=f"{self.first}-{self.last}",
             )
 
     def __str__(self) -> str:

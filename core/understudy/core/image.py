@@ -54,7 +54,9 @@ def fill_nonfinite(rgb: Float) -> tuple[Float, int]:
 
 def half_ulp(x: npt.NDArray[Any] | float) -> Float:
     """One unit in the last place: from |x|, rounded to float16, to the next float16 away from zero."""
-    magnitude = np.minimum(np.abs(np.asarray(x, np.float32)), np.float32(HALF_MAXIMUM - 32)).astype(np.float16)
+    magnitude = np.minimum(np.abs(np.asarray(x, np.float32)), np.float32(HALF_MAXIMUM - 32)).astype(
+        np.float16
+    )
     spacing: Float = np.spacing(magnitude).astype(np.float32)
     return spacing
 

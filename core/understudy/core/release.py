@@ -134,25 +134,6 @@ class Release:
         return release
 
 
-def from_json(text: str, *, origin: Path | str = "release") -> Release:
-    """Read what `Release.to_json` wrote, from a file or out of a model; `origin` is named in errors.
-
-    Raises:
-        ReleaseInvalid: not a release record, or altered.
-    """
-    try:
-        record = json.loads(text)
-    except ValueError as error:
-        raise ReleaseInvalid(
-            f"{origin}: not a release record: {error}", path=origin, field="release"
-        ) from error
-    if not isinstance(record, dict):
-        raise ReleaseInvalid(
-            f"{origin}: not a release record: a JSON object is expected", path=origin, field="release"
-        )
-    return Release.from_dict(record, origin=origin)
-
-
 def create(
     *,
     subject: str,
@@ -193,14 +174,18 @@ def read(path: Path) -> Release:
         ReleaseInvalid: it is not a release record, or was altered.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFound(
             f"{path}: there is no such release file", path=path, field="release", value=path
         ) from error
     except (ValueError, OSError) as error:
         raise ReleaseInvalid(f"{path}: not a release record: {error}", path=path, field="release") from error
-    return from_json(text, origin=path)
+    if not isinstance(record, dict):
+        raise ReleaseInvalid(
+            f"{path}: not a release record: a JSON object is expected", path=path, field="release"
+        )
+    return Release.from_dict(record, origin=path)
 
 
 def write(release: Release, path: Path) -> None:

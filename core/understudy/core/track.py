@@ -55,19 +55,17 @@ class Tracker:
         for j in sorted(set(range(len(faces))) - set(ids), key=lambda j: -size(faces[j])):
             ids[j] = self._next  # the largest newcomer first, so that a shot's lead is usually 0
             self._next += 1
-        return self.observe([replace(face, track=ids[j]) for j, face in enumerate(faces)])
-
-    def observe(self, faces: Iterable[Face]) -> list[Face]:
-        """Take note of faces whose `track` is known."""
-        faces = list(faces)
-        self._last |= {face.track: face for face in faces}
-        return faces
+        assigned = [replace(face, track=ids[j]) for j, face in enumerate(faces)]
+        self._last |= {face.track: face for face in assigned}
+        return assigned
 
     def _around(self, frame: int) -> list[Face]:
         """Each person as seen nearest to this frame, unless that is too long ago."""
         for faces in self._ahead.values():
             while faces and faces[-1].frame <= frame:
-                faces.pop()
+                passed = faces.pop()
+                last = self._last.get(passed.track, passed)
+                self._last[passed.track] = max(last, passed, key=lambda f: f.frame)
         seen = {t: [f[-1]] for t, f in self._ahead.items() if f}
         for track, face in self._last.items():
             seen.setdefault(track, []).append(face)

@@ -7,6 +7,7 @@ verified, so that two processes pulling at once only do the same work twice.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -211,7 +212,7 @@ class WeightStore:
                 for entry in entries:
                     yield self._keep(entry, files[entry.name])
         except OSError as error:
-            kind = DiskFull if error.errno == 28 else WriteFailed
+            kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else WriteFailed
             raise kind(
                 f"weights: {self.cache} can not be written: {error.strerror}", path=self.cache
             ) from error
@@ -312,7 +313,7 @@ def _download(entry: Weights, folder: Path) -> Iterator[WeightsReport]:
         ):
             yield from _copy(entry, reply, out)
     except OSError as error:
-        if getattr(error, "errno", None) == 28:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise _unreachable([entry], str(error)) from error
 

@@ -48,6 +48,12 @@ class Ingest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Merge:
+    core: MergeSettings
+    contact_sheet: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verify:
     output: Plate
     plate: Template | None
@@ -58,7 +64,7 @@ class Pull:
     names: tuple[str, ...]
 
 
-Settings: TypeAlias = Ingest | ExtractSettings | TrainSettings | MergeSettings | Verify | Pull
+Settings: TypeAlias = Ingest | ExtractSettings | TrainSettings | Merge | Verify | Pull
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +197,6 @@ def _merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
             frames=frames,
             layers=not spec.no_layers,
             aligned=spec.aligned,
-            contact_sheet=not spec.no_contact_sheet,
             track=swap.track if swap.HasField("track") else None,
             user_matte=matte.template if matte else None,
             device=spec.device or "auto",
@@ -200,8 +205,11 @@ def _merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
     if not refs.will_be(Output.of_folder(model)):
         for record in models.read_state(model).releases or (None,):
             release.check(record, settings.on, f"merge with {model}")
-    outputs = (Output.of_sequence(out, frames or plate.frames),)
-    return Work(settings=settings, outputs=outputs, label=f"merge {Path(out.hashes).name}")
+    return Work(
+        settings=Merge(core=settings, contact_sheet=not (spec.no_contact_sheet or spec.no_layers)),
+        outputs=(Output.of_sequence(out, frames or plate.frames),),
+        label=f"merge {Path(out.hashes).name}",
+    )
 
 
 def _verify(spec: job_pb2.VerifySpec, refs: Refs) -> Work:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from functools import cached_property
+from typing import cast
 
+from understudy.core import contact
 from understudy.core.colour import ColourConfig
 from understudy.core.extract import ExtractSettings
-from understudy.core.merge.settings import MergeSettings
-from understudy.core.reports import Report
+from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report
 from understudy.core.train.settings import TrainSettings
 from understudy.core.weights import WeightsReport
 from understudy.daemon import decode
-from understudy.daemon.decode import Ingest, Pull, Verify
+from understudy.daemon.decode import Ingest, Merge, Pull, Verify
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
+
+CONTACT_SHEET = "contact_sheet.png"  # beside the frames
 
 
 class Tasks:
@@ -50,13 +54,27 @@ class Tasks:
                 from understudy.core.train import loop
 
                 yield from loop.run(s, colour=self._colour)
-            case MergeSettings() as s:
-                from understudy.core.merge import shot
-
-                yield from shot.run(s, colour=self._colour)
+            case Merge() as s:
+                yield from self._merge(s)
             case Verify() as s:
                 from understudy.core import verify
 
                 yield from verify.run(s.output.template, s.output.frames, colour=self._colour, plate=s.plate)
             case Pull() as s:
                 yield from self._site.weights().pull(s.names)
+
+    def _merge(self, work: Merge) -> Iterator[Report]:
+        """The merge, and its contact sheet where a frame was made or there is none yet."""
+        from understudy.core.merge import shot
+
+        sheet = work.core.out.directory / CONTACT_SHEET
+        made = there = False
+        with closing(cast("Generator[Report]", shot.run(work.core, colour=self._colour))) as reports:
+            for report in reports:
+                if isinstance(report, FrameReport):
+                    made |= report.status is FrameStatus.DONE
+                    there |= report.status in (FrameStatus.DONE, FrameStatus.SKIPPED, FrameStatus.NO_FACE)
+                yield report
+        if work.contact_sheet and (made or (there and not sheet.exists())):
+            contact.sheet(work.core.out, sheet, colour=self._colour)
+            yield Artifact(kind="contact_sheet", path=sheet)

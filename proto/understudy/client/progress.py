@@ -110,7 +110,7 @@ class Lines:
         elif event.kind in ("progress", "training") and time.monotonic() - self._last >= EVERY_S:
             self._last = time.monotonic()
             self.say(f"{title(job)}: {', '.join(filter(None, standing(job)))}")
-        elif event.kind == "state_change":
+        elif event.kind == "state_change" and job.state in ("RUNNING", "PAUSED", "CANCELLING"):
             self._last = time.monotonic()
             self.say(f"{title(job)}: {job.state.lower()}")
 
@@ -181,6 +181,8 @@ def notable(event: Event, every_frame: bool = False) -> str:
     message = event.message
     if isinstance(message, pb.Error):
         return f"warning: {message.message}"
+    if isinstance(message, pb.StateChange) and message.to_state == pb.JOB_STATE_QUEUED and message.error.message:
+        return f"queued again: {message.error.message}"
     if not isinstance(message, pb.FrameReport):
         return ""
     said = message.error.message or "; ".join(message.warnings)

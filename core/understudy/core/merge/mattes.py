@@ -30,15 +30,15 @@ def shape(matte: Float, erode: float, feather: float) -> Float:
     Negative `erode` grows the matte. The soft edge is `feather` pixels wide and lies inside the eroded
     matte, so that feathering never uncovers what erosion took away.
     """
+    eroded = _shrink(matte, erode)
     reach = feather / 2.0
-    shaped = _shrink(matte, erode + reach)
     radius = math.floor(reach)
-    if radius >= 1:
-        side = 2 * radius + 1
-        shaped = as_float(
-            cv2.GaussianBlur(shaped, (side, side), reach / 2.5, borderType=cv2.BORDER_REPLICATE)
-        )
-    return shaped
+    shrunk = _shrink(eroded, reach)
+    if radius < 1:
+        return shrunk
+    side = 2 * radius + 1
+    soft = cv2.GaussianBlur(shrunk, (side, side), reach / 2.5, borderType=cv2.BORDER_REPLICATE)
+    return np.minimum(as_float(soft), eroded)  # the kernel is square: its corners reach further than the disc
 
 
 def settle(matte: Float) -> Float:

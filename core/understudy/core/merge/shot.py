@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from understudy.core.model.swap import SwapModel
-
 from understudy.core import _plugins, plate, release
 from understudy.core.blend import Blend
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import InvalidInput, NoFace
+from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.match import Match
 from understudy.core.merge import headers, layers
@@ -25,6 +24,7 @@ from understudy.core.merge.pipeline import overlapped
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.merge.stages import Stages
 from understudy.core.model import swap
+from understudy.core.model.swap import SwapModel
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Started, Warned
 
@@ -58,28 +58,29 @@ def _check_plate(settings: MergeSettings, colour: ColourConfig) -> None:
     """Refuse now what would fail on every frame."""
     assert settings.plate.colour_space is not None
     colour.resolve(settings.plate.colour_space, field="plate.colour_space")
-    first = next((n for n in settings.wanted if n in settings.plate.present), None)
-    if first is None:
-        return  # every frame is missing, and its report says so
-    path = settings.plate.template.path(first)
-    if path.stat().st_size and (
-        lacking := [c for c in layers.COLOUR if c not in plate.read_header(path).channels]
-    ):
+    header = _first_header(settings)
+    if header and (lacking := [c for c in layers.COLOUR if c not in header.channels]):
         raise InvalidInput(
-            f"{path}: frame {first} has no channel {lacking[0]}; a plate needs R, G and B",
-            path=path,
-            frame=first,
+            f"{settings.plate.template}: has no channel {lacking[0]}; a plate needs R, G and B",
+            path=settings.plate.template.hashes,
             field="plate",
-            value=lacking[0],
+            value=",".join(header.channels),
         )
+
+
+def _first_header(settings: MergeSettings) -> plate.Header | None:
+    """Of the first frame that can be opened; None where none can, which every frame's report will say."""
+    for path in map(settings.plate.template.path, settings.wanted):
+        with suppress(FrameMissing, FrameUnreadable):
+            return plate.read_header(path)
+    return None
 
 
 def _releases(settings: MergeSettings, model: SwapModel) -> tuple[Release, ...]:
     """The model's records, each of which must hold (promise 10)."""
-    records = tuple(release.from_json(text, origin=settings.model) for text in model.releases)
-    for record in records or (None,):
+    for record in model.releases or (None,):
         release.check(record, settings.on, f"merge with {settings.model}")
-    return records
+    return model.releases
 
 
 def _faces(settings: MergeSettings) -> tuple[Faceset, list[Warned]]:

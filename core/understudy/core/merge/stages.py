@@ -331,7 +331,11 @@ class Stages:
 
     def _done(self, job: Job, status: FrameStatus) -> None:
         paths = self.outputs.paths(job.number, face=job.placed is not None)
-        found = {"plate": job.plate_digest, "digest": job.digest, **digests(paths, self.outputs.comp.directory)}
+        found = {
+            "plate": job.plate_digest,
+            "digest": job.digest,
+            **digests(paths, self.outputs.comp.directory),
+        }
         job.end(status, outputs=paths, digests=found)
 
     def _note(self, job: Job, report: FrameReport) -> None:

@@ -145,6 +145,13 @@ class Decoder(nn.Module):
             face = self.out[0](x)
         return face, self.out_matte(self.matte(code_BCHW))
 
+    def begin_grey(self) -> None:
+        """Make the heads' weights small, and those of all sub-pixels the same."""
+        first = self.out[0].weight.mul_(0.3)  # (3, 2d, 1, 1)
+        for head in self.out[1:]:
+            head.weight.zero_()[..., 1:2, 1:2] = first
+        self.out_matte.weight.mul_(0.3)
+
 
 class DF(nn.Module):
     """The whole network: what both people share, and a decoder for each."""
@@ -167,27 +174,27 @@ class DF(nn.Module):
         face, matte = self.decoder_src(self.code(face_dst_BCHW))
         return torch.sigmoid(face.float()), torch.sigmoid(matte.float())
 
+    @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
         """Draw fresh weights; equal generators give equal weights.
 
         Every layer keeps the spread of what it gets (He et al., arXiv 1502.01852), residual blocks begin as
-        identities, the four sub-pixels of an upscale begin equal (ICNR, Aitken et al., arXiv 1707.02937) and the
-        heads begin near grey. Few iterations get much further so than from DeepFaceLab's glorot (docs/LOG.md).
+        identities, sub-pixels begin equal, so that no grid is painted (ICNR, Aitken et al., arXiv 1707.02937), and
+        the heads begin near grey. Few iterations get much further so than from DeepFaceLab's glorot (docs/LOG.md).
         """
         for name, module in self.named_modules():
             if not isinstance(module, nn.Conv2d | nn.Linear):
                 continue
-            linear = isinstance(module, nn.Linear)  # no activation follows
-            std = math.sqrt((1.0 if linear else 2 / (1 + 0.1**2)) / module.weight[0].numel())
-            with torch.no_grad():
-                module.weight.normal_(0, std, generator=generator)
-                if name.endswith(".conv2"):
-                    module.weight.zero_()
-                elif ".out" in name:
-                    module.weight.mul_(0.3)
-                if module.bias is not None:
-                    module.bias.zero_()
-        for upscale in (m for m in self.modules() if isinstance(m, Upscale)):
-            with torch.no_grad():
-                first = upscale.conv1.weight[::4]
-                upscale.conv1.weight.copy_(first.repeat_interleave(4, dim=0))
+            gain = (
+                1.0 if isinstance(module, nn.Linear) else 2 / (1 + 0.1**2)
+            )  # no activation after a dense layer
+            module.weight.normal_(0, math.sqrt(gain / module.weight[0].numel()), generator=generator)
+            if name.endswith(".conv2"):
+                module.weight.zero_()
+            if module.bias is not None:
+                module.bias.zero_()
+        for module in self.modules():
+            if isinstance(module, Upscale):
+                module.conv1.weight.copy_(module.conv1.weight[::4].repeat_interleave(4, dim=0))
+            elif isinstance(module, Decoder):
+                module.begin_grey()

@@ -24,13 +24,14 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.core.errors import DiskFull, InvalidInput, ModelInvalid, NotFound, WriteFailed
 from understudy.core.files import write_text
 from understudy.core.model.presets import ModelConfig
+from understudy.core.release import Release
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +51,7 @@ class State:
         seconds: spent training, over all sessions.
         digest: of the weights: what frames name as their model. `save` fills it in.
         src, dst: digests of the facesets it was last trained on.
-        releases: ids of the release records that came with src.
+        releases: the release records that came with src.
         curve: the swap curve's parameters but the gain, which is each shot's own.
         working_space: name of the scene-linear space that the curve encodes.
         colour: id of the colour config in which that name holds.
@@ -62,7 +63,7 @@ class State:
     digest: str = ""
     src: str = ""
     dst: str = ""
-    releases: tuple[str, ...] = ()
+    releases: tuple[Release, ...] = ()
     curve: Mapping[str, float] = field(default_factory=dict)
     working_space: str = ""
     colour: str = ""
@@ -150,7 +151,7 @@ def save(path: Path, state: State, weights: Mapping[str, Tensor], optimizer: Map
         save_file({n: t.detach().cpu().contiguous() for n, t in weights.items()}, folder / WEIGHTS)
         save_file({n: t.detach().cpu().contiguous() for n, t in optimizer.items()}, folder / OPTIMIZER)
         state = replace(state, digest=_digest(folder / WEIGHTS))
-        (folder / STATE).write_text(json.dumps({"format": FORMAT, **asdict(state)}, indent=2) + "\n")
+        (folder / STATE).write_text(json.dumps({"format": FORMAT, **_plain(state)}, indent=2) + "\n")
         for written in (folder / WEIGHTS, folder / OPTIMIZER, folder / STATE, folder, folder.parent):
             _sync(written)
         write_text(path / POINTER, json.dumps({"format": FORMAT, "folder": folder.name}) + "\n")
@@ -229,11 +230,19 @@ def restore(path: Path, backup: str) -> State:
     return read_state(path)
 
 
+def _plain(state: State) -> dict[str, Any]:
+    """For JSON; a release record as it lies in a file."""
+    values = {f.name: getattr(state, f.name) for f in fields(State)}
+    return {**values, "releases": [json.loads(record.to_json()) for record in state.releases]}
+
+
 def _parse_state(file: Path) -> State:
+    """Raises ModelInvalid, or ReleaseInvalid where a release record in it was altered."""
     values = _read_json(file)
-    values = {name: values.get(name) for name in (f.name for f in fields(State)) if name in values}
+    values = {f.name: values[f.name] for f in fields(State) if f.name in values}
+    records = tuple(Release.from_dict(record, origin=file) for record in values.pop("releases", ()))
     try:
-        return State(**{**values, "releases": tuple(values.get("releases", ()))})
+        return State(**values, releases=records)
     except TypeError as error:
         raise ModelInvalid(f"{file}: not a checkpoint's state: {error}", path=file) from error
 

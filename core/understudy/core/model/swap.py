@@ -13,6 +13,7 @@ from understudy.core.model import store
 from understudy.core.model.device import pick
 from understudy.core.model.df import DF
 from understudy.core.model.presets import ModelConfig
+from understudy.core.release import Release
 
 
 class SwapModel:
@@ -40,8 +41,8 @@ class SwapModel:
         return self.state.iteration
 
     @property
-    def releases(self) -> tuple[str, ...]:
-        """Ids of the release records under which src's face was learnt."""
+    def releases(self) -> tuple[Release, ...]:
+        """The release records under which src's face was learnt."""
         return self.state.releases
 
     def swap(self, crops: Float, batch_size: int = 16) -> tuple[Float, Float]:

@@ -10,13 +10,19 @@ import numpy as np
 
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import Array, Frame
+from understudy.core.plate.timing import rate
 
 _DEPTHS = (8, 10, 12, 16)
 _FIELDS = frozenset(
     ["Software", "DocumentName", "DateTime", "Copyright", "smpte:TimeCode", "smpte:KeyCode", "Orientation"]
 )
 # OpenImageIO makes these from other fields, or writes its own whatever it is told
-_DERIVED = frozenset(["dpx:TimeCode", "dpx:UserBits", "dpx:FilmEdgeCode", "dpx:Version", "dpx:RawColor"])
+_DERIVED = frozenset(
+    """
+    dpx:TimeCode dpx:UserBits dpx:FilmEdgeCode dpx:Version dpx:RawColor dpx:UserData dpx:Signal dpx:DittoKey
+    dpx:EndOfLinePadding dpx:EndOfImagePadding dpx:ImageDescriptor
+    """.split()  # noqa: SIM905  as in metadata.py
+)
 
 
 def pixels(frame: Frame, path: Path) -> Array:
@@ -54,27 +60,44 @@ def pixels(frame: Frame, path: Path) -> Array:
 
 
 def carried(frame: Frame) -> dict[str, Any]:
-    """The header entries that DPX has a field for, with the depth."""
+    """The header entries that DPX has a field for, with the depth; big-endian, as the format was meant.
+
+    DPX has no field of its own for `framesPerSecond`: it goes to its two float rates. 12 bits and luma of 10 are
+    written packed whatever the plate had: OpenImageIO knows no other way. The codes are the same.
+    """
     kept = {
         name: value
         for name, value in frame.metadata.items()
         if (name in _FIELDS or name.startswith("dpx:")) and name not in _DERIVED
     }
-    return {
-        **kept,
-        "oiio:BitsPerSample": int(frame.maximum).bit_length(),
-        "dpx:ImageDescriptor": _descriptor(frame),
-    }
-
-
-def _descriptor(frame: Frame) -> str:
-    return {1: "Luma", 3: "RGB", 4: "RGBA"}[len(frame.planes)]
+    per_second = rate(frame.metadata)
+    if per_second is not None and "dpx:FrameRate" not in kept:
+        kept["dpx:FrameRate"] = kept["dpx:TemporalFrameRate"] = float(per_second)
+    if misread(kept, int(frame.maximum).bit_length(), len(frame.planes), frame.data.width):
+        kept["dpx:Packing"] = "Packed"
+    descriptor = {1: "Luma", 3: "RGB", 4: "RGBA"}[len(frame.planes)]
+    depth = int(frame.maximum).bit_length()
+    return {**kept, "oiio:BitsPerSample": depth, "oiio:Endian": "big", "dpx:ImageDescriptor": descriptor}
 
 
 def comparable(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the entries written those that must come back as they are."""
+    """Of the entries written those that must come back as they are: all but the packing and OpenImageIO's hints."""
     return {
-        name: value
-        for name, value in kept.items()
-        if name in ("smpte:TimeCode", "dpx:Transfer", "dpx:FrameRate")
+        name: value for name, value in kept.items() if not name.startswith("oiio:") and name != "dpx:Packing"
     }
+
+
+def name(file: Path, text: str) -> None:
+    """Put a file's name into its header, where OpenImageIO has put the name it was written under."""
+    with file.open("rb+") as stream:
+        stream.seek(36)  # ST 268, file information header: 100 characters
+        stream.write(text.encode("ascii", "replace")[:99].ljust(100, b"\0"))
+
+
+def misread(metadata: Mapping[str, Any], depth: int, channels: int, width: int) -> bool:
+    """Is this one of the files in which OpenImageIO (3.2.2) reads the last value of each line wrong?
+
+    That is 10 bits, three to a word, with one value left over at the end of a line. RGB has never one left over.
+    """
+    packed = str(metadata.get("dpx:Packing", "Filled")).startswith("Packed")
+    return depth == 10 and not packed and width * channels % 3 == 1

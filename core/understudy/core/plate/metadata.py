@@ -21,8 +21,8 @@ class Typed:
     """A header entry of any other type.
 
     Attributes:
-        type: as OpenImageIO spells it: `timecode`, `rational`, `keycode`, `float[8]`, `matrix`, `string[2]`,
-        … value: its parts, flat.
+        type: as OpenImageIO spells it: `timecode`, `rational`, `keycode`, `float[8]`, `matrix`, `string[2]`, …
+        value: its parts, flat.
     """
 
     type: str
@@ -42,17 +42,8 @@ _FILES_OWN = frozenset(
     YResolution ResolutionUnit thumbnail_image thumbnail_width thumbnail_height thumbnail_nchannels
     """.split()  # noqa: SIM905  a list of 25 names with quotes around each reads worse
 )
-# OpenImageIO's OpenEXR writer drops entries of these types without a word (tried with 3.2.2)
-_UNWRITABLE = (
-    oiio.UNKNOWN,
-    oiio.DOUBLE,
-    oiio.UINT8,
-    oiio.INT8,
-    oiio.UINT16,
-    oiio.INT16,
-    oiio.UINT64,
-    oiio.INT64,
-)
+# OpenImageIO's OpenEXR writer drops entries of these types without a word, and wraps unsigned ones (tried with 3.2.2)
+_UNWRITABLE = (oiio.UNKNOWN, oiio.DOUBLE, oiio.INT8, oiio.INT16, oiio.INT64)
 _WHOLE_VECTOR = re.compile(r"vector(2?)i(?:\[(\d+)\])?")
 
 
@@ -83,16 +74,24 @@ def carried(metadata: Mapping[str, Any], channels: Collection[str]) -> dict[str,
     """The entries that go on into a new EXR with these channels.
 
     Left behind: what describes the old file's layout; a cryptomatte's manifest when its channels are gone;
-    entries of 64-bit or opaque types, which OpenImageIO's EXR writer cannot hold.
+    entries of unsigned, 64-bit or opaque types, which OpenImageIO's EXR writer cannot hold. A DPX's own fields, which
+    it would drop as another format's, go along as `dpx/…`, the name that Nuke gives them.
     """
     return {
-        name: value
+        f"dpx/{name[4:]}" if name.startswith("dpx:") else name: value
         for name, value in metadata.items()
         if name not in _FILES_OWN
         and not name.lower().startswith(_FILES_OWN_PREFIXES)
         and _cryptomatte_lives(name, metadata, channels)
-        and not (isinstance(value, Typed) and _type(value.type).basetype in _UNWRITABLE)
+        and _has_type(value)
     }
+
+
+def _has_type(value: object) -> bool:
+    """Can OpenEXR, through OpenImageIO, hold the entry?"""
+    return not isinstance(value, Typed) or (
+        not value.type.startswith("uint") and _type(value.type).basetype not in _UNWRITABLE
+    )
 
 
 def _cryptomatte_lives(name: str, metadata: Mapping[str, Any], channels: Collection[str]) -> bool:

@@ -13,6 +13,7 @@ import OpenImageIO as oiio  # noqa: N813  as its own documentation does
 
 from understudy.core.errors import FrameMissing, FrameUnreadable, UnderstudyError
 from understudy.core.frames import Array, Frame, Window
+from understudy.core.plate import dpx
 from understudy.core.plate.metadata import Typed, from_spec
 from understudy.core.plate.template import Template
 
@@ -114,9 +115,8 @@ def _pixels(source: Any, header: Header, channels: slice, row: int | None) -> Ar
     if pixels is None:
         return None
     if dtype == np.uint16:
-        pixels = pixels >> (
-            16 - int(header.maximum).bit_length()
-        )  # bits were replicated downwards to fill 16
+        # bits were replicated downwards to fill 16
+        pixels = pixels >> (16 - int(header.maximum).bit_length())
     pixels.setflags(write=False)
     return np.asarray(pixels)
 
@@ -163,25 +163,32 @@ def _header(source: Any, path: Path, number: int | None) -> Header:
 
 def _refusal(spec: Any, kind: str, metadata: Mapping[str, Any], source: Any) -> str:
     """Why a file that opens is not one we can do justice to; empty if it is."""
-    views = metadata.get("multiView")
-    parts = metadata.get("oiio:subimages", 1)
+    views, parts = metadata.get("multiView"), metadata.get("oiio:subimages", 1)
+    several_views = isinstance(views, Typed) and len(views.value) > 1
     types = {str(t) for t in (spec.channelformats or (spec.format,))}
-    checks = {
-        f"is a {kind} file; plates are OpenEXR or DPX": kind not in ("openexr", "dpx"),
-        "is a deep image; flatten it first": spec.deep,
-        f"has {parts} parts; write it as one part with all layers interleaved": source.seek_subimage(1, 0),
-        "has several views (multiView); split it into one file per view": isinstance(views, Typed)
-        and len(views.value) > 1,
-        f"has channels of type {', '.join(sorted(types - set(_DTYPES)))}": not types <= set(_DTYPES),
-        "is a 10-bit DPX whose lines end in a way that is misread; write it packed or as RGB": dpx_misread(spec, metadata),
-        "is a DPX in Y'CbCr; convert it to RGB": kind == "dpx"
-        and "Cb" in str(metadata.get("dpx:ImageDescriptor")),
-        f"has {spec.nchannels} channels": spec.nchannels > _MAXIMUM_CHANNELS,
-        f"is {spec.width}×{spec.height} pixels": not 0 < spec.width * spec.height <= _MAXIMUM_PIXELS,
-        f"is {spec.depth} pixels deep (a volume)": spec.depth > 1,
-    }
+    strange = ", ".join(sorted(types - set(_DTYPES)))
+    size = f"{spec.width}×{spec.height}×{spec.depth} pixels, {spec.nchannels} channels"
+    fits = 0 < spec.width * spec.height <= _MAXIMUM_PIXELS and spec.nchannels <= _MAXIMUM_CHANNELS
+    bits = int(metadata.get("oiio:BitsPerSample", 0))
+    is_dpx = kind == "dpx"
+    checks = (
+        (kind not in ("openexr", "dpx"), f"is a {kind} file; plates are OpenEXR or DPX"),
+        (spec.deep, "is a deep image; flatten it first"),
+        (source.seek_subimage(1, 0), f"has {parts} parts; write it as one part with all layers interleaved"),
+        (several_views, "has several views (multiView); split it into one file per view"),
+        (bool(strange), f"has channels of type {strange}"),
+        (
+            is_dpx and "Cb" in str(metadata.get("dpx:ImageDescriptor")),
+            "is a DPX in Y'CbCr; convert it to RGB",
+        ),
+        (
+            is_dpx and dpx.misread(metadata, bits, spec.nchannels, spec.width),
+            "is a 10-bit DPX of a width whose lines OpenImageIO misreads at their end; write it packed, or as RGB",
+        ),
+        (not fits or spec.depth > 1, f"is {size}, which is more than we take"),
+    )
     source.seek_subimage(0, 0)
-    return next((why for why, bad in checks.items() if bad), "")
+    return next((why for bad, why in checks if bad), "")
 
 
 def _unreadable(path: Path, number: int | None, why: str) -> UnderstudyError:

@@ -138,7 +138,7 @@ def rate(metadata: Mapping[str, Any]) -> Fraction | None:
     entry = metadata.get(RATE_KEY)
     if isinstance(entry, Typed) and entry.type == "rational" and entry.value[1]:
         return Fraction(int(entry.value[0]), int(entry.value[1]))
-    for key in ("dpx:FrameRate", "dpx:TemporalFrameRate", RATE_KEY):
+    for key in ("dpx:FrameRate", "dpx:TemporalFrameRate", "dpx/FrameRate", "dpx/TemporalFrameRate", RATE_KEY):
         value = metadata.get(key)
         if isinstance(value, float) and 0 < value < 1000:
             return _usual(value)

@@ -16,6 +16,7 @@ from understudy.core.frames import Array, Frame
 from understudy.core.plate import dpx
 from understudy.core.plate.metadata import carried, same, to_spec
 from understudy.core.plate.read import read_rows, words
+from understudy.core.plate.timing import RATE_KEY, rate, rate_entry
 
 LOSSLESS = ("zips", "zip", "piz", "rle", "none")
 """Codecs that keep every bit of every type and that the hosts read. Not pxr24, which rounds float32; not
@@ -34,8 +35,7 @@ def write(frame: Frame, path: Path, *, compression: str | None = None) -> None:
     Args:
         frame: what to write; planes all of the data window's size. Header entries as `metadata.carried` says.
         path: `.exr` or `.dpx`.
-        compression: one of `LOSSLESS`; default: the codec that `frame.metadata` names if lossless, or else
-        `zips`.
+        compression: one of `LOSSLESS`; default: the codec that `frame.metadata` names if lossless, else `zips`.
 
     Raises:
         InvalidInput: a codec that is not lossless, planes the format cannot hold.
@@ -68,11 +68,14 @@ def _write_exr(frame: Frame, path: Path, compression: str | None) -> None:
     spec.attribute("compression", _codec(frame, path, compression))
     spec.attribute("PixelAspectRatio", float(frame.pixel_aspect))
     kept = carried(frame.metadata, frame.planes)
+    per_second = rate(frame.metadata)
+    if per_second is not None:  # a DPX plate's float rates; where it was rational it stays what it was
+        kept.setdefault(RATE_KEY, rate_entry(per_second))
     # without this OpenImageIO stamps the hour of writing as the hour of shooting, and no two runs agree
     to_spec({"DateTime": "", **kept}, spec)
     with replacing(path) as beside:
         _save(spec, _interleave(frame.planes, path), beside, path)
-        _look_again(frame, kept, beside, path)
+        _look_again(frame, kept, beside, path, row=frame.data.height - 1)
 
 
 def _write_dpx(frame: Frame, path: Path) -> None:
@@ -84,7 +87,8 @@ def _write_dpx(frame: Frame, path: Path) -> None:
     to_spec(kept, spec)
     with replacing(path) as beside:
         _save(spec, pixels, beside, path)
-        _look_again(frame, dpx.comparable(kept), beside, path)
+        dpx.name(beside, path.name)
+        _look_again(frame, dpx.comparable(kept), beside, path, row=None)
 
 
 def _spec(frame: Frame) -> Any:
@@ -146,25 +150,35 @@ def _blame_system(beside: Path, size: int) -> None:
         os.fsync(file.fileno())
 
 
-def _look_again(frame: Frame, kept: Mapping[str, Any], beside: Path, path: Path) -> None:
-    """Open the new file and compare what may have been lost in silence: entries, geometry, types, the end."""
+def _look_again(frame: Frame, kept: Mapping[str, Any], beside: Path, path: Path, row: int | None) -> None:
+    """Open the new file and compare what may have been lost in silence: entries, geometry, types, and pixels.
+
+    Of an OpenEXR the last row of pixels (`row`), which is the last to be written: reading all would take half as long
+    again. Of a DPX all (None): it is fast, and its packings are many.
+    """
     try:
-        again = read_rows(beside, frame.data.height - 1)
+        again = read_rows(beside, row)
     except FrameUnreadable as error:
         _blame_system(beside, 2**20)
         raise WriteFailed(f"{path}: written, but {error.message}", path=path) from error
     for name, value in kept.items():
-        if not same(value, again.metadata.get(name)):
-            raise WriteFailed(
-                f"{path}: header entry {name} = {value!r} came back as {again.metadata.get(name)!r}",
-                path=path,
-                field=name,
-                value=value,
-            )
-    asked = (frame.data, frame.display, np.float32(frame.pixel_aspect), frame.maximum, set(frame.planes))
-    found = (again.data, again.display, np.float32(again.pixel_aspect), again.maximum, set(again.planes))
-    if asked != found:
-        raise WriteFailed(f"{path}: {asked} came back as {found}", path=path)
+        found = again.metadata.get(name)
+        if not same(value, found):
+            message = f"{path}: header entry {name} = {value!r} came back as {found!r}"
+            raise WriteFailed(message, path=path, field=name, value=value)
+    if _geometry(again) != _geometry(frame):
+        raise WriteFailed(f"{path}: {_geometry(frame)} came back as {_geometry(again)}", path=path)
     for name, plane in frame.planes.items():
-        if plane[-1].tobytes() != again.planes[name][0].tobytes():
-            raise WriteFailed(f"{path}: the last row of channel {name} came back otherwise", path=path)
+        asked = plane if row is None else plane[row : row + 1]
+        if asked.tobytes() != again.planes[name].tobytes():
+            raise WriteFailed(f"{path}: channel {name} came back with other values", path=path, field=name)
+
+
+def _geometry(frame: Frame) -> tuple[object, ...]:
+    return (
+        frame.data,
+        frame.display,
+        float(np.float32(frame.pixel_aspect)),
+        frame.maximum,
+        sorted(frame.planes),
+    )

@@ -19,9 +19,9 @@ class Augmentation:
         tint: the same for each channel on its own.
     """
 
-    rotation: float = 10.0
-    scale: float = 0.15
-    shift: float = 0.05
+    rotation: float = 3.0
+    scale: float = 0.04
+    shift: float = 0.015
     flip: float = 0.0
     warp: float = 1.0
     exposure: float = 0.06

@@ -20,6 +20,7 @@ from understudy.core.faceset import Faceset
 from understudy.core.model import store
 from understudy.core.model.device import pick
 from understudy.core.model.presets import preset
+from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Started, TrainReport, Warned
 from understudy.core.train import precision, preview
 from understudy.core.train.data import Crops, prepare
@@ -67,7 +68,7 @@ def run(settings: TrainSettings, *, colour: ColourConfig) -> Iterator[Report]:
         yield Artifact(kind="model", path=settings.model)
         return
     session = _Session(settings, colour, state)
-    yield from session.prepare(src, dst, granted.id if granted else "")
+    yield from session.prepare(src, dst, granted)
     yield from session.train()
 
 
@@ -94,7 +95,7 @@ class _Session:
         self._resumed = now  # when the clock of training last began to run
         self._last = dict.fromkeys(("report", "save", "preview", "backup"), now)
 
-    def prepare(self, src: Faceset, dst: Faceset, granted: str) -> Iterator[Report]:
+    def prepare(self, src: Faceset, dst: Faceset, granted: Release | None) -> Iterator[Report]:
         """Everything up to the first iteration."""
         device = pick(self.settings.device)
         for message in (*src.warnings, *src.broken, *dst.warnings, *dst.broken):
@@ -167,7 +168,7 @@ class _Session:
         if self._due("report", _REPORT_SECONDS):
             yield TrainReport(iteration=self.state.iteration, seconds=self.state.seconds, losses={}, rate=0.0)
 
-    def _note(self, src: Faceset, dst: Faceset, granted: str) -> None:
+    def _note(self, src: Faceset, dst: Faceset, granted: Release | None) -> None:
         """Write into the state what this session trains on; refuse what the model can not mean."""
         space = src.records[0].colour
         for name, found in (("src", space), ("dst", dst.records[0].colour)):
@@ -179,11 +180,12 @@ class _Session:
                     field=name,
                     value=found,
                 )
+        records = {r.id: r for r in (*self.state.releases, granted) if r is not None}  # the newest of an id
         self.state = replace(
             self.state,
             src=src.digest(),
             dst=dst.digest(),
-            releases=tuple(dict.fromkeys((*self.state.releases, granted))),
+            releases=tuple(records.values()),
             curve={"knee": self.curve.knee, "maximum": self.curve.maximum},
             working_space=space,
             colour=src.records[0].config,
