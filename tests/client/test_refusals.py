@@ -78,8 +78,8 @@ def test_a_swap_that_cannot_be_says_why_and_leaves_nothing_running(site, clips, 
     for text in says:
         assert text in done.err
     assert "Traceback" not in done.err
-    for state in ("queued", "running", "paused"):
-        assert site("jobs", "list", "--state", state).out == ""
+    with Session(state=site.state) as session:
+        assert not list(session.jobs(["QUEUED", "RUNNING", "PAUSED"]))
 
 
 def test_no_release_is_4_and_says_how_to_make_one(site: Command, clips: Clips):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -79,17 +77,15 @@ def test_affine_stays_in_its_ranges():
     assert 0.095 < float(matrices[:, :, 2].abs().max()) <= 0.1  # half a side is 1
 
 
-def test_warp_has_deepfacelabs_strength_but_independent_fields(shared: Path):
-    """Its field is one noise used twice, x and y transposed: √2 too strong on the diagonal. Ours has the same energy."""
+def test_warp_is_as_strong_as_deepfacelabs_but_its_fields_are_independent():
+    """DeepFaceLab's y field is its x field transposed, and its points move 6.3 of 128 pixels at the farthest, in the
+    mean over samples (measured on its own code: the notes on its quirks)."""
     side = 128
-    pixels = augment._field(600, side, 1.0, dice()).permute(0, 3, 1, 2) * side / 2
-    x, y = pixels[:, 0].flatten(), pixels[:, 1].flatten()
-    assert abs(float(torch.corrcoef(torch.stack([x, y]))[0, 1])) < 0.05
-    assert float(pixels[:, :, [0, -1]].abs().max()) == 0  # the border stays
-    length = pixels.norm(dim=1).flatten(1).max(dim=1).values
-    assert 10 < float(length.max()) < 31  # √2 · 0.24 · 64 px either way at two cells
-    with np.load(shared / "golden" / "dfl" / "warp.npz") as golden:
-        theirs = [golden[f"s{i}_mapx"] for i in range(3)]
-    straight = np.arange(side, dtype=np.float32) + np.float32(0)
-    strengths = [float(np.abs(m - straight).max()) for m in theirs]
-    assert float(length.quantile(0.02)) < max(strengths) < float(length.max())
+    x, y = (augment._field(600, side, 1.0, dice()) * side / 2).unbind(-1)
+    both = torch.stack([x.flatten(), y.transpose(1, 2).flatten()])
+    assert abs(float(torch.corrcoef(both)[0, 1])) < 0.25  # few points move much: this is noisy
+    edges = torch.cat([x[:, [0, -1]], y[:, [0, -1]]])
+    assert float(edges.abs().max()) == 0  # the border stays
+    farthest = x.abs().flatten(1).max(dim=1).values
+    assert 5.7 < float(farthest.mean()) < 6.9
+    assert float(farthest.max()) < 0.24 * 2**0.5 * 64

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.core import shots
+from tests.core.golden import make_merge
 from understudy.core import plate, verify
 from understudy.core.errors import (
     InvalidInput,
@@ -534,6 +535,20 @@ class TestBadFrames:
         matte = made(settings).planes["mask_blend.A"]
         assert matte[:, 0].max() > 0.3
         assert (matte[:, 60:] == 0).all()
+
+
+def test_golden_frame(tmp_path):
+    """Pixels change on purpose only. What goes through the network may differ by its last bits from CPU to CPU: 1 %,
+    and resampling by its own: 1e-3; positions by nothing that float32 can show."""
+    with np.load(make_merge.FILE) as stored:
+        golden = dict(stored)
+    for name, plane in make_merge.merged(tmp_path).items():
+        assert plane.dtype == golden[name].dtype, name
+        tolerance = {"u": 1e-6, "A": 2e-3}.get("u" if name.startswith("uv") else name[-1], 1e-2)
+        relative = 1e-2 if tolerance == 1e-2 else 0.0
+        np.testing.assert_allclose(
+            plane.astype(np.float32), golden[name].astype(np.float32), rtol=relative, atol=tolerance, err_msg=name
+        )
 
 
 class TestRunning:

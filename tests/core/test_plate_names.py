@@ -35,8 +35,8 @@ class TestTemplate:
         ],
     )
     def test_paths(self, text, number, name):
-        template = Template.parse(f"some/folder/{text}")
-        assert template.path(number) == Path("some/folder") / name
+        template = Template.parse(f"some/me@work/{text}")
+        assert template.path(number) == Path("some/me@work") / name
         assert template.number(name) == number
 
     @given(st.integers(1, 8), st.integers(-(10**7), 10**7))

@@ -1,5 +1,4 @@
-"""All changes of range and primaries, both directions in one file: OpenColorIO spaces, the viewing proxy,
-swap space.
+"""All changes of range and primaries, both directions in one file.
 
 - **Working space**: the config's `scene_linear` role (ACEScg). Nothing is clamped on the way there or back.
 - **Viewing proxy**: sRGB-encoded Rec.709 in [0, 1], for detectors and PNGs. A one-way street: only

@@ -76,7 +76,7 @@ def analyse(
         WriteFailed: `stored` could not be written.
     """
     shot = place(faceset, recipe, swapper.face_type, swapper.size)
-    key = headers.digest(FORMAT, faceset.digest(), swapper.digest, recipe.match, recipe.smooth)
+    key = headers.digest(FORMAT, faceset.digest(), swapper.digest, recipe.match, recipe.mask, recipe.smooth)
     samples = _read(stored, key)
     if samples is None:
         samples = _measure(faceset, shot, swapper, match)

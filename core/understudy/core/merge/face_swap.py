@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,9 +15,10 @@ from understudy.core.face import Alignment, Landmarks, Matrix
 from understudy.core.frames import Float, Window
 from understudy.core.matte.hull import hull
 from understudy.core.merge import mattes
+from understudy.core.merge.recipe import MATTES
 
 _HULL_SIDE = 1024  # pixels at least
-_SUPPORT = 4.0  # the face's own colours count fully from a matte of 1/4 on
+_EDGE = 1 / 64  # of the crop's side: how far inside the matte the face's own colours end
 
 
 class SwapNetwork(Protocol):
@@ -58,6 +59,7 @@ class Swapper:
     face_type: str
     size: int
     curve: Mapping[str, float] = field(default_factory=dict)  # of SwapCurve, without the shot's gain
+    mattes: tuple[str, ...] = MATTES  # whose product is used, and says where the face's colours are its own
 
     @property
     def digest(self) -> str:
@@ -79,8 +81,8 @@ class Swapper:
         faces, found = self.network.swap(curve.encode(crop)[None])
         matte_face = np.clip(found[0], 0.0, 1.0)
         matte_hull = smooth_hull(alignment.apply(landmarks.points), alignment.size)
-        support = np.clip(np.maximum(matte_face, matte_hull) * _SUPPORT, 0.0, 1.0)
-        face = mattes.extend(curve.decode(faces[0]), support)
+        known = {"face": matte_face, "hull": matte_hull}
+        face = mattes.extend(curve.decode(faces[0]), _support([known[name] for name in self.mattes]))
         return Made(
             plate=crop,
             face=face,
@@ -99,6 +101,18 @@ def smooth_hull(points: Matrix, size: int) -> Float:
     times = -(-_HULL_SIDE // size)
     drawn = hull(points * times, (size * times, size * times))
     return mattes.as_float(cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA))
+
+
+def _support(used: Sequence[Float]) -> Float:
+    """(S, S): where the face's colours stand for themselves; beyond, those of the edge flow on.
+
+    A little inside the matte that is used: right at its edge a network mixes in what lies behind the head.
+    """
+    product = mattes.as_float(np.prod(used, axis=0))
+    radius = max(1, round(_EDGE * len(product)))
+    inside = cv2.erode(product, np.ones((2 * radius + 1,) * 2, np.uint8), borderType=cv2.BORDER_REPLICATE)
+    level = inside / max(float(product.max()), 1e-3)  # an untrained network's matte is faint all over
+    return mattes.as_float(np.clip((level - 0.5) / 0.4, 0.0, 1.0))
 
 
 def _then(first: Matrix, second: Matrix) -> Matrix:

@@ -130,6 +130,7 @@ def _stages(
         face_type=model.config.face_type,
         size=model.config.resolution,
         curve=model.state.curve,
+        mattes=recipe.mattes,
     )
     match = cast("Match", _plugins.load("match", recipe.match, field="recipe.match"))
     header: dict[str, str | float] = {

@@ -147,9 +147,10 @@ class Decoder(nn.Module):
 
     def begin_grey(self) -> None:
         """Make the heads' weights small, and those of all sub-pixels the same."""
-        first = self.out[0].weight.mul_(0.3)  # (3, 2d, 1, 1)
-        for head in self.out[1:]:
-            head.weight.zero_()[..., 1:2, 1:2] = first
+        first, *others = (head.weight for head in self.out if isinstance(head, nn.Conv2d))
+        first.mul_(0.3)  # (3, 2d, 1, 1)
+        for weight in others:  # (3, 2d, 3, 3)
+            weight.zero_()[..., 1:2, 1:2] = first
         self.out_matte.weight.mul_(0.3)
 
 

@@ -47,8 +47,8 @@ def find(path: str, frames: FrameRange | None = None, colour_space: str | None =
 
     Args:
         path: a template such as `shot/plate.####.exr`.
-        frames: those wanted; default: from the first to the last on disk that belong together, holes left
-        out. colour_space: the name of the space the pixels are in, handed on.
+        frames: those wanted; default: all from the first to the last on disk, so that holes count as missing.
+        colour_space: the name of the space the pixels are in, handed on.
 
     Raises:
         NotFound: no frame of the sequence is on disk.

@@ -9,6 +9,7 @@ from pathlib import Path
 from understudy.core.errors import InvalidInput
 
 _TOKEN = re.compile(r"%(?P<printf>0\d+)?d|(?P<hash>#+)|(?P<at>@+)")
+_FOLDER_TOKEN = re.compile(r"%0\d+d|##|@@")  # one # or @ alone is a folder's good right
 _VIEW = re.compile(r"%[Vv]")
 _MAXIMUM_WIDTH = 12
 
@@ -52,7 +53,7 @@ class Template:
         tokens = list(_TOKEN.finditer(name))
         if _VIEW.search(text):
             raise _refusal(text, "has a view (%V, %v); name one view's files, such as left or right")
-        if _TOKEN.search(str(directory)):
+        if _FOLDER_TOKEN.search(str(directory)):
             raise _refusal(text, "has a frame number in a folder's name; only the file's name may have it")
         if not tokens:
             raise _refusal(text, "has no frame number; write it as ####, @@@@ or %04d, as in plate.####.exr")

@@ -1,0 +1,99 @@
+"""What a frame costs to merge, stage by stage, beside the least that any merge has to do: read and write the frames.
+
+Stages overlap in threads, so their sum may exceed the time that passes; the ratio is of the time that passes. The
+weights are random: time does not know.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from bench import clips, common
+from understudy.core import extract, plate, release
+from understudy.core.colour import ColourConfig
+from understudy.core.merge import shot
+from understudy.core.merge.settings import MergeSettings
+from understudy.core.plate import Plate, Template
+from understudy.core.reports import FrameReport, FrameStatus
+
+PRESET = "quick96"
+STAGES = ("read", "align", "swap", "match", "warp", "blend", "write")
+SIZES = ((640, 480, 24), (1920, 1080, 8))
+
+
+def main() -> None:
+    model = random_model(common.FOLDER / "merge" / "model")
+    rows = [measure(model, *size) for size in SIZES]
+    columns = ("frames", *(f"{stage} ms" for stage in STAGES), "all ms", "limit ms", "ratio")
+    common.show(f"merge: {PRESET}, all layers; limit: read + write of the same frames", columns, rows)
+
+
+def measure(model: Path, width: int, height: int, frames: int) -> list[str]:
+    """One row of the table: milliseconds per frame."""
+    folder = common.FOLDER / "merge" / f"{height}p"
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    pattern = clips.make("hopper", str(folder / "hopper.%04d.exr"), frames=frames, width=width, height=height)
+    found = plate.find(pattern, colour_space=clips.COLOUR_SPACE)
+    colour = ColourConfig.open(None)
+    for _ in extract.run(
+        extract.ExtractSettings(plate=found, faceset=folder / "faceset"),
+        store=common.weights(),
+        colour=colour,
+    ):
+        pass
+    settings = MergeSettings(
+        plate=found,
+        faceset=folder / "faceset",
+        model=model,
+        out=Template.parse(str(folder / "out" / "comp.%04d.exr")),
+    )
+    stages: dict[str, float] = defaultdict(float)
+    began = time.perf_counter()
+    for report in shot.run(settings, colour=colour):
+        if isinstance(report, FrameReport):
+            assert report.status is FrameStatus.DONE, report.message
+            for stage, seconds in report.seconds.items():
+                stages[stage] += seconds
+    total, limit = time.perf_counter() - began, bare(found, settings.out)
+    cells = [*(stages[stage] for stage in STAGES), total, limit]
+    return [
+        f"{frames} of {width}×{height}",
+        *(f"{1000 * s / frames:.1f}" for s in cells),
+        f"{total / limit:.1f}",
+    ]
+
+
+def bare(found: Plate, out: Template) -> float:
+    """Seconds to read each plate frame and each finished one, and to write the finished one again."""
+    seconds = 0.0
+    for number in found.present:
+        finished = plate.read(out, number)
+        began = time.perf_counter()
+        plate.read(found.template, number)
+        plate.write(finished, out.path(number).with_name(f"bare.{number}.exr"))
+        seconds += time.perf_counter() - began
+    return seconds
+
+
+def random_model(folder: Path) -> Path:
+    """A model of the preset as training would save it before its first step, made where it is not there."""
+    import torch
+
+    from understudy.core.model import store
+    from understudy.core.model.df import DF
+    from understudy.core.model.presets import preset
+
+    if not store.exists(folder):
+        torch.manual_seed(1)
+        record = release.create(subject="nobody", kind="fictional", granted_by="this benchmark")
+        config = preset(PRESET)
+        store.create(folder, config)
+        store.save(folder, store.State(releases=(record,)), DF(config).state_dict(), {})
+    return folder
+
+
+if __name__ == "__main__":
+    main()

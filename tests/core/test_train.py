@@ -1,0 +1,328 @@
+"""A training learns, goes on after a kill as if nothing had been, and refuses what it must."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tests.core.shots import make_release, write_faceset
+from understudy.core import release
+from understudy.core.errors import (
+    InvalidInput,
+    ModelInvalid,
+    NoFace,
+    NotFound,
+    ReleaseInvalid,
+    ReleaseMissing,
+    TrackAmbiguous,
+)
+from understudy.core.faceset import Faceset
+from understudy.core.faceset import write as write_face
+from understudy.core.model import presets, store, swap
+from understudy.core.model.presets import ModelConfig
+from understudy.core.reports import Artifact, Started, TrainReport, Warned
+from understudy.core.train import data, loop, plan, precision
+from understudy.core.train.settings import TrainSettings
+from understudy.core.train.trainer import Trainer
+
+TINY = ModelConfig(
+    options="ud", resolution=64, e_dims=8, d_dims=8, d_mask_dims=2, ae_dims=16, face_type="full"
+)
+FRAMES = range(1001, 1007)
+
+
+@pytest.fixture(scope="module")
+def facesets(tmp_path_factory) -> Path:
+    """Two facesets, the src with a release. Read only."""
+    folder = tmp_path_factory.mktemp("facesets")
+    for name in ("src", "dst"):
+        write_faceset(folder / name, FRAMES, f"{name}.%04d.exr")
+    release.write(make_release(), folder / "src" / "release.json")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small networks gain nothing from a second core, and sums have one order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def tiny_preset(monkeypatch):
+    monkeypatch.setitem(presets.PRESETS, "tiny", TINY)
+    monkeypatch.setitem(plan._PLANS, "tiny", plan.Plan(batch_size=2, learning_rate=2e-3, warmup=5))
+
+
+def asked(facesets: Path, model: Path, **changes) -> TrainSettings:
+    settings = TrainSettings(
+        model=model,
+        src=facesets / "src",
+        dst=facesets / "dst",
+        preset="tiny",
+        batch_size=2,
+        precision="float32",
+        device="cpu",
+        target_iterations=4,
+    )
+    return replace(settings, **changes)
+
+
+def weights(model: Path) -> torch.Tensor:
+    return torch.cat([w.flatten() for w in store.load_weights(model).values()])
+
+
+def test_a_training_reports_and_leaves_a_model(facesets, colour, tmp_path):
+    reports = list(loop.run(asked(facesets, tmp_path / "m"), colour=colour))
+    assert reports[0] == Started(total=4, unit="iteration")
+    last = [r for r in reports if isinstance(r, TrainReport)][-1]
+    assert (last.iteration, last.checkpoint) == (4, True)
+    assert set(last.losses) == {"src", "dst", "dssim", "pixel", "matte"}
+    assert last.rate > 0
+    preview, model = (r for r in reports if isinstance(r, Artifact))
+    picture = cv2.imread(str(preview.path))
+    assert picture.shape == (6 * 128, 8 * 128, 3)
+    assert picture.std() > 10
+    assert model == Artifact(kind="model", path=tmp_path / "m")
+    assert list((tmp_path / "m" / "history").glob("events.out.tfevents.*"))
+    state = store.read_state(tmp_path / "m")
+    assert state.iteration == 4
+    assert state.releases == (make_release(),)
+    assert (state.src, state.dst) == tuple(Faceset.open(facesets / n).digest() for n in ("src", "dst"))
+    assert (state.working_space, set(state.curve)) == ("ACEScg", {"knee", "maximum"})
+    assert set(state.versions) == {"understudy", "torch"}
+    crop = np.random.default_rng(0).random((1, 64, 64, 3), np.float32)
+    assert swap.load(tmp_path / "m", "cpu").swap(crop)[0].shape == crop.shape
+
+
+def test_a_training_learns(facesets, colour, tmp_path, monkeypatch):
+    """Sixty iterations of a tiny network take most of what is easy in the loss away."""
+    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    settings = asked(facesets, tmp_path / "m", target_iterations=60)
+    pixels = [
+        r.losses["pixel"] for r in loop.run(settings, colour=colour) if isinstance(r, TrainReport) and r.losses
+    ]
+    assert np.mean(pixels[-5:]) < 0.5 * np.mean(pixels[:3])
+
+
+def test_a_finished_model_is_left_alone(facesets, colour, tmp_path):
+    settings = asked(facesets, tmp_path / "m", target_iterations=2)
+    list(loop.run(settings, colour=colour))
+    before = store.current(tmp_path / "m")
+    again = list(loop.run(settings, colour=colour))
+    assert again[0] == Started(total=2, unit="iteration", skipped=2)
+    assert [type(r) for r in again] == [Started, TrainReport, Artifact]
+    assert store.current(tmp_path / "m") == before
+    by_time = replace(settings, target_iterations=None, target_seconds=1e-6)
+    assert len(list(loop.run(by_time, colour=colour))) == 3
+
+
+def test_going_on_is_as_if_there_had_been_no_break(facesets, colour, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan.Plan, "rate", lambda *_: 5e-4)  # else the target's distance is felt
+    monkeypatch.setattr(plan.Plan, "augment", lambda self, _: self.augmentation)
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    list(loop.run(asked(facesets, whole, target_iterations=6), colour=colour))
+    list(loop.run(asked(facesets, halves, target_iterations=3), colour=colour))
+    reports = list(loop.run(asked(facesets, halves, target_iterations=6), colour=colour))
+    assert reports[0] == Started(total=6, unit="iteration", skipped=3)
+    torch.testing.assert_close(weights(halves), weights(whole), atol=1e-6, rtol=1e-5)
+
+
+def test_closing_writes_a_checkpoint(facesets, colour, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    training = loop.run(asked(facesets, tmp_path / "m", target_iterations=None), colour=colour)
+    iteration = next(r.iteration for r in training if isinstance(r, TrainReport) and r.iteration >= 3)
+    training.close()
+    assert store.read_state(tmp_path / "m").iteration == iteration
+
+
+def test_a_killed_training_goes_on(facesets, colour, tmp_path):
+    """SIGKILL in the middle: the last checkpoint holds and the next run goes on from it."""
+    script = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        import torch
+        torch.set_num_threads(1)
+        from tests.core.test_train import TINY, asked
+        from understudy.core.colour import ColourConfig
+        from understudy.core.model import presets
+        from understudy.core.train import loop
+        loop._REPORT_SECONDS = 0.0
+        presets.PRESETS["tiny"] = TINY
+        settings = asked(Path(sys.argv[1]), Path(sys.argv[2]), target_iterations=10**6, save_seconds=1e-6)
+        for report in loop.run(settings, colour=ColourConfig.open(None)):
+            print(getattr(report, "iteration", 0), flush=True)
+    """)
+    paths = os.pathsep.join(p for p in sys.path if p)
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(facesets), str(tmp_path / "m")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    with child:
+        assert child.stdout is not None
+        assert any(int(line) >= 3 for line in child.stdout)
+        child.send_signal(signal.SIGKILL)
+    reached = store.read_state(tmp_path / "m").iteration
+    assert reached >= 3
+    goal = asked(facesets, tmp_path / "m", target_iterations=reached + 1)
+    list(loop.run(goal, colour=colour))
+    assert store.read_state(tmp_path / "m").iteration == reached + 1
+
+
+def test_a_loss_that_is_no_number_is_taken_back(facesets, colour, tmp_path, monkeypatch):
+    step, broken = Trainer.step, []
+
+    def breaks_once(self, src, dst, iteration, progress):
+        losses = step(self, src, dst, iteration, progress)
+        if iteration == 2 and not broken:
+            broken.append(iteration)
+            next(self.net.parameters()).data.fill_(float("nan"))
+            return {name: value * float("nan") for name, value in losses.items()}
+        return losses
+
+    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(Trainer, "step", breaks_once)
+    reports = list(loop.run(asked(facesets, tmp_path / "m", target_iterations=5), colour=colour))
+    warned = [r for r in reports if isinstance(r, Warned)]
+    assert [w.reason for w in warned] == ["DIVERGED"]
+    assert "went 3 iterations back to 0" in warned[0].message
+    assert store.read_state(tmp_path / "m").iteration == 5
+    assert bool(torch.isfinite(weights(tmp_path / "m")).all())
+
+
+def test_a_loss_that_never_is_a_number_ends_the_training(facesets, colour, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    nothing = {"src": torch.tensor(float("nan"))}
+    monkeypatch.setattr(Trainer, "step", lambda *_: nothing)
+    with pytest.raises(ModelInvalid, match="ran off to infinity 4 times") as given_up:
+        list(loop.run(asked(facesets, tmp_path / "m"), colour=colour))
+    assert given_up.value.field == "precision"
+    assert store.read_state(tmp_path / "m").iteration == 0
+
+
+def test_no_face(facesets, colour, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "x.exr").write_bytes(b"")
+    settings = asked(facesets, tmp_path / "m", dst=tmp_path / "empty")
+    with pytest.raises(NoFace, match="empty: dst has no face to train on; 1 images in it can not be read"):
+        list(loop.run(settings, colour=colour))
+    with pytest.raises(NotFound, match="no such faceset"):
+        list(loop.run(replace(settings, dst=tmp_path / "none"), colour=colour))
+
+
+def test_no_release(facesets, colour, tmp_path):
+    settings = asked(facesets, tmp_path / "m", src=facesets / "dst", dst=facesets / "src")
+    with pytest.raises(ReleaseMissing, match="understudy release create"):
+        list(loop.run(settings, colour=colour))
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_release_out_of_date(facesets, colour, tmp_path):
+    write_faceset(tmp_path / "src", [1001], "src.%04d.exr")
+    release.write(make_release(valid_until=date(2026, 3, 2)), tmp_path / "src" / "release.json")
+    with pytest.raises(ReleaseInvalid, match="valid until 2026-03-02"):
+        list(loop.run(asked(facesets, tmp_path / "m", src=tmp_path / "src"), colour=colour))
+
+
+def test_two_people(facesets, colour, tmp_path):
+    write_faceset(tmp_path / "two", FRAMES, "dst.%04d.exr")
+    opened = Faceset.open(tmp_path / "two")
+    for r in opened.records[:3]:
+        path = tmp_path / "two" / f"dst_t1.{r.face.frame}.exr"
+        write_face(replace(r, path=path, face=replace(r.face, track=1)), opened.load(r))
+    settings = asked(facesets, tmp_path / "m", dst=tmp_path / "two", target_iterations=1)
+    with pytest.raises(TrackAmbiguous, match="more than one person"):
+        list(loop.run(settings, colour=colour))
+    list(loop.run(replace(settings, dst_track=1), colour=colour))
+    assert store.read_state(tmp_path / "m").iteration == 1
+
+
+def test_another_preset_on_the_same_model(facesets, colour, tmp_path):
+    list(loop.run(asked(facesets, tmp_path / "m", target_iterations=1), colour=colour))
+    with pytest.raises(InvalidInput, match="this model's e_dims is 8, but 64 is asked for"):
+        list(loop.run(asked(facesets, tmp_path / "m", preset="quick64"), colour=colour))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("target_iterations", 0), ("target_seconds", -1.0), ("batch_size", 0), ("save_seconds", 0.0),
+     ("seed", -1), ("precision", "float8"), ("preset", "quick1"), ("dst", Path("a"))],
+)  # fmt: skip
+def test_wrong_settings_name_field_and_value(field, value):
+    settings = TrainSettings(model=Path("m"), src=Path("a"), dst=Path("b"))
+    with pytest.raises(InvalidInput) as refused:
+        replace(settings, **{field: value})
+    assert refused.value.field == field
+    assert str(value) in refused.value.message
+
+
+def test_crops_are_cut_once_and_hold_the_face(facesets, tmp_path):
+    faceset = Faceset.open(facesets / "dst")
+    curve = loop.SwapCurve(gain=1.0)
+    *pauses, crops = data.prepare(faceset, tmp_path, "dst", TINY, curve)
+    assert len(pauses) == len(crops) == len(FRAMES)
+    assert crops.array.shape == (len(FRAMES), 80, 80, 4)
+    batch = crops.gather(np.array([0, 3]))
+    assert batch.shape == (2, 4, 80, 80)
+    assert 0 <= float(batch.min()) < float(batch.max()) <= 1
+    matte = batch[0, 3]
+    assert 0.1 < float(matte.mean()) < 0.6
+    assert float(matte[40, 40]) == 1  # the middle of the crop is face
+    assert float(matte[0].max()) == 0  # its upper edge is not
+    assert len(list(data.prepare(faceset, tmp_path, "dst", TINY, curve))) == 1  # at once
+    list(data.prepare(faceset, tmp_path, "dst", replace(TINY, face_type="whole"), curve))
+    assert len(list(tmp_path.glob("*.npy"))) == 1  # what it replaced is gone
+
+
+def test_every_sample_comes_once_an_epoch():
+    drawn = np.concatenate([data.indices(7, 3, i, seed=1) for i in range(14)])  # six epochs of seven
+    for epoch in drawn.reshape(6, 7):
+        assert sorted(epoch) == list(range(7))
+    assert (data.indices(7, 3, 5, seed=1) == drawn[15:18]).all()
+    assert (data.indices(7, 3, 0, seed=2) != drawn[:3]).any()
+    assert len(data.indices(2, 9, 0, seed=1)) == 9  # a faceset smaller than a batch
+
+
+def test_the_learning_rate_rises_and_fades_and_the_warp_calms():
+    course = plan.Plan(learning_rate=1.0, warmup=10, floor=0.1, calm=0.5)
+    rates = [course.rate(i, i / 100) for i in range(101)]
+    assert rates[0] == pytest.approx(0.1, rel=0.01)
+    assert max(rates) == pytest.approx(rates[10], rel=0.05)
+    assert rates[-1] == pytest.approx(0.1)
+    assert course.rate(10**6, 0.0) == 1.0  # no target: it stays
+    warps = [course.augment(p).warp for p in (0.0, 0.5, 0.75, 1.0)]
+    assert warps[0] == warps[1] > warps[2] > warps[3] > 0
+
+
+def test_bfloat16_only_where_it_works(monkeypatch):
+    cpu = torch.device("cpu")
+    assert precision.bfloat16("bfloat16", cpu)
+    assert not precision.bfloat16("float32", cpu)
+    monkeypatch.setattr(precision, "_has_matrix_unit", lambda: True)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -4, "", ""))
+    assert not precision.bfloat16("auto", cpu)  # the probe died of an illegal instruction
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "2.1\n", ""))
+    assert precision.bfloat16("auto", cpu)
+
+
+def test_settings_need_no_torch():
+    code = (
+        "import sys; import understudy.core.train.settings, understudy.core.model.presets, "
+        "understudy.core.model.store; assert 'torch' not in sys.modules"
+    )
+    paths = os.pathsep.join(p for p in sys.path if p)
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": paths})
