@@ -7,6 +7,7 @@ row of its own. The model has had two iterations: a merge costs the same whateve
 from __future__ import annotations
 
 import shutil
+import statistics
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -91,6 +92,7 @@ def main() -> None:
         warm.merge(FOLDER / "dst", model, str(FOLDER / "warm_there.%04d.exr"))
         start = time.perf_counter() - began
         outside = timed(There(plate, session), model, "there")
+        asked = pings(session)
 
     pairs = {job: (inside[job], outside[job]) for job in inside}
     rows = [(job, f"{a:.2f}", f"{b:.2f}", f"{b / a:.2f}") for job, (a, b) in pairs.items()]
@@ -100,6 +102,21 @@ def main() -> None:
         ("job", "in this process", "through the daemon", "ratio"),
         rows,
     )
+    common.show(
+        f"daemon: {len(asked)} calls of GetJob one after the other, in milliseconds",
+        ("", "median", "99 %"),
+        [("round trip", f"{statistics.median(asked):.2f}", f"{statistics.quantiles(asked, n=100)[-1]:.2f}")],
+    )
+
+
+def pings(session: Session) -> list[float]:
+    """Milliseconds from question to answer, over and over."""
+    job, took = next(session.jobs()).id, []
+    for _ in range(1000):
+        began = time.perf_counter()
+        session.job(job)
+        took.append(1000 * (time.perf_counter() - began))
+    return took
 
 
 def timed(side: Here | There, model: Path, name: str) -> dict[str, float]:

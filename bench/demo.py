@@ -69,6 +69,11 @@ class Demo:
     def comp(self) -> str:
         return str(self.folder / "comp" / "comp.####.exr")
 
+    @property
+    def sheet(self) -> Path:
+        """The contact sheet that the swap leaves beside the frames."""
+        return self.folder / "comp" / "contact_sheet.png"
+
     def steps(self) -> dict[str, Callable[[Console], str]]:
         """What there is to do, in order; each says what came of it."""
         return {
@@ -171,6 +176,8 @@ def run(demo: Demo, console: Console) -> None:
     table.add_section()
     table.add_row("all", f"{time.monotonic() - began:.1f}")
     console.print(table)
+    if demo.sheet.exists():
+        console.print(f"Look at {demo.sheet}", soft_wrap=True)
     if demo.products() == found:
         console.print(
             f"Nothing was made: an earlier run had finished all of it. Remove {demo.folder} to begin anew."

@@ -45,6 +45,7 @@ if arguments[:2] == ["release", "create"]:
 if arguments[0] == "swap" and not pathlib.Path(out.replace("####", "1001")).exists():
     pathlib.Path(out).parent.mkdir()
     pathlib.Path(out.replace("####", "1001")).touch()
+    pathlib.Path(out).with_name("contact_sheet.png").touch()
 print("result of", arguments[0])
 """
 
@@ -90,6 +91,7 @@ class TestSteps:
         assert "0 frames made, 4 there already" in text
         assert f"there already: {small.release}" in text
         assert "Nothing was made" in text
+        assert f"Look at {small.sheet}" in text
 
     def test_options_are_those_of_the_command_line(self, small):
         """Parsed by the real program, without running it: what it would refuse fails here."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from understudy.client import Session
 
 from tests.client.fake import FakeDaemon
+from understudy.client import Session
 
 
 @pytest.fixture

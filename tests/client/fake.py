@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,8 +13,8 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
 from understudy.v1 import (
-    common_pb2,
     job_pb2,
     job_pb2_grpc,
     resource_pb2,
@@ -31,7 +31,9 @@ def status(code: grpc.StatusCode, reason: str, message: str, **metadata: str) ->
     info = error_details_pb2.ErrorInfo(reason=reason, domain="understudy", metadata=metadata)
     details = [info]
     if code is grpc.StatusCode.INVALID_ARGUMENT:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=metadata.get("field", ""), description=message)
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=metadata.get("field", ""), description=message
+        )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     packed = []
     for detail in details:
@@ -173,16 +175,16 @@ class FakeDaemon(
     def CancelJob(self, request, context):
         job = self._job(request.id, context)
         if job.state not in ENDED:
-            self.end(
-                job.id, job_pb2.JOB_STATE_CANCELLING if self.stubborn else job_pb2.JOB_STATE_CANCELLED
-            )
+            self.end(job.id, job_pb2.JOB_STATE_CANCELLING if self.stubborn else job_pb2.JOB_STATE_CANCELLED)
         return job_pb2.CancelJobResponse(job=job)
 
     def PauseJob(self, request, context):
         job = self._job(request.id, context)
         if job.state in ENDED:
             context.abort_with_status(
-                status(grpc.StatusCode.FAILED_PRECONDITION, "JOB_STATE", f"job {job.id} has ended", job=job.id)
+                status(
+                    grpc.StatusCode.FAILED_PRECONDITION, "JOB_STATE", f"job {job.id} has ended", job=job.id
+                )
             )
         job.state = job_pb2.JOB_STATE_PAUSED
         return job_pb2.PauseJobResponse(job=job)
@@ -261,8 +263,12 @@ class FakeDaemon(
 
     def GetFaceset(self, request, context):
         if not self.released:
-            context.abort_with_status(status(grpc.StatusCode.NOT_FOUND, "NOT_FOUND", "no faceset", path=request.path))
-        return resource_pb2.GetFacesetResponse(faceset=resource_pb2.Faceset(path=request.path, release_id="abc"))
+            context.abort_with_status(
+                status(grpc.StatusCode.NOT_FOUND, "NOT_FOUND", "no faceset", path=request.path)
+            )
+        return resource_pb2.GetFacesetResponse(
+            faceset=resource_pb2.Faceset(path=request.path, release_id="abc")
+        )
 
     def ListFaces(self, request, context):
         first = int(request.page_token or 1001)
@@ -272,7 +278,9 @@ class FakeDaemon(
     def GetRelease(self, request, context):
         release = resource_pb2.Release(id="abc", subject="performer-a", kind="test")
         valid = "revoked" not in request.path
-        return resource_pb2.GetReleaseResponse(release=release, valid=valid, message="" if valid else "it was revoked")
+        return resource_pb2.GetReleaseResponse(
+            release=release, valid=valid, message="" if valid else "it was revoked"
+        )
 
     def CreateRelease(self, request, context):
         release = resource_pb2.Release()
@@ -281,10 +289,17 @@ class FakeDaemon(
         return resource_pb2.CreateReleaseResponse(release=release)
 
 
-def frame(number: int, state: int = job_pb2.FRAME_STATE_DONE, message: str = "", **more: object) -> job_pb2.JobEvent:
+def frame(
+    number: int,
+    state: job_pb2.FrameState = job_pb2.FRAME_STATE_DONE,
+    message: str = "",
+    warnings: Sequence[str] = (),
+) -> job_pb2.JobEvent:
     """An event about one frame."""
     error = job_pb2.Error(reason="FRAME_UNREADABLE", message=message) if message else None
-    return job_pb2.JobEvent(frame=job_pb2.FrameReport(frame=number, state=state, error=error, **more))
+    return job_pb2.JobEvent(
+        frame=job_pb2.FrameReport(frame=number, state=state, error=error, warnings=warnings)
+    )
 
 
 def progress(done: int, total: int, unit: str = "frame", rate: float = 2.0) -> job_pb2.JobEvent:
@@ -292,6 +307,3 @@ def progress(done: int, total: int, unit: str = "frame", rate: float = 2.0) -> j
     message = job_pb2.Progress(done=done, total=total, unit=unit, rate=rate, fraction=done / total)
     message.remaining.FromMilliseconds(500 * (total - done))
     return job_pb2.JobEvent(progress=message)
-
-
-__all__ = ["FakeDaemon", "common_pb2", "frame", "progress", "status"]

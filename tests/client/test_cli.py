@@ -7,11 +7,11 @@ import time
 
 import grpc
 import pytest
-from understudy.client.cli.app import hoisted
-from understudy.v1 import job_pb2
 
 from tests.client.command import Command
 from tests.client.fake import FakeDaemon, frame, progress, status
+from understudy.client.cli.app import hoisted
+from understudy.v1 import job_pb2
 
 
 @pytest.fixture
@@ -43,7 +43,13 @@ def test_version_and_help(understudy: Command):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["swap"], ["jobs", "nope"], ["frames", "1-5", "--to", "deadline"], ["frames", "1-5:2"], ["jobs", "list", "--state", "x"]],
+    [
+        ["swap"],
+        ["jobs", "nope"],
+        ["frames", "1-5", "--to", "deadline"],
+        ["frames", "1-5:2"],
+        ["jobs", "list", "--state", "x"],
+    ],
 )
 def test_wrong_usage_is_1_because_2_means_failed_frames(understudy: Command, arguments):
     assert understudy(*arguments).code == 1
@@ -52,7 +58,9 @@ def test_wrong_usage_is_1_because_2_means_failed_frames(understudy: Command, arg
 def test_frames_translates_without_a_daemon(tmp_path):
     offline = Command(tmp_path, f"unix:{tmp_path}/none.sock")
     assert offline("frames", "1001-1010x3,1020", "--to", "openjd").out == "1001-1010:3,1020\n"
-    assert offline("frames", "1001-1005:2", "--frames-dialect", "openjd", "--list").out == "1001\n1003\n1005\n"
+    assert (
+        offline("frames", "1001-1005:2", "--frames-dialect", "openjd", "--list").out == "1001\n1003\n1005\n"
+    )
     (line,) = offline("frames", "1-3", "--json").lines
     assert line["data"] == {"text": "1-3", "count": 3, "segments": [{"first": 1, "last": 3, "step": 1}]}
 
@@ -71,10 +79,10 @@ def test_a_tcp_endpoint_is_refused_with_the_reason(understudy: Command):
     assert "not a Unix socket" in done.err
 
 
-@pytest.mark.parametrize(
-    ("failed", "missing", "code"), [(0, 0, 0), (1, 0, 2), (1, 1, 2), (0, 2, 3)]
-)
-def test_single_frames_decide_the_exit_code_of_a_job_that_succeeded(daemon, understudy, failed, missing, code):
+@pytest.mark.parametrize(("failed", "missing", "code"), [(0, 0, 0), (1, 0, 2), (1, 1, 2), (0, 2, 3)])
+def test_single_frames_decide_the_exit_code_of_a_job_that_succeeded(
+    daemon, understudy, failed, missing, code
+):
     daemon.script = [progress(3, 4), frame(1004, job_pb2.FRAME_STATE_FAILED, "zero bytes")]
     daemon.frames_failed, daemon.frames_missing = failed, missing
     done = understudy("ingest", "a.mov", "plate.####.exr")
@@ -113,11 +121,16 @@ def test_what_is_given_arrives(daemon: FakeDaemon, understudy: Command, tmp_path
 
 def test_swap_prints_what_it_made(daemon: FakeDaemon, understudy: Command, tmp_path):
     daemon.frames = [frame(n).frame for n in (1001, 1002)]
-    done = understudy("swap", "--src", "a.mp4", "--dst", "d.####.exr", "--out", "out/comp.####.exr", "--minutes", 1)
+    done = understudy(
+        "swap", "--src", "a.mp4", "--dst", "d.####.exr", "--out", "out/comp.####.exr", "--minutes", 1
+    )
     assert done.code == 0
     assert f"output        {tmp_path}/out/comp.####.exr" in done.out
     assert "frames        2 done, 0 failed, 0 missing" in done.out
-    assert "time          ingest src 0:00, extract src 0:00, extract dst 0:00, train 0:00, merge 0:00" in done.out
+    assert (
+        "time          ingest src 0:00, extract src 0:00, extract dst 0:00, train 0:00, merge 0:00"
+        in done.out
+    )
 
 
 def test_swap_as_json_ends_with_a_result(daemon: FakeDaemon, understudy: Command, tmp_path):
@@ -137,7 +150,9 @@ def test_swap_as_json_ends_with_a_result(daemon: FakeDaemon, understudy: Command
 
 
 def test_a_second_job_on_the_same_output_is_75(daemon: FakeDaemon, understudy: Command):
-    daemon.refuse["extract"] = status(grpc.StatusCode.ABORTED, "OUTPUT_LOCKED", "job 7 writes to faces", job="7")
+    daemon.refuse["extract"] = status(
+        grpc.StatusCode.ABORTED, "OUTPUT_LOCKED", "job 7 writes to faces", job="7"
+    )
     done = understudy("extract", "plate.####.exr", "faces")
     assert (done.code, "job 7 writes to faces [OUTPUT_LOCKED]" in done.err) == (75, True)
 
@@ -198,7 +213,9 @@ def _until(condition, seconds: float = 20) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_cancels_what_the_command_started(daemon: FakeDaemon, understudy: Command, number, code):
     daemon.script = None
-    with understudy.start("swap", "--src", "a.mp4", "--dst", "d.####.exr", "--out", "comp.####.exr") as process:
+    with understudy.start(
+        "swap", "--src", "a.mp4", "--dst", "d.####.exr", "--out", "comp.####.exr"
+    ) as process:
         _until(lambda: daemon.watches)
         process.send_signal(number)
         _, err = process.communicate(timeout=20)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from understudy.client import Session, SwapSettings
 
 from tests.client.command import Command, Done
 from tests.conftest import Clips
+from understudy.client import FrameReport, Session, SwapSettings
 
 FRAMES = range(1002, 1005)
 
@@ -38,7 +39,7 @@ def _swap(understudy: Command, clips: Clips) -> Done:
     )
 
 
-def _made(done: Done, event: str) -> dict:
+def _made(done: Done, event: str) -> Any:
     return [line for line in done.lines if line["event"] == event][-1]["data"]
 
 
@@ -64,20 +65,29 @@ def test_one_command_makes_the_frames(first: Done, understudy: Command, shot: Pa
     assert sorted(p.name for p in (shot / "out").glob("comp.*.exr")) == [f"comp.{n}.exr" for n in FRAMES]
     kinds = {artifact["kind"] for artifact in result["artifacts"]}
     assert {"comp", "faceset", "model", "manifest", "contact_sheet"} <= kinds
-    assert all(Path(a["path"]).exists() for a in result["artifacts"] if "#" not in a["path"] and "%" not in a["path"])
+    assert all(
+        Path(a["path"]).exists() for a in result["artifacts"] if "#" not in a["path"] and "%" not in a["path"]
+    )
     assert not (understudy.state / "daemon.json").exists()  # the daemon left with the command
 
 
-def test_the_same_command_again_does_nothing_twice(first: Done, understudy: Command, clips: Clips, shot: Path):
+def test_the_same_command_again_does_nothing_twice(
+    first: Done, understudy: Command, clips: Clips, shot: Path
+):
     before = _stamps(shot)
     again = _swap(understudy, clips)
     assert again.code == 0, again.err
     assert _made(again, "result")["frames"] == {"SKIPPED": len(FRAMES)}
     assert _stamps(shot) == before
-    assert [line["data"]["iteration"] for line in again.lines if line["event"] == "training"][-1:] in ([], [2])
+    assert [line["data"]["iteration"] for line in again.lines if line["event"] == "training"][-1:] in (
+        [],
+        [2],
+    )
 
 
-def test_verify_passes_and_then_names_the_frame_that_was_altered(first: Done, understudy: Command, shot: Path):
+def test_verify_passes_and_then_names_the_frame_that_was_altered(
+    first: Done, understudy: Command, shot: Path
+):
     passed = understudy("verify", "out/comp.####.exr")
     assert passed.code == 0, passed.err
     assert all(f"frame {n} ok" in passed.err for n in FRAMES)
@@ -88,7 +98,9 @@ def test_verify_passes_and_then_names_the_frame_that_was_altered(first: Done, un
     assert "frame 1002 ok" in failed.err
 
 
-def test_python_mends_it_and_makes_only_what_is_wrong(first: Done, understudy: Command, clips: Clips, shot: Path):
+def test_python_mends_it_and_makes_only_what_is_wrong(
+    first: Done, understudy: Command, clips: Clips, shot: Path
+):
     before = _stamps(shot)
     settings = SwapSettings(
         src=clips.src,
@@ -104,7 +116,8 @@ def test_python_mends_it_and_makes_only_what_is_wrong(first: Done, understudy: C
         assert session.embedded
         swap = session.swap(settings)
         assert not any(job.existing for job in swap.jobs)
-        reports = {e.message.frame: e for e in swap.watch() if e.kind == "frame" and e.job == swap.jobs[-1].id}
+        of_merge = [e.message for e in swap.watch() if e.job == swap.jobs[-1].id]
+        reports = {message.frame for message in of_merge if isinstance(message, FrameReport)}
         assert sorted(reports) == list(FRAMES)
         assert swap.result().frames == {"SKIPPED": 2, "DONE": 1}
         model = session.model(swap.result().artifact("model"))

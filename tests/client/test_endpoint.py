@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from understudy.client import Refused, Session, Unreachable
-from understudy.client.endpoint import Local, Remote, from_environment, state_folder
 
 from tests.client.fake import FakeDaemon
+from understudy.client import Refused, Session, Unreachable
+from understudy.client.endpoint import Local, Remote, from_environment, state_folder
 
 
 def test_the_state_folder_comes_from_the_environment(tmp_path, monkeypatch):

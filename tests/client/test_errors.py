@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import grpc
 import pytest
+
+from tests.client.fake import status
 from understudy.client import errors
 from understudy.v1.common_pb2 import ErrorReason
 from understudy.v1.job_pb2 import Error, Job
-
-from tests.client.fake import status
 
 
 class _Rpc(grpc.RpcError):
@@ -33,7 +33,7 @@ def _rpc(code, reason, message="no", **metadata):
 
 
 def test_every_reason_of_the_contract_has_an_exit_code():
-    names = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()}
+    names = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()}  # noqa: SIM118 - not a dict
     assert set(errors.EXIT_CODES) == names - {"UNSPECIFIED"}
 
 
@@ -66,7 +66,10 @@ def test_a_status_becomes_its_error(code, reason, kind, exit_code):
 
 
 def test_the_field_comes_from_either_detail():
-    assert errors.translate(_rpc(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT", field="merge.match")).field == "merge.match"
+    assert (
+        errors.translate(_rpc(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT", field="merge.match")).field
+        == "merge.match"
+    )
 
 
 def test_a_status_without_details_is_still_one_of_ours():

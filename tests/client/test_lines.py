@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 
+from google.protobuf import json_format
+
 from understudy.client import lines
 from understudy.client.errors import Refused
 from understudy.v1 import job_pb2, resource_pb2
-from google.protobuf import json_format
 
 
 def _report() -> job_pb2.FrameReport:
     return job_pb2.FrameReport(
-        frame=1001, state=job_pb2.FRAME_STATE_DONE, seconds={"read": 0.5}, digests={"plate": "ab"}, outputs=["/o.exr"]
+        frame=1001,
+        state=job_pb2.FRAME_STATE_DONE,
+        seconds={"read": 0.5},
+        digests={"plate": "ab"},
+        outputs=["/o.exr"],
     )
 
 
@@ -41,7 +46,9 @@ def test_nested_and_repeated_numbers_too():
 
 
 def test_the_mapping_reads_it_back():
-    job = job_pb2.Job(id="1", last_sequence=7, spec=job_pb2.JobSpec(ingest=job_pb2.IngestSpec(video="/v.mov", first=5)))
+    job = job_pb2.Job(
+        id="1", last_sequence=7, spec=job_pb2.JobSpec(ingest=job_pb2.IngestSpec(video="/v.mov", first=5))
+    )
     job.create_time.FromSeconds(1_700_000_000)
     job.progress.remaining.FromMilliseconds(1500)
     data = lines.plain(job)

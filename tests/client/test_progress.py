@@ -7,11 +7,11 @@ import json
 
 import pytest
 from rich.console import Console
-from understudy.client import Session, progress
-from understudy.v1 import job_pb2
 
 from tests.client.fake import FakeDaemon, frame
 from tests.client.fake import progress as progress_event
+from understudy.client import Session, progress
+from understudy.v1 import job_pb2
 
 
 def _follow(daemon: FakeDaemon, session: Session, show: progress.Reporter) -> None:
@@ -103,9 +103,7 @@ def test_json_lines(daemon: FakeDaemon, session: Session):
     assert [line["sequence"] for line in lines[2:9]] == [1, 3, 5, 7, 9, 11, 13]
 
 
-@pytest.mark.parametrize(
-    ("per_second", "text"), [(0.0, ""), (3.21, "3.2 frames/s"), (0.25, "4.0 s/frame")]
-)
+@pytest.mark.parametrize(("per_second", "text"), [(0.0, ""), (3.21, "3.2 frames/s"), (0.25, "4.0 s/frame")])
 def test_rates(per_second, text):
     assert progress.rate(per_second, "frame") == text
 

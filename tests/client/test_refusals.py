@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from understudy.client import Session
 
 from tests.client.command import Command
 from tests.conftest import Clips
+from understudy.client import Session
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import time
 
 import grpc
 import pytest
+
+from tests.client.fake import FakeDaemon, frame, progress, status
 from understudy.client import JobCancelled, JobFailed, NotFound, Refused, Session, TimedOut, Unreachable
 from understudy.client import wire as wires
 from understudy.v1 import job_pb2, resource_pb2
-
-from tests.client.fake import FakeDaemon, frame, progress, status
 
 
 def _extract(session: Session):
@@ -104,7 +104,7 @@ def test_wait_raises_how_it_ended(daemon: FakeDaemon, session: Session):
 
 def test_wait_with_a_timeout_leaves_the_job_running(daemon: FakeDaemon, session: Session):
     daemon.script = None
-    with pytest.raises(TimedOut, match="has not ended after 0.2 s; it is QUEUED"):
+    with pytest.raises(TimedOut, match=r"has not ended after 0\.2 s; it is QUEUED"):
         _extract(session).wait(timeout=0.2)
 
 
@@ -124,7 +124,10 @@ def test_lists_go_over_all_pages(daemon: FakeDaemon, session: Session):
         session.verify(f"/o{n}.%04d.exr")
     assert [job.id for job in session.jobs()] == ["job-5", "job-4", "job-3", "job-2", "job-1"]
     assert list(session.jobs(["RUNNING"])) == []
-    daemon.frames = [frame(n, job_pb2.FRAME_STATE_FAILED if n % 2 else 1).frame for n in range(1001, 1008)]
+    daemon.frames = [
+        frame(n, job_pb2.FRAME_STATE_FAILED if n % 2 else job_pb2.FRAME_STATE_DONE).frame
+        for n in range(1001, 1008)
+    ]
     job = session.job("job-1")
     assert [f.frame for f in job.frames()] == list(range(1001, 1008))
     assert [f.frame for f in job.frames(["FAILED"])] == [1001, 1003, 1005, 1007]
@@ -145,7 +148,11 @@ def test_resources(session: Session, tmp_path, monkeypatch):
 
 def test_refusals_carry_field_and_value(daemon: FakeDaemon, session: Session):
     daemon.refuse["train"] = status(
-        grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT", "train.preset: 'q' is none", field="train.preset", value="q"
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_INPUT",
+        "train.preset: 'q' is none",
+        field="train.preset",
+        value="q",
     )
     with pytest.raises(Refused, match="is none") as caught:
         session.train("/m", "/a", "/b", preset="q", iterations=1)

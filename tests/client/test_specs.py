@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from understudy.client import specs
 from understudy.client.errors import NotFound, Refused
 from understudy.v1.common_pb2 import Key, Keyable, Keys
@@ -25,7 +26,9 @@ def test_a_home_folder_is_expanded_but_links_are_not_followed(tmp_path, monkeypa
     assert specs.absolute("~/latest/a.%04d.exr") == f"{tmp_path}/latest/a.%04d.exr"
 
 
-@pytest.mark.parametrize(("path", "video"), [("a.mp4", True), ("A.MOV", True), ("a.####.exr", False), ("a.dpx", False)])
+@pytest.mark.parametrize(
+    ("path", "video"), [("a.mp4", True), ("A.MOV", True), ("a.####.exr", False), ("a.dpx", False)]
+)
 def test_videos_are_known_by_their_suffix(path, video):
     assert specs.is_video(path) is video
 
@@ -56,7 +59,7 @@ def test_wrong_recipes_name_what_is_wrong(tmp_path: Path):
         specs.recipe(sharpness=1)
     with pytest.raises(Refused, match=r"recipe\.erode"):
         specs.recipe(erode="much")
-    with pytest.raises(NotFound, match="look.json") as caught:
+    with pytest.raises(NotFound, match=r"look\.json") as caught:
         specs.recipe(tmp_path / "look.json")
     assert caught.value.exit_code == 3
     (tmp_path / "look.json").write_text('{"sharpness": 1}')

@@ -6,14 +6,18 @@ import dataclasses
 
 import grpc
 import pytest
+
+from tests.client.fake import FakeDaemon, frame, status
 from understudy.client import JobFailed, Refused, ReleaseRequired, Session, SwapSettings, WeightsMissing
 from understudy.client.swap import plan
 from understudy.v1 import job_pb2
 
-from tests.client.fake import FakeDaemon, frame, status
-
-VIDEOS = SwapSettings(src="/shots/a.mp4", dst="/shots/b.mov", output="/out/comp.####.exr", release="/a.release.json")
-PLATES = SwapSettings(src="/p/src.%04d.exr", dst="/p/dst.####.exr", output="/out/comp_v1.%04d.exr", frames="1001-1010")
+VIDEOS = SwapSettings(
+    src="/shots/a.mp4", dst="/shots/b.mov", output="/out/comp.####.exr", release="/a.release.json"
+)
+PLATES = SwapSettings(
+    src="/p/src.%04d.exr", dst="/p/dst.####.exr", output="/out/comp_v1.%04d.exr", frames="1001-1010"
+)
 
 
 def _specs(settings: SwapSettings, preset: str = "quick96") -> dict[str, job_pb2.JobSpec]:
@@ -41,18 +45,24 @@ def test_what_one_stage_makes_the_next_one_reads():
     assert train.dst == extract.faceset == merge.swaps[0].faceset
     assert train.src == specs["extract src"].extract.faceset
     assert train.model == merge.swaps[0].model
-    assert all(path.startswith("/out/comp_work/") for path in (ingest.pattern, train.src, train.dst, train.model))
+    assert all(
+        path.startswith("/out/comp_work/") for path in (ingest.pattern, train.src, train.dst, train.model)
+    )
     assert specs["extract src"].extract.release == "/a.release.json"
     assert specs["extract dst"].extract.release == ""
     assert train.target_time.seconds == 600  # neither iterations nor minutes were given
 
 
 def test_plates_are_used_where_they_are():
-    settings = dataclasses.replace(PLATES, dst_colour_space="ACEScg", minutes=None, iterations=7, work="/scratch")
+    settings = dataclasses.replace(
+        PLATES, dst_colour_space="ACEScg", minutes=None, iterations=7, work="/scratch"
+    )
     specs = _specs(settings)
     assert list(specs) == ["extract src", "extract dst", "train", "merge"]
     assert specs["merge"].merge.plate.pattern == "/p/dst.####.exr"
-    assert specs["merge"].merge.plate.colour_space == specs["extract dst"].extract.plate.colour_space == "ACEScg"
+    assert (
+        specs["merge"].merge.plate.colour_space == specs["extract dst"].extract.plate.colour_space == "ACEScg"
+    )
     assert specs["merge"].merge.plate.frames[0].last == 1010
     assert specs["extract src"].extract.plate.frames == []
     assert specs["train"].train.model.startswith("/scratch/models/quick96-")

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 CLIENT = Path(__file__).parents[2] / "proto" / "understudy" / "client"
-HEAVY = ("numpy", "torch", "cv2", "OpenImageIO", "PyOpenColorIO", "scipy", "av", "understudy.core", "understudy.daemon")
+HEAVY = (
+    "numpy",
+    "torch",
+    "cv2",
+    "OpenImageIO",
+    "PyOpenColorIO",
+    "scipy",
+    "av",
+    "understudy.core",
+    "understudy.daemon",
+)
 
 
 @pytest.mark.parametrize("module", ["understudy.client", "understudy.client.cli"])

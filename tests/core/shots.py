@@ -1,4 +1,4 @@
-"""Small shots on disk for the tests of merge: plates, facesets and models made by the real writers, no portrait in them.
+"""Small shots on disk for the tests of merge: plates, facesets and models by the real writers, no portrait in them.
 
 What stands in for a face is a set of 68 landmarks over a smooth pattern of colours, some below 0 and some far above 1.
 """
@@ -35,14 +35,18 @@ def landmarks(centre: tuple[float, float], width: float, roll: float = 0.0):
     brow = np.stack([np.linspace(-0.42, -0.1, 5), [-0.17, -0.22, -0.24, -0.22, -0.18]], axis=1)
     bridge = np.stack([np.zeros(4), np.linspace(-0.08, 0.14, 4)], axis=1)
     nostrils = np.stack([np.linspace(-0.1, 0.1, 5), [0.18, 0.2, 0.21, 0.2, 0.18]], axis=1)
-    eye = np.array([(-0.32, -0.06), (-0.26, -0.1), (-0.2, -0.1), (-0.14, -0.05), (-0.2, -0.03), (-0.26, -0.03)])
+    eye = np.array(
+        [(-0.32, -0.06), (-0.26, -0.1), (-0.2, -0.1), (-0.14, -0.05), (-0.2, -0.03), (-0.26, -0.03)]
+    )
     s = np.linspace(np.pi, -np.pi, 12, endpoint=False)
     outer = np.stack([0.18 * np.cos(s), 0.36 - 0.07 * np.sin(s)], axis=1)
     r = np.linspace(np.pi, -np.pi, 8, endpoint=False)
     inner = np.stack([0.14 * np.cos(r), 0.36 - 0.03 * np.sin(r)], axis=1)
     mirror = np.array([-1.0, 1.0])
     other_eye = (eye * mirror)[[3, 2, 1, 0, 5, 4]]
-    points = np.concatenate([jaw, brow, (brow * mirror)[::-1], bridge, nostrils, eye, other_eye, outer, inner])
+    points = np.concatenate(
+        [jaw, brow, (brow * mirror)[::-1], bridge, nostrils, eye, other_eye, outer, inner]
+    )
     a = np.deg2rad(roll)
     turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
     return (points * width @ turn.T + centre).astype(np.float32)
@@ -68,7 +72,9 @@ def picture(number: int, data: Window = DATA):
     """(H, W, 3) float32 scene-linear: smooth colours from -0.05 to about 2, with a highlight of 150 on the face."""
     y, x = np.mgrid[data.y : data.y1, data.x : data.x1].astype(np.float32)
     step = number - FIRST
-    rgb = np.stack([0.25 + 0.2 * np.sin((x + step) / (9.0 + 3 * i) + y / (14.0 + i)) for i in range(3)], axis=-1)
+    rgb = np.stack(
+        [0.25 + 0.2 * np.sin((x + step) / (9.0 + 3 * i) + y / (14.0 + i)) for i in range(3)], axis=-1
+    )
     rgb += np.random.default_rng(number).normal(0.0, 0.01, rgb.shape)
     rgb[(x - 60) ** 2 + (y - 50) ** 2 < 9] = 150.0
     rgb[20:24, 10:30] = -0.05
@@ -79,9 +85,13 @@ def frame(number: int, *, dtype: type = np.float16, holes: bool = True) -> Frame
     """One frame with alpha, depth and an AOV, timecode and rate, an odd pixel aspect, and NaN and Inf in it."""
     rgb = picture(number).astype(dtype)
     planes = {c: rgb[..., i].copy() for i, c in enumerate("RGB")}
-    planes["A"] = np.linspace(0, 1, rgb.shape[0], dtype=np.float32)[:, None].repeat(rgb.shape[1], 1).astype(np.float16)
+    planes["A"] = (
+        np.linspace(0, 1, rgb.shape[0], dtype=np.float32)[:, None].repeat(rgb.shape[1], 1).astype(np.float16)
+    )
     planes["depth.Z"] = (rgb[..., 0].astype(np.float32) * 100.0).astype(np.float32)
-    planes["spec.R"], planes["spec.G"], planes["spec.B"] = (rgb[..., i] * np.array(0.5, dtype) for i in range(3))
+    planes["spec.R"], planes["spec.G"], planes["spec.B"] = (
+        rgb[..., i] * np.array(0.5, dtype) for i in range(3)
+    )
     if holes:
         planes["R"][5, 7] = np.nan  # outside any face
         planes["G"][60, 76] = np.nan  # on the face
@@ -172,14 +182,16 @@ def keyed(settings: MergeSettings, **recipe) -> MergeSettings:
 
 
 def tiny_model(folder: Path, releases: Sequence[release.Release] | None = None) -> Path:
-    """A real DF model of 64 pixels and few dims, its weights random but always the same, saved as training saves it."""
+    """A real DF model of 64 pixels and few dims, saved as training saves it; its weights are random but fixed."""
     import torch
 
     from understudy.core.model import store
     from understudy.core.model.df import DF
     from understudy.core.model.presets import ModelConfig
 
-    config = ModelConfig(resolution=64, options="", e_dims=4, d_dims=4, d_mask_dims=2, ae_dims=8, face_type="whole")
+    config = ModelConfig(
+        resolution=64, options="", e_dims=4, d_dims=4, d_mask_dims=2, ae_dims=8, face_type="whole"
+    )
     generator = torch.Generator().manual_seed(3)
     weights = DF(config).state_dict()
     for name, weight in weights.items():

@@ -15,7 +15,11 @@ mattes = arrays(np.float16, (4, 5), elements=st.floats(0, 1, width=16))
 
 
 def test_over_is_the_face():
-    plate, face, matte = np.zeros((4, 4, 3), np.float32), np.ones((4, 4, 3), np.float32), np.ones((4, 4), np.float32)
+    plate, face, matte = (
+        np.zeros((4, 4, 3), np.float32),
+        np.ones((4, 4, 3), np.float32),
+        np.ones((4, 4), np.float32),
+    )
     assert over.finish(plate, face, matte) is face
 
 

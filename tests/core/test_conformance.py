@@ -47,7 +47,9 @@ class TestMatch:
 
     def test_numbers_are_as_many_on_every_frame(self, match, images):
         face, plate, matte = images
-        counts = {len(match.measure(f, p, m)) for f, p, m in [(face, plate, matte), (plate, face, matte * 0.0)]}
+        counts = {
+            len(match.measure(f, p, m)) for f, p, m in [(face, plate, matte), (plate, face, matte * 0.0)]
+        }
         assert len(counts) == 1
 
     def test_nothing_is_measured_from_an_empty_matte(self, match, images):
@@ -73,7 +75,9 @@ class TestMatch:
         face, plate, matte = images
         numbers = match.measure(face, plate, matte)
         whole = match.apply(face, numbers, 1.0)
-        np.testing.assert_allclose(match.apply(face[10:11, 20:21], numbers, 1.0), whole[10:11, 20:21], rtol=1e-5)
+        np.testing.assert_allclose(
+            match.apply(face[10:11, 20:21], numbers, 1.0), whole[10:11, 20:21], rtol=1e-5
+        )
 
     def test_highlights_and_negatives_survive(self, match, images):
         face, plate, matte = images

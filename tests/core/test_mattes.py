@@ -73,7 +73,9 @@ class TestExtend:
         rgb[support == 0] = rng.normal(0, 100, (int((support == 0).sum()), 3))
         filled = mattes.extend(rgb, support)
         assert (filled[support == 1] == rgb[support == 1]).all()
-        np.testing.assert_allclose(filled[support == 0], [[0.4, 0.2, 6.0]] * int((support == 0).sum()), rtol=0.02)
+        np.testing.assert_allclose(
+            filled[support == 0], [[0.4, 0.2, 6.0]] * int((support == 0).sum()), rtol=0.02
+        )
 
     @pytest.mark.parametrize("size", [1, 2, 3, 17, 64])
     def test_no_support_at_all_is_finite(self, size):
@@ -148,8 +150,12 @@ class TestPipeline:
         assert not [t for t in threading.enumerate() if t.name.startswith(("read", "write"))]
 
     def test_closing_ends_it(self):
-        touched = []
-        work = overlapped(range(1000), lambda i: i, lambda i: i, touched.append)
+        touched: list[int] = []
+
+        def same(item: int) -> int:
+            return item
+
+        work = overlapped(range(1000), same, same, touched.append)
         next(work)
         work.close()
         assert not [t for t in threading.enumerate() if t.name.startswith(("read", "write"))]

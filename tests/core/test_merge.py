@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from datetime import date
@@ -24,9 +26,10 @@ from understudy.core.errors import (
     TrackAmbiguous,
     WriteFailed,
 )
-from understudy.core.frames import FrameRange, Window
+from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.image import half_ulp
 from understudy.core.merge import headers, layers, shot
+from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.recipe import Curve, Key, Recipe
 from understudy.core.plate import Template
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Started, Warned
@@ -80,7 +83,11 @@ class TestPromises:
         """1: numbers, time, windows, header entries and all other channels are the plate's."""
         for number in merged.wanted:
             ours, theirs = made(merged, number), plate.read(merged.plate.template, number)
-            assert (ours.display, ours.data, ours.pixel_aspect) == (theirs.display, theirs.data, theirs.pixel_aspect)
+            assert (ours.display, ours.data, ours.pixel_aspect) == (
+                theirs.display,
+                theirs.data,
+                theirs.pixel_aspect,
+            )
             for name in ("smpte:TimeCode", "framesPerSecond", "Copyright", "acme/shot"):
                 assert ours.metadata[name] == theirs.metadata[name]
             for name in theirs.planes:
@@ -160,7 +167,8 @@ class TestPromises:
             assert contents(settings.out.directory) == whole
             for beside in ("manifest.json", "track/comp.json"):
                 texts = [
-                    (s.out.directory / beside).read_text().replace(str(s.out.directory), "") for s in (settings, merged)
+                    (s.out.directory / beside).read_text().replace(str(s.out.directory), "")
+                    for s in (settings, merged)
                 ]
                 assert texts[0] == texts[1]
 
@@ -190,7 +198,9 @@ class TestLayers:
 
     def test_uv_leads_to_the_crop(self, merged):
         """uv at a landmark's pixel is where the stored matrix puts it: u right, v up, to a hundredth of a pixel."""
-        track = json.loads((merged.out.directory / "track" / "comp.json").read_text())["frames"][str(shots.FIRST)]
+        track = json.loads((merged.out.directory / "track" / "comp.json").read_text())["frames"][
+            str(shots.FIRST)
+        ]
         matrix, size = np.array(track["matrix"]), track["size"]
         ours = made(merged)
         for row, column in [(40, 60), (70, 90)]:
@@ -265,7 +275,9 @@ class TestOtherPlates:
         assert copied.read_bytes() == source.read_bytes()
         assert set(made(settings).planes) == set(plate.read(scene.plate.template, shots.FIRST).planes)
         assert set(statuses(settings, colour).values()) == {"skipped"}
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {""}
+        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
+            ""
+        }
 
     def test_float_plates_stay_float(self, tmp_path, model, colour):
         scene = shots.make(
@@ -275,14 +287,20 @@ class TestOtherPlates:
         assert statuses(settings, colour) == {1001: "done"}
         assert made(settings).planes["R"].dtype == np.float32
         assert made(settings).planes["face.R"].dtype == np.float16
-        assert next(r for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)).message == ""
+        assert (
+            next(r for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)).message
+            == ""
+        )
 
     def test_linear_plates_stay_in_their_own_primaries(self, tmp_path, model, colour):
         scene = shots.make(tmp_path, numbers=[1001], without_face=[], colour_space="Linear Rec.709 (sRGB)")
         settings = scene.settings(model)
         reports(settings, colour)
         assert made(settings).metadata[headers.COLOUR] == "Linear Rec.709 (sRGB)"
-        assert next(r for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)).message == ""
+        assert (
+            next(r for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)).message
+            == ""
+        )
 
     def test_log_plates_are_linearised_by_a_function_of_the_frame_alone(self, tmp_path, model, colour):
         scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[1002], colour_space="ACEScct")
@@ -294,7 +312,36 @@ class TestOtherPlates:
             linear = colour.to_working(np.nan_to_num(theirs.rgb(), posinf=0), "ACEScct").clip(-65504, 65504)
             assert ours.metadata[headers.COLOUR] == "ACEScg"
             assert (ours.planes["G"][outside] == linear[..., 1].astype(np.float16)[outside]).all()
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {""}
+        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
+            ""
+        }
+
+    def test_anamorphic_plates_are_swapped_in_square_space(self, tmp_path, scene, model, colour):
+        """A face squeezed to half its width gets a matte squeezed to half its width, at the same sampling."""
+        from understudy.core import align, faceset
+
+        number = shots.FIRST
+        squeezed = replace(shots.frame(number), pixel_aspect=2.0)
+        wide = shots.make(tmp_path, numbers=[number], without_face=[], frames={number: squeezed})
+        record = faceset.Faceset.open(wide.faceset).records[0]
+        points = record.face.landmarks.points * np.array([0.5, 1.0], np.float32)
+        face = replace(record.face, landmarks=replace(record.face.landmarks, points=points))
+        aligned = align.fit(points, "whole", 96, 2.0)
+        moved = replace(record, face=face, alignment=aligned, pixel_aspect=2.0)
+        faceset.write(moved, faceset.Faceset.open(wide.faceset).load(record))
+        settings = wide.settings(model)
+        assert statuses(settings, colour) == {number: "done"}
+        assert made(settings).pixel_aspect == 2.0
+
+        def extent(planes):
+            rows, columns = np.nonzero(planes["mask_hull.A"] > 0.5)
+            return np.ptp(rows) + 1, np.ptp(columns) + 1
+
+        square = scene.settings(model, out="square/comp.####.exr", frames=FrameRange.of(number, number))
+        reports(square, colour)
+        (tall, narrow), (height, width) = extent(made(settings).planes), extent(made(square).planes)
+        assert abs(tall - height) <= 1
+        assert abs(2 * narrow - width) <= 3
 
 
 class TestDPX:
@@ -309,14 +356,19 @@ class TestDPX:
             stored = np.rint(log * 1023).astype(np.uint16)
             planes = {c: stored[..., i] for i, c in enumerate("RGB")}
             metadata = {"smpte:TimeCode": plate.Typed("timecode", (5, 0)), "dpx:FrameRate": 23.976}
-            return shots.Frame(
+            return Frame(
                 number=number, planes=planes, display=display, data=display, maximum=1023.0, metadata=metadata
             )
 
         frames = {n: codes(n) for n in (1001, 1002)}
         folder = tmp_path_factory.mktemp("dpx")
         return shots.make(
-            folder, numbers=[1001, 1002], without_face=[1002], colour_space="ACEScct", name="p.####.dpx", frames=frames
+            folder,
+            numbers=[1001, 1002],
+            without_face=[1002],
+            colour_space="ACEScct",
+            name="p.####.dpx",
+            frames=frames,
         )
 
     def test_codes_outside_are_untouched_and_layers_lie_beside(self, scene, model, colour):
@@ -330,7 +382,9 @@ class TestDPX:
             assert (ours.planes[name][~inside] == theirs.planes[name][~inside]).all()
         assert (ours.planes["G"][inside] != theirs.planes["G"][inside]).mean() > 0.8
         assert settings.out.path(1002).read_bytes() == scene.plate.template.path(1002).read_bytes()
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {""}
+        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
+            ""
+        }
         assert set(statuses(settings, colour).values()) == {"skipped"}
 
     def test_exr_is_the_default(self, scene, model, colour):
@@ -339,7 +393,9 @@ class TestDPX:
         assert made(settings).planes["R"].dtype == np.float16
         assert made(settings).metadata["smpte:TimeCode"] == plate.Typed("timecode", (5, 0))
         assert made(settings).metadata["framesPerSecond"] == plate.Typed("rational", (24000, 1001))
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {""}
+        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
+            ""
+        }
 
     def test_dpx_without_layers_is_skipped_by_its_bytes(self, scene, model, colour):
         settings = scene.settings(model, out="bare/comp.####.dpx", layers=False)
@@ -499,7 +555,9 @@ class TestBadFrames:
         assert found[1003].reason == found[1005].reason == "FRAME_UNREADABLE"
         assert "1003" in found[1003].message
         assert [n for n in settings.wanted if settings.out.path(n).exists()] == [1001, 1004, 1006]
-        records = json.loads((settings.out.directory / "manifest.json").read_text())["sequences"]["comp.%04d.exr"]
+        records = json.loads((settings.out.directory / "manifest.json").read_text())["sequences"][
+            "comp.%04d.exr"
+        ]
         assert [f["status"] for f in records["frames"]].count("failed") == 2
         template.path(1003).write_bytes(whole)
         assert statuses(settings, colour)[1003] == "done"
@@ -530,11 +588,30 @@ class TestBadFrames:
         face = shots.face_at(1001, centre=(2.0, 55.0))
         moved = replace(record, face=face, alignment=align.fit(face.landmarks.points, "whole", 96))
         faceset.write(moved, faceset.Faceset.open(folder).load(record))
-        settings = scene.settings(model, faceset=folder, out="edge/comp.####.exr", frames=FrameRange.of(1001, 1001))
+        settings = scene.settings(
+            model, faceset=folder, out="edge/comp.####.exr", frames=FrameRange.of(1001, 1001)
+        )
         assert statuses(settings, colour) == {1001: "done"}
         matte = made(settings).planes["mask_blend.A"]
         assert matte[:, 0].max() > 0.3
         assert (matte[:, 60:] == 0).all()
+
+
+def test_workers_that_end_together_leave_one_whole_manifest(tmp_path):
+    out = Template.parse(str(tmp_path / "comp.####.exr"))
+
+    def work(first):
+        for number in range(first, first + 10):
+            Manifest(out=out).put(number, {"status": "done"})
+        Manifest(out=out).assemble({"version": "1"})
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in (1001, 1011, 1021, 1031)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entry = json.loads((tmp_path / "manifest.json").read_text())["sequences"]["comp.%04d.exr"]
+    assert [frame["frame"] for frame in entry["frames"]] == list(range(1001, 1041))
 
 
 def test_golden_frame(tmp_path):
@@ -547,8 +624,19 @@ def test_golden_frame(tmp_path):
         tolerance = {"u": 1e-6, "A": 2e-3}.get("u" if name.startswith("uv") else name[-1], 1e-2)
         relative = 1e-2 if tolerance == 1e-2 else 0.0
         np.testing.assert_allclose(
-            plane.astype(np.float32), golden[name].astype(np.float32), rtol=relative, atol=tolerance, err_msg=name
+            plane.astype(np.float32),
+            golden[name].astype(np.float32),
+            rtol=relative,
+            atol=tolerance,
+            err_msg=name,
         )
+
+
+def test_settings_recipe_and_verify_need_no_torch():
+    """The daemon's server process checks requests with them and must stay light."""
+    names = ("merge.settings", "merge.recipe", "verify", "contact", "release")
+    code = "import sys\n" + "".join(f"import understudy.core.{name}\n" for name in names)
+    subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True)
 
 
 class TestRunning:

@@ -42,7 +42,9 @@ def test_keys_are_numbers_and_ways():
 numbers = st.floats(0.0, 1.0)
 curves = st.one_of(
     numbers.map(Curve.constant),
-    st.dictionaries(st.integers(-(2**40), 2**40), st.tuples(numbers, st.sampled_from(["linear", "hold"])), min_size=2).map(
+    st.dictionaries(
+        st.integers(-(2**40), 2**40), st.tuples(numbers, st.sampled_from(["linear", "hold"])), min_size=2
+    ).map(
         lambda keys: Curve(
             tuple(Key(frame=f, value=v, interpolation=w) for f, (v, w) in sorted(keys.items()))  # type: ignore[arg-type]
         )

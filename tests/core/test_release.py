@@ -29,7 +29,12 @@ def test_round_trip_on_disk(tmp_path):
 
 def test_id_changes_with_every_item_but_survives_revocation():
     made = make()
-    others = [make(subject="performer-b"), make(kind="own-face"), make(scope="other"), make(granted=date(2026, 3, 2))]
+    others = [
+        make(subject="performer-b"),
+        make(kind="own-face"),
+        make(scope="other"),
+        make(granted=date(2026, 3, 2)),
+    ]
     assert len({made.id, *(other.id for other in others)}) == 5
     revoked = release.Release.from_dict({**made.to_dict(), "revoked": "2026-04-01"})
     assert revoked.id == made.id

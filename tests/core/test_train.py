@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 
 from tests.core.shots import make_release, write_faceset
 from understudy.core import release
+from understudy.core.colour import SwapCurve
 from understudy.core.errors import (
     InvalidInput,
     ModelInvalid,
@@ -45,7 +47,7 @@ FRAMES = range(1001, 1007)
 @pytest.fixture(scope="module")
 def facesets(tmp_path_factory) -> Path:
     """Two facesets, the src with a release. Read only."""
-    folder = tmp_path_factory.mktemp("facesets")
+    folder: Path = tmp_path_factory.mktemp("facesets")
     for name in ("src", "dst"):
         write_faceset(folder / name, FRAMES, f"{name}.%04d.exr")
     release.write(make_release(), folder / "src" / "release.json")
@@ -94,6 +96,7 @@ def test_a_training_reports_and_leaves_a_model(facesets, colour, tmp_path):
     assert last.rate > 0
     preview, model = (r for r in reports if isinstance(r, Artifact))
     picture = cv2.imread(str(preview.path))
+    assert picture is not None
     assert picture.shape == (6 * 128, 8 * 128, 3)
     assert picture.std() > 10
     assert model == Artifact(kind="model", path=tmp_path / "m")
@@ -113,7 +116,9 @@ def test_a_training_learns(facesets, colour, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
     settings = asked(facesets, tmp_path / "m", target_iterations=60)
     pixels = [
-        r.losses["pixel"] for r in loop.run(settings, colour=colour) if isinstance(r, TrainReport) and r.losses
+        r.losses["pixel"]
+        for r in loop.run(settings, colour=colour)
+        if isinstance(r, TrainReport) and r.losses
     ]
     assert np.mean(pixels[-5:]) < 0.5 * np.mean(pixels[:3])
 
@@ -145,6 +150,7 @@ def test_closing_writes_a_checkpoint(facesets, colour, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
     training = loop.run(asked(facesets, tmp_path / "m", target_iterations=None), colour=colour)
     iteration = next(r.iteration for r in training if isinstance(r, TrainReport) and r.iteration >= 3)
+    assert isinstance(training, Generator)
     training.close()
     assert store.read_state(tmp_path / "m").iteration == iteration
 
@@ -184,7 +190,8 @@ def test_a_killed_training_goes_on(facesets, colour, tmp_path):
 
 
 def test_a_loss_that_is_no_number_is_taken_back(facesets, colour, tmp_path, monkeypatch):
-    step, broken = Trainer.step, []
+    step = Trainer.step
+    broken: list[int] = []
 
     def breaks_once(self, src, dst, iteration, progress):
         losses = step(self, src, dst, iteration, progress)
@@ -272,8 +279,9 @@ def test_wrong_settings_name_field_and_value(field, value):
 
 def test_crops_are_cut_once_and_hold_the_face(facesets, tmp_path):
     faceset = Faceset.open(facesets / "dst")
-    curve = loop.SwapCurve(gain=1.0)
+    curve = SwapCurve(gain=1.0)
     *pauses, crops = data.prepare(faceset, tmp_path, "dst", TINY, curve)
+    assert crops is not None
     assert len(pauses) == len(crops) == len(FRAMES)
     assert crops.array.shape == (len(FRAMES), 80, 80, 4)
     batch = crops.gather(np.array([0, 3]))

@@ -47,7 +47,7 @@ def sheet(
         out: finished frames, with layers in them or beside them.
         path: the PNG.
         frames: which; default: `rows` of those on disk, evenly spread.
-        src: faceset of the identity put on; without it the first column stays empty.
+        src: faceset of the identity put on; without it there is no column for it.
         title: first line; default: the sequence's name.
 
     Raises:
@@ -59,12 +59,14 @@ def sheet(
     chosen = frames or _spread(find(out.text).present, rows)
     faces = Faceset.open(src) if src else None
     poses = _poses(out)
-    picture = [_line(COLUMNS)]
+    columns = COLUMNS if faces and faces.records else COLUMNS[1:]
+    picture = [_line(columns, len(columns))]
     for number in chosen:
-        source = _source(faces, poses.get(number), number, colour)
-        cells = [source, *_cells(out, number, colour)]
-        picture += [_line([f"frame {number}"]), _row(cells)]
-    heading = _line([title or Path(out.hashes).name])
+        cells = _cells(out, number, colour)
+        if faces and faces.records:
+            cells.insert(0, _source(faces, poses.get(number), number, colour))
+        picture += [_line([f"frame {number}"], len(columns)), _row(cells)]
+    heading = _line([title or Path(out.hashes).name], len(columns))
     whole = np.vstack([heading, *picture, np.full((_GAP, heading.shape[1], 3), _PAPER, np.uint8)])
     good, png = cv2.imencode(".png", whole[..., ::-1])
     if not good:
@@ -120,12 +122,8 @@ def _square(layered: Frame) -> Window:
     return Window(x, y, side, side).intersect(layered.data)
 
 
-def _source(
-    faces: Faceset | None, pose: tuple[float, float] | None, number: int, colour: ColourConfig
-) -> Array:
-    """The source face whose pose is nearest to the frame's; an empty cell where there is no faceset."""
-    if faces is None or not faces.records:
-        return np.full((_CELL, _CELL, 3), _PAPER, np.uint8)
+def _source(faces: Faceset, pose: tuple[float, float] | None, number: int, colour: ColourConfig) -> Array:
+    """The source face whose pose is nearest to the frame's."""
 
     def apart(record: FaceRecord) -> tuple[float, int]:
         pitch, yaw = pose or (record.face.pitch, record.face.yaw)
@@ -169,9 +167,9 @@ def _row(cells: Sequence[Array]) -> Array:
     return row
 
 
-def _line(texts: Sequence[str]) -> Array:
+def _line(texts: Sequence[str], columns: int) -> Array:
     """A line of text, each piece over its column."""
-    line = np.full((_BAND, _GAP + len(COLUMNS) * (_CELL + _GAP), 3), _PAPER, np.uint8)
+    line = np.full((_BAND, _GAP + columns * (_CELL + _GAP), 3), _PAPER, np.uint8)
     for i, text in enumerate(texts):
         at = (_GAP + 2 + i * (_CELL + _GAP), _BAND - 11)
         cv2.putText(line, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.62, _INK, 1, cv2.LINE_AA)

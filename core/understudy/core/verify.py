@@ -7,7 +7,7 @@ where the merge had to, and the published mix rule is applied to the layers that
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ def run(
     *,
     colour: ColourConfig,
     plate: Template | None = None,
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """Check finished frames against their plate; a report per frame: DONE, MISSING or FAILED with what is wrong.
 
     Checked are: frame identity, display and data window, pixel aspect, every header entry and channel of the
@@ -50,13 +50,13 @@ def run(
         InvalidInput: nothing says which plate it was made from.
     """
     asked = frames if frames is not None else find(out.text).frames
-    source = plate or _plate_of(out, asked)
+    source = plate or plate_of(out, asked)
     yield Started(total=len(asked))
     for number in asked:
         yield _report(out, source, number, colour)
 
 
-def _plate_of(out: Template, frames: FrameRange) -> Template:
+def plate_of(out: Template, frames: FrameRange) -> Template:
     """Which plate the frames say they were made from; a copied frame has no say, its neighbours have."""
     for template in (out, layers_of(out)):
         for number in frames:

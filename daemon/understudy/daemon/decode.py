@@ -7,7 +7,7 @@ that other jobs were to make must be there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 
 from google.protobuf import json_format
 
-from understudy.core import _plugins, release
+from understudy.core import _plugins, release, verify
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput, ModelInvalid, NotFound
 from understudy.core.extract import ExtractSettings
@@ -201,7 +201,7 @@ def _merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
             user_matte=matte.template if matte else None,
             device=spec.device or "auto",
         )
-    _faceset(faceset, refs, "merge.swaps.faceset", settings.track)
+    _faceset(faceset, refs, "merge.swaps.faceset", settings.track, plate)
     if not refs.will_be(Output.of_folder(model)):
         for record in models.read_state(model).releases or (None,):
             release.check(record, settings.on, f"merge with {model}")
@@ -214,8 +214,15 @@ def _merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
 
 def _verify(spec: job_pb2.VerifySpec, refs: Refs) -> Work:
     output = refs.plate(spec.output, "verify.output", colour=False)
-    plate = refs.plate(spec.plate, "verify.plate", colour=False) if spec.HasField("plate") else None
-    settings = Verify(output=output, plate=plate.template if plate else None)
+    if spec.HasField("plate"):
+        plate = refs.plate(spec.plate, "verify.plate", colour=False).template
+    elif refs.will_be(Output.of_sequence(output.template, None)):
+        plate = None
+    else:
+        with named("verify"):
+            plate = verify.plate_of(output.template, output.frames)
+        refs.site.roots.readable(plate.path(0), "verify.plate")
+    settings = Verify(output=output, plate=plate)
     return Work(settings=settings, outputs=(), label=f"verify {Path(output.template.hashes).name}")
 
 
@@ -284,15 +291,25 @@ def _release(path: str, refs: Refs) -> release.Release | None:
     return record
 
 
-def _faceset(folder: Path, refs: Refs, field: str, track: int | None) -> Faceset | None:
-    """The faceset with its person chosen; None where it is only promised."""
+def _faceset(
+    folder: Path, refs: Refs, field: str, track: int | None, plate: Plate | None = None
+) -> Faceset | None:
+    """The faceset, in which one person can be chosen, of those on `plate`; None where it is only promised."""
     if refs.will_be(Output.of_folder(folder)):
         return None
     faceset = Faceset.open(folder)
     if not faceset.records:
         raise NotFound(f"{field}: {folder} holds no face", path=folder, field=field, value=folder)
-    with named("", {"track": field.replace("faceset", "track") if "swaps" in field else f"{field}_track"}):
-        faceset.select(track)
+    chosen, name = faceset, f"{field}_track"
+    if plate is not None:
+        its = Path(plate.template.text).name
+        of_plate = tuple(record for record in faceset.records if Path(record.plate).name == its)
+        chosen, name = (
+            replace(faceset, records=of_plate or faceset.records),
+            field.replace("faceset", "track"),
+        )
+    with named("", {"track": name}):
+        chosen.select(track)
     return faceset
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Sequence
+
+from google.protobuf.message import Message
 
 from understudy.core.errors import InvalidInput
+
+MOST_BYTES = 2 << 20  # of a page: clients take 4 MiB at once unless they are told otherwise
 
 
 def size(asked: int, default: int, most: int) -> int:
@@ -14,6 +19,16 @@ def size(asked: int, default: int, most: int) -> int:
     if asked < 0:
         raise InvalidInput(f"page_size {asked} is negative", field="page_size", value=asked)
     return min(asked or default, most)
+
+
+def fitting(messages: Sequence[Message]) -> int:
+    """How many of the messages a page has room for; at least one."""
+    room = MOST_BYTES
+    for count, message in enumerate(messages):
+        room -= message.ByteSize()
+        if room < 0:
+            return max(count, 1)
+    return len(messages)
 
 
 def token(scope: str, cursor: int) -> str:

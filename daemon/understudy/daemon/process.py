@@ -32,6 +32,7 @@ class WorkerProcess:
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=2,  # what native libraries print is for the log, not for a pipe's reader
             )
         self._connection = Connection(ours.detach())
         self.send(setup)

@@ -11,7 +11,7 @@ import sqlite3
 CHECK_EVERY = 256  # events
 KEEP_DENSE = 2000  # progress, training and warning events, of each
 KEEP_REPEATS = 1000  # frame events beyond one for each frame
-KEEP_ARTIFACTS = 500
+KEEP_ARTIFACTS = 100
 
 
 def thin(db: sqlite3.Connection, job: str) -> None:

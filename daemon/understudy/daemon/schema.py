@@ -65,6 +65,7 @@ MIGRATIONS = (
         payload BLOB NOT NULL,
         PRIMARY KEY (job, frame)
     ) WITHOUT ROWID;
+    CREATE INDEX frames_by_state ON frames (job, state);
     CREATE TABLE artifacts (
         job TEXT NOT NULL REFERENCES jobs (id),
         kind TEXT NOT NULL,

@@ -17,7 +17,7 @@ from pathlib import Path
 from google.protobuf import timestamp_pb2
 
 from understudy.core.errors import DiskFull, NotFound, WriteFailed
-from understudy.daemon import retention, schema, states
+from understudy.daemon import paging, retention, schema, states
 from understudy.daemon.outputs import Output
 from understudy.daemon.states import ACTIVE, State
 from understudy.v1 import job_pb2
@@ -119,6 +119,16 @@ class Store:
         assert isinstance(row, sqlite3.Row)
         return row
 
+    def glance(self, job: str) -> tuple[State, int]:
+        """State and latest sequence number, for those who look often.
+
+        Raises:
+            NotFound: no such job.
+        """
+        with self._lock, self._translated():
+            row = self._row(job)
+            return State(row["state"]), int(row["sequence"])
+
     def state(self, job: str) -> State:
         with self._lock, self._translated():
             return State(self._row(job)["state"])
@@ -147,7 +157,8 @@ class Store:
         with self._lock, self._translated():
             rows = self._db.execute(query, (*only, 2**62 if before is None else before, limit + 1)).fetchall()
             jobs = [self._job(row) for row in rows[:limit]]
-        return jobs, rows[limit - 1]["number"] if len(rows) > limit else None
+        page = paging.fitting(jobs)
+        return jobs[:page], rows[page - 1]["number"] if len(rows) > page else None
 
     def frames(
         self, job: str, only: Sequence[int], after: int | None, limit: int
@@ -164,7 +175,8 @@ class Store:
             start = -(2**63) if after is None else after
             rows = self._db.execute(query, (job, *only, start, limit + 1)).fetchall()
         reports = [job_pb2.FrameReport.FromString(row["payload"]) for row in rows[:limit]]
-        return reports, rows[limit - 1]["frame"] if len(rows) > limit else None
+        page = paging.fitting(reports)
+        return reports[:page], rows[page - 1]["frame"] if len(rows) > page else None
 
     def events(self, job: str, after: int, limit: int) -> tuple[list[job_pb2.JobEvent], int]:
         """Events above `after`, old ones first, and the sequence of the latest event that is no longer kept."""

@@ -26,10 +26,13 @@ from understudy.client.job import Event, Job
 from understudy.client.session import Session
 from understudy.client.specs import Plate, recipe
 from understudy.client.swap import Swap, SwapResult, SwapSettings
+from understudy.v1.job_pb2 import Artifact, FrameReport, Progress, StateChange, TrainProgress
 
 __all__ = [
+    "Artifact",
     "DaemonFault",
     "Event",
+    "FrameReport",
     "Job",
     "JobCancelled",
     "JobFailed",
@@ -37,13 +40,16 @@ __all__ = [
     "OutputLocked",
     "PathNotAllowed",
     "Plate",
+    "Progress",
     "Refused",
     "ReleaseRequired",
     "Session",
+    "StateChange",
     "Swap",
     "SwapResult",
     "SwapSettings",
     "TimedOut",
+    "TrainProgress",
     "UnderstudyError",
     "Unreachable",
     "WeightsMissing",

@@ -181,7 +181,11 @@ def notable(event: Event, every_frame: bool = False) -> str:
     message = event.message
     if isinstance(message, pb.Error):
         return f"warning: {message.message}"
-    if isinstance(message, pb.StateChange) and message.to_state == pb.JOB_STATE_QUEUED and message.error.message:
+    if (
+        isinstance(message, pb.StateChange)
+        and message.to_state == pb.JOB_STATE_QUEUED
+        and message.error.message
+    ):
         return f"queued again: {message.error.message}"
     if not isinstance(message, pb.FrameReport):
         return ""

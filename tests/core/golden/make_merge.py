@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,18 @@ from understudy.core.frames import Array
 from understudy.core.merge import shot
 
 FILE = Path(__file__).with_name("merge.npz")
-CHANNELS = ("R", "G", "B", "face.G", "face_raw.G", "mask_blend.A", "mask_hull.A", "mask_valid.A", "uv.u", "uv.v")
+CHANNELS = (
+    "R",
+    "G",
+    "B",
+    "face.G",
+    "face_raw.G",
+    "mask_blend.A",
+    "mask_hull.A",
+    "mask_valid.A",
+    "uv.u",
+    "uv.v",
+)
 AREA = (slice(24, 100, 2), slice(40, 116, 2))
 
 
@@ -32,7 +44,8 @@ def merged(folder: Path) -> dict[str, Array]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        np.savez_compressed(FILE, **merged(Path(folder)))
+        planes: dict[str, Any] = merged(Path(folder))
+        np.savez_compressed(FILE, **planes)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+VERSION = 1  # of what a merge makes of the same frame and settings: count it up when pixels change
 PREFIX = "understudy/"
 DIGEST = PREFIX + "digest"
 PLATE = PREFIX + "plate"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ def overlapped(
     read: Callable[[Item], Read],
     compute: Callable[[Read], Done],
     write: Callable[[Done], Result],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """`write(compute(read(item)))` of every item, in order.
 
     `read` and `write` run in threads (decoding, encoding and numpy release the interpreter), `compute` in the

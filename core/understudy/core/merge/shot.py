@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Started, Warned
 
 
-def run(settings: MergeSettings, *, colour: ColourConfig) -> Iterator[Report]:
+def run(settings: MergeSettings, *, colour: ColourConfig) -> Generator[Report, None, None]:
     """Swap the face on every wanted frame and write the finished frames with their layers.
 
     Yields `Started`, a `FrameReport` per frame in order, then an `Artifact` for what a person may open. A
@@ -156,7 +156,9 @@ def _stages(
         placed=analyse(faceset, recipe, swapper, match, outputs.track),
         outputs=outputs,
         manifest=Manifest(out=settings.out),
-        identity=headers.digest(header, colour.cache_id, settings.layers, settings.out.extension),
+        identity=headers.digest(
+            headers.VERSION, header, colour.cache_id, settings.layers, settings.out.extension
+        ),
         header=header,
     )
 

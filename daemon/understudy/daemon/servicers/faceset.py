@@ -42,10 +42,12 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
         faceset = self._open(request.path)
         scope = f"faces {faceset.path} {faceset.digest()}"  # a faceset that was edited is another list
         start = paging.cursor(scope, request.page_token) or 0
-        stop = start + paging.size(request.page_size, 1000, 10000)
         records = sorted(faceset.records, key=lambda r: (r.face.frame, r.face.track, r.path.name))
-        token = paging.token(scope, stop) if stop < len(records) else ""
-        return resource_pb2.ListFacesResponse(faces=map(_face, records[start:stop]), next_page_token=token)
+        limit = paging.size(request.page_size, 1000, 10000)
+        faces = [_face(record) for record in records[start : start + limit]]
+        page = paging.fitting(faces)
+        token = paging.token(scope, start + page) if start + page < len(records) else ""
+        return resource_pb2.ListFacesResponse(faces=faces[:page], next_page_token=token)
 
     def _open(self, path: str) -> Faceset:
         faceset = Faceset.open(self._roots.readable(path, "path"))

@@ -83,11 +83,11 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         if asked < 0:
             raise InvalidInput(f"timeout {asked} s is negative", field="timeout", value=asked)
         until = time.monotonic() + min(asked, WAIT_MOST)
-        for job in self._follow(request.id, context):
+        for state, latest in self._follow(request.id, context):
             left = until - time.monotonic()
-            if State(job.state).ended or left <= 0:
-                return job_pb2.WaitJobResponse(job=job)
-            self._store.wait_beyond(request.id, job.last_sequence, min(left, 1.0))
+            if state.ended or left <= 0:
+                return job_pb2.WaitJobResponse(job=self._store.job(request.id))
+            self._store.wait_beyond(request.id, latest, min(left, 1.0))
         return job_pb2.WaitJobResponse()  # the caller has gone
 
     def WatchJob(
@@ -97,9 +97,10 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         if sent < 0:
             raise InvalidInput(f"after_sequence {sent} is negative", field="after_sequence", value=sent)
         told, snapshot_at = time.monotonic(), -1
-        for job in self._follow(request.id, context):
+        for state, latest in self._follow(request.id, context):
             events, thinned = self._store.events(request.id, sent, BATCH)
             if snapshot_at < 0 or max(snapshot_at, sent) < thinned:
+                job = self._store.job(request.id)
                 yield job_pb2.WatchJobResponse(snapshot=job)
                 told, snapshot_at = time.monotonic(), job.last_sequence
             for event in events:
@@ -107,14 +108,14 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
                 told, sent = time.monotonic(), event.sequence
             if events:
                 continue
-            if State(job.state).ended and sent >= job.last_sequence:
+            if state.ended and sent >= latest:
                 return
             if time.monotonic() - told >= HEARTBEAT_SECONDS:
                 beat = job_pb2.Heartbeat()
                 beat.time.GetCurrentTime()
                 yield job_pb2.WatchJobResponse(heartbeat=beat)
                 told = time.monotonic()
-            self._store.wait_beyond(request.id, max(sent, job.last_sequence), 1.0)
+            self._store.wait_beyond(request.id, max(sent, latest), 1.0)
 
     def ListJobFrames(
         self, request: job_pb2.ListJobFramesRequest, context: grpc.ServicerContext
@@ -134,9 +135,9 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     ) -> job_pb2.RetryJobFramesResponse:
         return job_pb2.RetryJobFramesResponse(job=control.retry(self._store, request.id))
 
-    def _follow(self, job: str, context: grpc.ServicerContext) -> Iterator[job_pb2.Job]:
-        """The job as it is, again and again, while the caller is there and the daemon runs."""
-        self._store.job(job)  # refuses one that is not there before it takes a seat
+    def _follow(self, job: str, context: grpc.ServicerContext) -> Iterator[tuple[State, int]]:
+        """State and latest sequence, again and again, while the caller is there and the daemon runs."""
+        self._store.glance(job)  # refuses one that is not there before it takes a seat
         if not self._seats.acquire(blocking=False):
             raise Stopping("too many calls wait for jobs at once; try again in a moment")
         try:
@@ -144,6 +145,6 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
             while context.is_active():
                 if self._stopping.is_set():
                     raise Stopping("the daemon is stopping; the job is kept")
-                yield self._store.job(job)
+                yield self._store.glance(job)
         finally:
             self._seats.release()
