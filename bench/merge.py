@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import defaultdict
 from pathlib import Path
 
 from bench import clips, common
@@ -26,23 +25,23 @@ SIZES = ((640, 480, 24), (1920, 1080, 8))
 
 def main() -> None:
     model = random_model(common.FOLDER / "merge" / "model")
-    rows = [measure(model, *size) for size in SIZES]
-    columns = ("frames", *(f"{stage} ms" for stage in STAGES), "all ms", "limit ms", "ratio")
-    common.show(f"merge: {PRESET}, all layers; limit: read + write of the same frames", columns, rows)
+    columns = [measure(model, *size) for size in SIZES]
+    rows = [(stage, *(column[stage] for column in columns)) for stage in columns[0]]
+    names = (f"{width}×{height} ms" for width, height, _ in SIZES)
+    common.show(
+        f"merge: {PRESET}, all layers; limit: read + write of the same frames", ("stage", *names), rows
+    )
 
 
-def measure(model: Path, width: int, height: int, frames: int) -> list[str]:
-    """One row of the table: milliseconds per frame."""
+def measure(model: Path, width: int, height: int, frames: int) -> dict[str, str]:
+    """Stage → milliseconds per frame; `all` is the time that passed, `ratio` is it over the limit."""
     folder = common.FOLDER / "merge" / f"{height}p"
     shutil.rmtree(folder / "out", ignore_errors=True)
     pattern = clips.make("hopper", str(folder / "hopper.%04d.exr"), frames=frames, width=width, height=height)
     found = plate.find(pattern, colour_space=clips.COLOUR_SPACE)
     colour = ColourConfig.open(None)
-    for _ in extract.run(
-        extract.ExtractSettings(plate=found, faceset=folder / "faceset"),
-        store=common.weights(),
-        colour=colour,
-    ):
+    faces = extract.ExtractSettings(plate=found, faceset=folder / "faceset")
+    for _ in extract.run(faces, store=common.weights(), colour=colour):
         pass
     settings = MergeSettings(
         plate=found,
@@ -50,20 +49,17 @@ def measure(model: Path, width: int, height: int, frames: int) -> list[str]:
         model=model,
         out=Template.parse(str(folder / "out" / "comp.%04d.exr")),
     )
-    stages: dict[str, float] = defaultdict(float)
+    seconds = dict.fromkeys(STAGES, 0.0)
     began = time.perf_counter()
     for report in shot.run(settings, colour=colour):
         if isinstance(report, FrameReport):
             assert report.status is FrameStatus.DONE, report.message
-            for stage, seconds in report.seconds.items():
-                stages[stage] += seconds
-    total, limit = time.perf_counter() - began, bare(found, settings.out)
-    cells = [*(stages[stage] for stage in STAGES), total, limit]
-    return [
-        f"{frames} of {width}×{height}",
-        *(f"{1000 * s / frames:.1f}" for s in cells),
-        f"{total / limit:.1f}",
-    ]
+            for stage, taken in report.seconds.items():
+                seconds[stage] += taken
+    seconds["all"] = time.perf_counter() - began
+    seconds["limit"] = bare(found, settings.out)
+    shown = {stage: f"{1000 * taken / frames:.1f}" for stage, taken in seconds.items()}
+    return {**shown, "ratio": f"{seconds['all'] / seconds['limit']:.1f}"}
 
 
 def bare(found: Plate, out: Template) -> float:

@@ -149,6 +149,17 @@ def test_swap_as_json_ends_with_a_result(daemon: FakeDaemon, understudy: Command
     assert done.lines[-1]["data"]["frames"] == {"DONE": 1}
 
 
+def test_swap_may_be_left_to_the_daemon(daemon: FakeDaemon, understudy: Command):
+    daemon.script = None
+    done = understudy("swap", "--src", "s.####.exr", "--dst", "d.####.exr", "--out", "c.####.exr", "--detach")
+    assert done.out.splitlines() == [
+        "job-1  extract src",
+        "job-2  extract dst",
+        "job-3  train",
+        "job-4  merge",
+    ]
+
+
 def test_a_second_job_on_the_same_output_is_75(daemon: FakeDaemon, understudy: Command):
     daemon.refuse["extract"] = status(
         grpc.StatusCode.ABORTED, "OUTPUT_LOCKED", "job 7 writes to faces", job="7"

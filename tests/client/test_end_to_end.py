@@ -5,7 +5,9 @@ The tests are the chapters of one story and run in their order, on one output.
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,40 @@ def test_python_mends_it_and_makes_only_what_is_wrong(
         assert (model.iteration, model.preset, len(model.release_ids)) == (2, "quick64", 1)
         assert session.verify(shot / "out/comp.####.exr").wait().message.frames_failed == 0
     assert {n for n, t in _stamps(shot).items() if t != before[n]} == {"comp.1003.exr"}
+
+
+def test_ctrl_c_cancels_and_the_model_keeps_what_it_has(first: Done, understudy: Command, shot: Path):
+    spec = next(
+        line["data"]["spec"]
+        for line in first.lines
+        if line["event"] == "started" and "train" in line["data"]["spec"]
+    )
+    train = spec["train"]
+    with understudy.start(
+        *(
+            "train",
+            train["model"],
+            "--src",
+            train["src"],
+            "--dst",
+            train["dst"],
+            "--iterations",
+            5000,
+            "--json",
+        )
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "state_change" and event["data"]["toState"] == "JOB_STATE_RUNNING":
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    assert process.returncode == 130
+    with Session(state=understudy.state) as session:
+        newest = next(session.jobs())
+        assert (newest.stage, newest.state) == ("train", "CANCELLED")
+        assert session.model(train["model"]).iteration >= 2
 
 
 def test_the_jobs_are_remembered(first: Done, understudy: Command):

@@ -10,7 +10,7 @@ import pytest
 
 from understudy.core.merge import mattes
 from understudy.core.merge.face_swap import smooth_hull
-from understudy.core.merge.pipeline import overlapped
+from understudy.core.pipeline import overlapped
 
 Y, X = np.mgrid[0:120, 0:140].astype(np.float32) + 0.5
 DISC = (np.hypot(X - 70, Y - 60) < 40).astype(np.float32)

@@ -401,6 +401,7 @@ class TestDPX:
         settings = scene.settings(model, out="bare/comp.####.dpx", layers=False)
         assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
         assert set(statuses(settings, colour).values()) == {"skipped"}
+        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {""}
         settings.out.path(1001).write_bytes(scene.plate.template.path(1001).read_bytes())
         assert statuses(settings, colour) == {1001: "done", 1002: "skipped"}
 

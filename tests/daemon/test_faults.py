@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import time
@@ -162,7 +163,7 @@ def test_a_worker_that_does_not_react_is_killed(
 ):
     monkeypatch.setattr(scheduling, "REACTION_SECONDS", 0.5)
     store = Store(tmp_path / "jobs.db")
-    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path)
+    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=faulthandler.dump_traceback)
     scheduler.start()
     try:
         job = submit(store, ingest())
@@ -188,7 +189,7 @@ def test_a_full_disk_makes_the_worker_wait_and_loses_no_report(ingest: Spec, tmp
     with store.transaction() as db:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
     store._db.execute(f"PRAGMA max_page_count = {pages + 8}")
-    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path)
+    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=faulthandler.dump_traceback)
     scheduler.start()
     try:
         until(lambda: len(files(tmp_path / "plate")) > 20 if (tmp_path / "plate").exists() else False)

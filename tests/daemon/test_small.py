@@ -124,6 +124,14 @@ def test_page_sizes():
         paging.size(-1, 100, 1000)
 
 
+def test_a_page_fits_what_clients_take():
+    small, large = job_pb2.Job(label="x"), job_pb2.Job(label="x" * (paging.MOST_BYTES + 1))
+    assert paging.fitting([]) == 0
+    assert paging.fitting([small] * 10) == 10
+    assert paging.fitting([small, large, small]) == 1
+    assert paging.fitting([large, small]) == 1  # never none, or a list would not end
+
+
 class Clock:
     now = 0.0
 

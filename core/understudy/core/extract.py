@@ -1,6 +1,7 @@
 """A plate becomes a faceset: find the faces of every frame, say who is who, cut them out.
 
-One frame in memory at a time. Landmarks are stored as found: smoothing is the merge's, over the whole track, so
+Reading the next frames and writing the last faces goes on beside the search for faces, with a handful of frames in
+memory however long the shot. Landmarks are stored as found: smoothing is the merge's, over the whole track, so
 that no frame depends on which others were extracted in the same run.
 """
 
@@ -10,33 +11,29 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
-from understudy.core import _plugins, align, faceset, image, plate, release, track, warp
-from understudy.core.colour import ColourConfig, exposure_gain
+from understudy.core import _plugins, align, faceset, release, track, warp
+from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameMissing, InvalidInput, NoFace, UnderstudyError, WriteFailed
-from understudy.core.face import Face, Landmarks
+from understudy.core.face import Face
 from understudy.core.faceset import FaceRecord, Faceset
-from understudy.core.frames import Array, Float, Frame
-from understudy.core.matte.hull import hull
+from understudy.core.frames import Float
+from understudy.core.journal import Journal, Looked
+from understudy.core.pipeline import overlapped
 from understudy.core.plate import Plate
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, Warned
+from understudy.core.search import Picture, Search
 from understudy.core.weights import WeightStore
 
 if TYPE_CHECKING:
-    from understudy.core.detect import Detector
-    from understudy.core.landmark import Landmarker
+    pass
 
 VERSION = 1  # of what this module makes of the same settings and frame
-_SAMPLES = 8  # frames that the shot's exposure is measured on
-_FOCAL = 1.4  # of the picture's width: a 35 mm lens on Super 35, when nothing says which lens it was
-_EXPOSURE_SIZE = 64  # side of the crop in which a face's exposure is measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +90,15 @@ class ExtractSettings:
 def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) -> Iterator[Report]:
     """Extract every face of every frame. Yields `Started`, a `FrameReport` per frame and the faceset as `Artifact`.
 
-    A frame whose faces are in the faceset already, made of the same file by the same settings, is skipped; so a run
-    that was stopped goes on, and a second run does nothing. Deleted faces come back: delete last.
-    Missing and unreadable frames are reported and the run goes on.
+    A frame that was looked at before, the same file by the same settings, is skipped: so a run that was stopped goes
+    on, a second run does nothing, and a face that was deleted stays deleted. What was looked at is in the faceset's
+    `journal`; without it a frame is done if all of its faces are there, and the others are looked at again. Missing
+    and unreadable frames are reported and the run goes on.
 
     Raises:
         InvalidInput: the plate's colour space is unknown, or the faceset holds another person's release.
         WeightsMissing, WeightsCorrupt: of the detector or landmarker.
-        NoFace: frames could be read and none of them has a face, nor has the faceset one of them from before.
+        NoFace: frames could be read, now or before, and none of them has a face.
         WriteFailed, DiskFull: what was written before is good.
     """
     shot = _Shot(settings, store, colour)
@@ -108,12 +106,16 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
     yield Started(total=len(settings.plate.frames), skipped=len(shot.done))
     for sentence in shot.broken:
         yield Warned(reason="FRAME_UNREADABLE", message=sentence)
-    looked = 0
-    for number in settings.plate.frames:
-        report = shot.frame(number)
-        looked += report.status in (FrameStatus.DONE, FrameStatus.NO_FACE)
-        yield report
-    if looked and not shot.faces:
+    if shot.gain is None:
+        shot.gain = shot.search.gain()
+    looked, faces = len(shot.done), sum(len(seen.tracks) for seen in shot.done.values())
+    with closing(overlapped(settings.plate.frames, shot.read, shot.find, shot.write)) as reports:
+        for report in reports:
+            if report.status in (FrameStatus.DONE, FrameStatus.NO_FACE):
+                looked += 1
+                faces += report.faces
+            yield report
+    if looked and not faces:
         raise NoFace(
             f"no face on any frame of {settings.plate.template} ({settings.plate.present}); is its colour space "
             f"{settings.plate.colour_space!r} right, and are faces at least 40 pixels wide?",
@@ -121,38 +123,61 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
             field="plate",
             value=str(settings.plate.frames),
         )
-    if shot.faces:
+    if faces:
         yield Artifact(kind="faceset", path=settings.faceset)
 
 
-@dataclass
-class _Clock:
-    """Seconds per stage: `lap(name)` counts what passed since the last lap."""
+@dataclass(kw_only=True)
+class _Job:
+    """A frame between the stages.
 
+    Attributes:
+        digest: of the settings and of the file that was read.
+        proxy: (H, W, 3) what the networks see; gone when they have seen it.
+        faces: what they found, tracks known.
+    """
+
+    picture: Picture
+    digest: str
+    proxy: Float | None = None
+    faces: list[Face] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    _since: float = field(default_factory=time.perf_counter)
 
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
-        self._since = now
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
 
 
 class _Shot:
-    """One run: the networks, what the faceset holds of this plate, and what is known from frame to frame."""
+    """One run: the networks, what the faceset holds of this plate, and what is known from frame to frame.
+
+    `read` and `write` run in threads and change nothing here; `find` sees the frames in order, one at a time.
+
+    Attributes:
+        done: frame → what came of it, for those that need no second look; ascending.
+        gain: of the shot; None where no run before measured it.
+    """
 
     def __init__(self, settings: ExtractSettings, store: WeightStore, colour: ColourConfig) -> None:
         self.settings = settings
         self.colour = colour
         assert settings.plate.colour_space is not None
-        self.space = colour.resolve(settings.plate.colour_space)
+        space = colour.resolve(settings.plate.colour_space)
         detect = _plugins.load("detect", settings.detector, field="detector")
         landmark = _plugins.load("landmark", settings.landmarker, field="landmarker")
-        self.detector: Detector = detect.create(store)
-        self.landmarker: Landmarker = landmark.create(store)
+        self.search = Search(
+            plate=settings.plate,
+            space=space,
+            colour=colour,
+            detector=detect.create(store),
+            landmarker=landmark.create(store),
+            min_score=settings.min_score,
+        )
         self.plate = settings.plate.template.text
         weights = [store.entry(name).sha256 for m in (detect, landmark) for name in m.WEIGHTS]
-        self.recipe = [VERSION, self.plate, self.space, colour.cache_id, *weights]
+        self.recipe = [VERSION, self.plate, space, colour.cache_id, *weights]
         self.recipe += [settings.detector, settings.landmarker, settings.face_type, settings.size]
         self.recipe += [settings.min_score, settings.release.id if settings.release else ""]
         faces = (
@@ -164,156 +189,149 @@ class _Shot:
         for record in faces.records:
             if record.plate == self.plate:
                 self.held.setdefault(record.face.frame, []).append(record)
-        self.done = {n for n in settings.plate.present if self._is_done(n)}
-        self.faces = sum(len(self.held[n]) for n in self.done)
-        self.tracker = track.Tracker(r.face for n in self.done for r in self.held[n])
+        self.journal = Journal(settings.faceset, self.plate)
+        self.done = {n: seen for n in settings.plate.present if (seen := self._seen(n))}
+        self.tracker = track.Tracker(
+            (r.face for n in self.done for r in self.held.get(n, ())),
+            taken=(t for seen in self.done.values() for t in seen.tracks),
+        )
+        self.gain: float | None = next((seen.gain for seen in self.done.values()), None)
         self._before: Float | None = None  # thumbnail of the frame before
-        self._gain: float | None = next((self.held[n][0].gain for n in sorted(self.done)), None)
 
-    def frame(self, number: int) -> FrameReport:
-        """Do one frame, whatever state it is in."""
+    def read(self, number: int) -> _Job | FrameReport:
+        """First stage: pixels and proxy; or a report, if there is nothing to do or it can not be done."""
         if number in self.done:
-            faces = [r.face for r in self.held[number]]
-            return FrameReport(
-                frame=number,
-                status=FrameStatus.SKIPPED,
-                faces=len(faces),
-                confidence=max(f.score for f in faces),
-                outputs=tuple(r.path for r in self.held[number]),
-            )
+            return self._skipped(number)
+        began = time.perf_counter()
         try:
-            return self._extract(number)
-        except FrameMissing as error:
-            return FrameReport(
-                frame=number, status=FrameStatus.MISSING, reason=error.reason, message=error.message
-            )
-        except WriteFailed:
-            raise  # the next frame would fail alike
+            job = _Job(digest=self._digest(number), picture=self.search.read(number))
+            assert self.gain is not None
+            job.proxy = self.colour.proxy(job.picture.rgb, self.gain)
         except UnderstudyError as error:
-            return FrameReport(
-                frame=number, status=FrameStatus.FAILED, reason=error.reason, message=error.message
-            )
+            return _failed(number, error)
+        job.seconds["read"] = time.perf_counter() - began
+        return job
 
-    def _extract(self, number: int) -> FrameReport:
-        if self._gain is None:
-            self._gain = self._exposure()
-        clock = _Clock()
-        frame, rgb, bad = self._read(number)
-        clock.lap("read")
-        proxy = self.colour.proxy(rgb, self._gain)
-        faces = self._find(frame, proxy)
-        thumbnail = track.thumbnail(proxy)
-        cut = self._before is not None and track.is_cut(self._before, thumbnail)
-        self._before = thumbnail
-        faces = self.tracker.assign(faces, cut=cut)
-        clock.lap("detect")
-        outputs = tuple(self._write(frame, rgb, face, len(faces)) for face in faces)
-        for stale in (r.path for r in self.held.get(number, ()) if r.path not in outputs):
-            stale.unlink(missing_ok=True)  # of other settings, or of another render of this frame
-        clock.lap("write")
-        self.faces += len(faces)
+    def find(self, job: _Job | FrameReport) -> _Job | FrameReport:
+        """Second stage: the faces, and who they are."""
+        if isinstance(job, FrameReport):
+            return job
+        frame, proxy, job.proxy = job.picture.frame, job.proxy, None
+        assert proxy is not None
+        try:
+            with job.timed("detect"):
+                faces = self.search.faces(frame, proxy)
+                thumbnail = track.thumbnail(proxy)
+                cut = self._before is not None and track.is_cut(self._before, thumbnail)
+                self._before = thumbnail
+                job.faces = self.tracker.assign(faces, cut=cut)
+        except UnderstudyError as error:
+            return _failed(frame.number, error)
+        return job
+
+    def write(self, job: _Job | FrameReport) -> FrameReport:
+        """Last stage: the crops, and a note that the frame was looked at.
+
+        Raises:
+            WriteFailed, DiskFull: the next frame would fail alike.
+        """
+        if isinstance(job, FrameReport):
+            return job
+        number, bad = job.picture.frame.number, job.picture.bad
+        try:
+            with job.timed("write"):
+                outputs = tuple(self._write(job, face) for face in job.faces)
+                for stale in (r.path for r in self.held.get(number, ()) if r.path not in outputs):
+                    stale.unlink(missing_ok=True)  # of other settings, or of another render of this frame
+                self._note(job)
+        except WriteFailed:
+            raise
+        except UnderstudyError as error:
+            return _failed(number, error)
         return FrameReport(
             frame=number,
-            status=FrameStatus.DONE if faces else FrameStatus.NO_FACE,
-            faces=len(faces),
-            confidence=max((f.score for f in faces), default=None),
+            status=FrameStatus.DONE if job.faces else FrameStatus.NO_FACE,
+            faces=len(job.faces),
+            confidence=max((f.score for f in job.faces), default=None),
             warnings=(f"{bad} pixels were NaN or Inf; their neighbours stand in for them",) if bad else (),
-            seconds=clock.seconds,
+            seconds=job.seconds,
             outputs=outputs,
         )
 
-    def _read(self, number: int) -> tuple[Frame, Float, int]:
-        """The frame, its pixels (H, W, 3) finite in the working space, and how many were not finite."""
-        frame = plate.read(self.settings.plate.template, number)
-        rgb, bad = image.fill_nonfinite(frame.rgb())
-        return frame, self.colour.to_working(rgb, self.space), bad
+    def _skipped(self, number: int) -> FrameReport:
+        held, seen = self.held.get(number, []), self.done[number]
+        if (
+            self.journal.looked.get(number) != seen
+        ):  # killed between the last face and the note, or the journal is gone
+            self.journal.add(number, seen)
+        return FrameReport(
+            frame=number,
+            status=FrameStatus.SKIPPED,
+            faces=len(held),
+            confidence=max((r.face.score for r in held), default=None),
+            outputs=tuple(r.path for r in held),
+        )
 
-    def _find(self, frame: Frame, proxy: Array) -> list[Face]:
-        """The faces of a frame in plate coordinates, tracks not yet known; the largest first."""
-        aspect = frame.pixel_aspect
-        if aspect != 1.0:  # networks know faces un-squeezed
-            width = max(1, round(proxy.shape[1] * aspect))
-            kernel = cv2.INTER_AREA if aspect < 1.0 else cv2.INTER_LINEAR
-            proxy = cv2.resize(proxy, (width, proxy.shape[0]), interpolation=kernel)
-        unsqueeze = np.array([frame.data.width / proxy.shape[1], 1.0])
-        origin = np.array([frame.data.x, frame.data.y])
-        focal = _FOCAL * frame.display.width * aspect
-        faces = []
-        for detection in self.detector.detect(proxy):
-            found, score = self.landmarker.landmarks(proxy, detection)
-            if score < self.settings.min_score:
-                continue
-            points = self.landmarker.to_68(found).points * unsqueeze + origin
-            x0, y0, x1, y1 = (np.reshape(detection.box, (2, 2)) * unsqueeze + origin).ravel().tolist()
-            pitch, yaw, roll = align.pose(points, focal, pixel_aspect=aspect)
-            face = Face(
-                frame=frame.number,
-                box=(x0, y0, x1, y1),
-                landmarks=Landmarks(scheme="68", points=points.astype(np.float32)),
-                score=detection.score,
-                pitch=pitch,
-                yaw=yaw,
-                roll=roll,
-            )
-            faces.append(face)
-        return sorted(faces, key=track.size, reverse=True)
-
-    def _write(self, frame: Frame, rgb: Float, face: Face, count: int) -> Path:
-        settings = self.settings
+    def _write(self, job: _Job, face: Face) -> Path:
+        settings, frame = self.settings, job.picture.frame
         alignment = align.fit(face.landmarks.points, settings.face_type, settings.size, frame.pixel_aspect)
         name = f"{self.stem}_t{face.track}.{face.frame:0{settings.plate.template.width}d}.exr"
-        assert self._gain is not None
+        assert self.gain is not None
         record = FaceRecord(
             path=settings.faceset / name,
             face=face,
             alignment=alignment,
             plate=self.plate,
-            gain=self._gain,
+            gain=self.gain,
             colour=self.colour.working,
             config=self.colour.cache_id,
             release=settings.release.id if settings.release else "",
             pixel_aspect=frame.pixel_aspect,
-            digest=self._digest(face.frame),
-            faces=count,
+            digest=job.digest,
+            faces=len(job.faces),
         )
-        faceset.write(record, warp.to_aligned(rgb, frame.data, alignment))
+        faceset.write(record, warp.to_aligned(job.picture.rgb, frame.data, alignment))
         return record.path
+
+    def _note(self, job: _Job) -> None:
+        assert self.gain is not None
+        tracks = tuple(face.track for face in job.faces)
+        self.journal.add(job.picture.frame.number, Looked(digest=job.digest, gain=self.gain, tracks=tracks))
 
     def _digest(self, number: int) -> str:
         """Of everything that decides what a frame's faces are: the settings, and the frame's file."""
-        stat = self.settings.plate.template.path(number).stat()
+        path = self.settings.plate.template.path(number)
+        try:
+            stat = path.stat()
+        except FileNotFoundError as error:
+            raise FrameMissing(f"{path}: frame {number} is not on disk", path=path, frame=number) from error
         text = json.dumps([*self.recipe, number, stat.st_size, stat.st_mtime_ns])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _is_done(self, number: int) -> bool:
-        records = self.held.get(number, [])
-        if not records or len(records) != records[0].faces:
-            return False
-        return {r.digest for r in records} == {self._digest(number)}
+    def _seen(self, number: int) -> Looked | None:
+        """What came of a frame that needs no second look; None for one that was never looked at as it is now.
 
-    def _exposure(self) -> float:
-        """The shot's gain: on frames spread over it, first for whole pictures, then for the faces seen in these."""
-        present = list(self.settings.plate.present)
-        picks = np.unique(np.linspace(0, len(present) - 1, min(_SAMPLES, len(present))).round().astype(int))
-        of_frames: list[float] = []
-        of_faces: list[float] = []
-        for number in (present[i] for i in picks):
-            try:
-                frame, rgb, _ = self._read(number)
-            except UnderstudyError:
-                continue  # reported when its turn comes
-            of_frames.append(image.log_mean(rgb))
-            faces = self._find(frame, self.colour.proxy(rgb, exposure_gain(of_frames[-1:])))
-            if faces:
-                of_faces.append(_face_exposure(frame, rgb, faces[0]))
-        return exposure_gain(of_faces or of_frames) if of_frames else 1.0
+        Images of another digest mean that a run with other settings was stopped before it could note the frame.
+        """
+        held, noted = self.held.get(number, []), self.journal.looked.get(number)
+        if not held and noted is None:
+            return None
+        try:
+            digest = self._digest(number)
+        except FrameMissing:
+            return None  # reported when its turn comes
+        if any(record.digest != digest for record in held):
+            return None
+        if noted and noted.digest == digest:
+            return noted
+        if held and len(held) == held[0].faces:
+            return Looked(digest=digest, gain=held[0].gain, tracks=tuple(r.face.track for r in held))
+        return None
 
 
-def _face_exposure(frame: Frame, rgb: Float, face: Face) -> float:
-    """Mean natural logarithm of luminance inside the hull of the face."""
-    crop = align.fit(face.landmarks.points, "full", _EXPOSURE_SIZE, frame.pixel_aspect)
-    weight = hull(crop.apply(face.landmarks.points), (crop.size, crop.size))
-    return image.log_mean(warp.to_aligned(rgb, frame.data, crop), weight)
+def _failed(number: int, error: UnderstudyError) -> FrameReport:
+    status = FrameStatus.MISSING if isinstance(error, FrameMissing) else FrameStatus.FAILED
+    return FrameReport(frame=number, status=status, reason=error.reason, message=error.message)
 
 
 def _stem(settings: ExtractSettings, held: Iterable[FaceRecord], own: str) -> str:

@@ -2,7 +2,8 @@
 
 One OpenEXR a face, half float, scene-linear in the working space; landmarks, alignment, where it comes from and how
 it was made are in its header. There is no index: who deletes, moves or renames a file has edited the faceset. Names
-are made so that each person is a sequence to a host: `performer_t0.1001.exr`, `performer_t0.1002.exr`, …
+are made so that each person is a sequence to a host: `performer_t0.1001.exr`, `performer_t0.1002.exr`, … Beside the
+images may lie `release.json`, and `extract.jsonl`, which extraction alone reads (`journal`).
 """
 
 from __future__ import annotations

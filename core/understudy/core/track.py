@@ -34,13 +34,18 @@ class Tracker:
     A person may be away for 2 seconds at 24 frames; the further they may then have moved.
     """
 
-    def __init__(self, recorded: Iterable[Face] = ()) -> None:
-        """`recorded`: faces of an earlier run, which keep their ids and lend them to the frames around them."""
+    def __init__(self, recorded: Iterable[Face] = (), *, taken: Iterable[int] = ()) -> None:
+        """Begin a shot, or go on with one.
+
+        Args:
+            recorded: faces of an earlier run, which keep their ids and lend them to the frames around them.
+            taken: further ids that newcomers do not get: of people whose faces are gone.
+        """
         self._last: dict[int, Face] = {}
         self._ahead: dict[int, list[Face]] = {}  # recorded on frames still to come, the next one at the end
         for face in sorted(recorded, key=lambda f: -f.frame):
             self._ahead.setdefault(face.track, []).append(face)
-        self._next = max(self._ahead, default=-1) + 1
+        self._next = max((*self._ahead, *taken), default=-1) + 1
 
     def assign(self, faces: Sequence[Face], *, cut: bool = False) -> list[Face]:
         """The same faces of one frame with `track` set; `cut`: this frame begins another picture."""

@@ -112,6 +112,7 @@ class _Check:
         self._layers = read(beside, number) if beside.path(number).is_file() else self.made
         self.said = headers.own(self._layers.metadata)
         self.swapped = self.said.get(headers.SYNTHETIC) == "face_replacement"
+        self._record = Manifest(out=out).record(number) or {}
         self._colour = colour
 
     def identity(self) -> Iterator[str]:
@@ -220,9 +221,10 @@ class _Check:
             yield from self._differing(name, found, expected, bad, rule)
 
     def _box(self) -> Mask:
-        """Inside the box that the header names; nowhere where it names none."""
+        """Inside the box that the header names, or for a DPX the manifest; nowhere where there is none."""
         inside = np.zeros((self.made.data.height, self.made.data.width), bool)
-        box = Window(*json.loads(str(self.said.get(headers.BOX, "[0, 0, 0, 0]"))))
+        said = self.said.get(headers.BOX)
+        box = Window(*(json.loads(said) if isinstance(said, str) else self._record.get("box", [0, 0, 0, 0])))
         if not box.empty:
             inside[box.slices(self.made.data)] = True
         return inside

@@ -125,6 +125,8 @@ def _extract(spec: job_pb2.ExtractSpec, refs: Refs) -> Work:
     plate = refs.plate(spec.plate, "extract.plate")
     detector = one_of(spec.detector or DETECTOR, _plugins.names("detect"), "extract.detector")
     landmarker = one_of(spec.landmarker or LANDMARKER, _plugins.names("landmark"), "extract.landmarker")
+    face_type = one_of(spec.face_type or FACE_TYPE, FACE_TYPES, "extract.face_type")
+    attached = _release(spec.release, refs)
     _have_weights(refs, {"detect": detector, "landmark": landmarker})
     with named("extract"):
         settings = ExtractSettings(
@@ -132,9 +134,9 @@ def _extract(spec: job_pb2.ExtractSpec, refs: Refs) -> Work:
             faceset=faceset,
             detector=detector,
             landmarker=landmarker,
-            face_type=one_of(spec.face_type or FACE_TYPE, FACE_TYPES, "face_type"),
+            face_type=face_type,
             size=spec.size or SIZE,
-            release=_release(spec.release, refs),
+            release=attached,
         )
     name = Path(plate.template.hashes).name
     return Work(settings=settings, outputs=(Output.of_folder(faceset),), label=f"extract {name}")
@@ -150,12 +152,13 @@ def _train(spec: job_pb2.TrainSpec, refs: Refs) -> Work:
             field="train.target_iterations",
             value=0,
         )
+    chosen = _preset(spec.preset, model)
     with named("train", {"target_seconds": "target_time"}):
         settings = TrainSettings(
             model=model,
             src=src,
             dst=dst,
-            preset=_preset(spec.preset, model),
+            preset=chosen,
             target_iterations=spec.target_iterations or None,
             target_seconds=seconds,
             batch_size=spec.batch_size or None,
@@ -187,13 +190,15 @@ def _merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
     )
     faceset = refs.folder(swap.faceset, "merge.swaps.faceset")
     model = refs.folder(swap.model, "merge.swaps.model")
+    with named("merge.swaps"):
+        recipe = _recipe(swap.recipe)
     with named("merge", {"out": "output", "faceset": "swaps.faceset", "model": "swaps.model"}):
         settings = MergeSettings(
             plate=plate,
             faceset=faceset,
             model=model,
             out=out,
-            recipe=_recipe(swap.recipe),
+            recipe=recipe,
             frames=frames,
             layers=not spec.no_layers,
             aligned=spec.aligned,

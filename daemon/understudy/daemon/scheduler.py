@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from understudy.core.errors import WriteFailed
@@ -64,14 +65,22 @@ class Attempt:
 
 
 class Scheduler:
-    """A thread that runs jobs until it is stopped."""
+    """A thread that runs jobs until it is stopped.
 
-    def __init__(self, store: Store, site: Site, folder: Path, *, verbose: bool = False) -> None:
+    Args:
+        folder: the state folder; holds the lock of its one worker.
+        on_fault: called when the thread ends by a fault of ours: a daemon that runs no jobs must not live on.
+    """
+
+    def __init__(
+        self, store: Store, site: Site, folder: Path, on_fault: Callable[[], None], *, verbose: bool = False
+    ) -> None:
         self._store = store
+        self._on_fault = on_fault
         self._setup = Setup(site, folder / "worker.lock", verbose)
         self._stopping = threading.Event()
         self._worker: WorkerProcess | None = None
-        self._thread = threading.Thread(target=self._loop, name="scheduler")
+        self._thread = threading.Thread(target=self._main, name="scheduler")
 
     def start(self) -> None:
         self._thread.start()
@@ -86,32 +95,45 @@ class Scheduler:
     def worker_pid(self) -> int | None:
         return self._worker.pid if self._worker else None
 
+    def _main(self) -> None:
+        try:
+            self._loop()
+        finally:
+            self._dismiss()
+            if not self._stopping.is_set():
+                self._on_fault()
+
     def _loop(self) -> None:
-        idle_since = time.monotonic()
+        idle_since, lost = time.monotonic(), False
         while not self._stopping.is_set():
             seen = self._store.version
             try:
-                job = self._next()
+                if lost:
+                    self._store.recover()
+                lost, job = False, self._next()
                 if job is not None:
                     self._run(job)
                     idle_since = time.monotonic()
                     continue
             except WriteFailed as error:
                 log.error("store unusable, will try again: %s", error.message)
+                self._dismiss()  # its job may be under way; it goes on once the store can be read
+                lost = True
                 self._stopping.wait(RETRY_SECONDS)
                 continue
             if self._worker and time.monotonic() - idle_since > IDLE_SECONDS:
                 self._dismiss()
             if not self._stopping.is_set():
                 self._store.wait(1.0, seen)
-        self._dismiss()
 
     def _next(self) -> str | None:
         """The next job that can run; on the way those fail that never will."""
         for job, needs in self._store.doomed():
             state = self._store.state(needs).name
             error = errors.DependencyFailed(f"job {needs}, which this one waited for, is {state}", job=needs)
-            self._store.move(job, State.FAILED, errors.message(error))
+            with self._store.transaction():
+                if self._store.state(job) is State.QUEUED:  # nobody has cancelled it since
+                    self._store.move(job, State.FAILED, errors.message(error))
             log.info("job=%s state=FAILED reason=DEPENDENCY_FAILED needs=%s", job, needs)
         return self._store.next_ready()
 

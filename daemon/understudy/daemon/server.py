@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import pwd
+import signal
 import socket
 import stat
 import threading
@@ -81,7 +82,7 @@ def running(config: DaemonConfig) -> Iterator[str]:
     store = Store(config.state / "jobs.db")
     for job, state in store.recover():
         log.info("job=%s state=%s recovered", job, state.name)
-    scheduler = Scheduler(store, config.site, config.state, verbose=config.verbose)
+    scheduler = Scheduler(store, config.site, config.state, _give_up, verbose=config.verbose)
     stopping = threading.Event()
     server = _server(stopping)
     _add_services(server, config, colour, store, stopping)
@@ -184,6 +185,12 @@ def _remove_stale(path: Path) -> None:
         if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
             raise Occupied(f"another daemon listens at {path}")
     path.unlink()
+
+
+def _give_up() -> None:
+    """End this process gracefully; jobs are kept, and clients know how to start or find another daemon."""
+    log.critical("the scheduler has failed; its trace is on standard error")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _user() -> str:

@@ -22,6 +22,8 @@ from understudy.daemon.outputs import Output
 from understudy.daemon.states import ACTIVE, State
 from understudy.v1 import job_pb2
 
+_ACTIVE = ",".join(str(int(state)) for state in sorted(ACTIVE))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
@@ -195,8 +197,7 @@ class Store:
 
     def active_with(self, digest: str) -> job_pb2.Job | None:
         """The job with this spec that has not ended."""
-        states_ = ",".join(str(int(s)) for s in sorted(ACTIVE))
-        query = f"SELECT * FROM jobs WHERE digest = ? AND state IN ({states_}) ORDER BY number LIMIT 1"  # noqa: S608
+        query = f"SELECT * FROM jobs WHERE digest = ? AND state IN ({_ACTIVE}) ORDER BY number LIMIT 1"  # noqa: S608
         with self._lock, self._translated():
             row = self._db.execute(query, (digest,)).fetchone()
             return row and self._job(row)
@@ -224,9 +225,8 @@ class Store:
 
     def writers(self) -> list[tuple[str, Output]]:
         """Who writes what: the outputs of all jobs that have not ended."""
-        states_ = ",".join(str(int(s)) for s in sorted(ACTIVE))
         query = (
-            f"SELECT job, folder, name, frames FROM outputs JOIN jobs ON id = job WHERE state IN ({states_})"  # noqa: S608
+            f"SELECT job, folder, name, frames FROM outputs JOIN jobs ON id = job WHERE state IN ({_ACTIVE})"  # noqa: S608
         )
         with self._lock, self._translated():
             return [(row[0], Output.load(*row[1:])) for row in self._db.execute(query).fetchall()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import cached_property
-from typing import cast
 
 from understudy.core import contact
 from understudy.core.colour import ColourConfig
@@ -69,7 +68,7 @@ class Tasks:
 
         sheet = work.core.out.directory / CONTACT_SHEET
         made = there = False
-        with closing(cast("Generator[Report]", shot.run(work.core, colour=self._colour))) as reports:
+        with closing(shot.run(work.core, colour=self._colour)) as reports:
             for report in reports:
                 if isinstance(report, FrameReport):
                     made |= report.status is FrameStatus.DONE

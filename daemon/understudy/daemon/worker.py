@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -87,16 +86,29 @@ ToWorker: TypeAlias = Setup | Run | Stop
 FromWorker: TypeAlias = Reported | Logged | Stopping | Ended
 
 
-class _Pipe(logging.Handler):
-    """Sends log records to the daemon, which alone writes the log."""
+class _Pipe:
+    """The worker's end. Core may log from threads of its own, so sending takes a lock."""
 
     def __init__(self, connection: Connection) -> None:
-        super().__init__()
         self._connection = connection
+        self._lock = threading.Lock()
+        self.recv, self.poll = connection.recv, connection.poll
+
+    def send(self, message: FromWorker) -> None:
+        with self._lock:
+            self._connection.send(message)
+
+
+class _Log(logging.Handler):
+    """Sends records to the daemon, which alone writes the log."""
+
+    def __init__(self, pipe: _Pipe) -> None:
+        super().__init__()
+        self._pipe = pipe
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._connection.send(Logged(record.name, record.levelno, self.format(record)))
+            self._pipe.send(Logged(record.name, record.levelno, self.format(record)))
         except OSError:
             self.handleError(record)  # no daemon to log for
 
@@ -109,37 +121,35 @@ def main(descriptor: int) -> None:
     _be_first_to_go()
     threading.Thread(target=_outlive_briefly, args=(os.getppid(),), daemon=True).start()
     with Connection(descriptor) as connection:
-        setup = connection.recv()
-        logging.basicConfig(
-            handlers=[_Pipe(connection)], level=logging.DEBUG if setup.verbose else logging.INFO
-        )
+        pipe = _Pipe(connection)
+        setup = pipe.recv()
+        logging.basicConfig(handlers=[_Log(pipe)], level=logging.DEBUG if setup.verbose else logging.INFO)
         with setup.lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            _serve(connection, setup)
+            _serve(pipe, Tasks(setup.site))
 
 
-def _serve(connection: Connection, setup: Setup) -> None:
-    tasks = Tasks(setup.site)
+def _serve(pipe: _Pipe, tasks: Tasks) -> None:
     while True:
         try:
-            order = connection.recv()
+            order = pipe.recv()
         except EOFError:
             return
-        if isinstance(order, Run):
-            ended = _work(connection, tasks, order)
+        if isinstance(order, Run):  # a Stop that crossed the end of its job is late
+            ended = _work(pipe, tasks, order)
             try:
-                connection.send(ended)
+                pipe.send(ended)
             except OSError:
                 return  # the daemon was killed; what is finished is on the disk
             if ended.trace:
                 return  # after an unexpected error memory and devices are in a state that nobody knows
 
 
-def _work(connection: Connection, tasks: Tasks, run: Run) -> Ended:
+def _work(pipe: _Pipe, tasks: Tasks, run: Run) -> Ended:
     """One job from its decoding to its end."""
     try:
         with closing(tasks.reports(run.spec)) as reports:
-            stopped = _forward(connection, reports)
+            stopped = any(not _told(pipe, report) for report in reports)
         return Ended(stopped=stopped)
     except UnderstudyError as error:
         return Ended(error=errors.message(error).SerializeToString())
@@ -148,20 +158,15 @@ def _work(connection: Connection, tasks: Tasks, run: Run) -> Ended:
         return Ended(error=errors.message(fault).SerializeToString(), trace=traceback.format_exc())
 
 
-def _forward(connection: Connection, reports: Iterator[Report | WeightsReport]) -> bool:
-    """Send reports on; whether the work was stopped before its end."""
-    return any(not _told(connection, report) for report in reports)
-
-
-def _told(connection: Connection, report: Report | WeightsReport) -> bool:
+def _told(pipe: _Pipe, report: Report | WeightsReport) -> bool:
     """Send one report; False where the work is to stop."""
     try:
-        connection.send(Reported(report))
-        if not connection.poll():
+        pipe.send(Reported(report))
+        if not pipe.poll():
             return True
-        order = connection.recv()
+        order = pipe.recv()
         assert isinstance(order, Stop), f"a {type(order).__name__} came during a job"
-        connection.send(Stopping())
+        pipe.send(Stopping())
     except (OSError, EOFError):
         log.info("the daemon is gone")
     return False

@@ -1,11 +1,11 @@
 """Understudy's client: face replacement by a daemon, asked from Python.
 
-from understudy.client import Session, SwapSettings
-
-with Session() as session:
-    swap = session.swap(SwapSettings(src="a.mp4", dst="b.mp4", output="out/comp.####.exr",
-                                     minutes=10, release="a.release.json"))
-    print(swap.wait().frames)
+Example:
+    settings = SwapSettings(
+        src="a.mp4", dst="b.mp4", output="out/comp.####.exr", minutes=10, release="a.release.json"
+    )
+    with Session() as session:
+        print(session.swap(settings).wait().frames)
 """
 
 from understudy.client.errors import (

@@ -1,10 +1,11 @@
 """A job of the daemon, as one handle: watch it, wait for it, steer it.
 
-job = session.extract("sh010/plate.%04d.exr", "sh010/faces")
-for event in job.watch():
-    if event.kind == "frame":
-        print(event.message.frame, event.message.state)
-job.check()
+Example:
+    job = session.extract("sh010/plate.%04d.exr", "sh010/faces")
+    for event in job.watch():
+        if isinstance(event.message, FrameReport):
+            print(event.message.frame, event.message.error.message)
+    job.check()
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The face of the library: one session with one daemon.
 
-with Session() as session:
-    session.pull_weights().wait()
-    job = session.extract("sh010/plate.%04d.exr", "sh010/faces", release="a.release.json")
-    job.wait()
+Example:
+    with Session() as session:
+        session.pull_weights().wait()
+        job = session.extract("sh010/plate.%04d.exr", "sh010/faces", release="a.release.json")
+        job.wait()
 """
 
 from __future__ import annotations

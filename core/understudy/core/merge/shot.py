@@ -20,11 +20,11 @@ from understudy.core.merge.composite import Compositor
 from understudy.core.merge.face_swap import Swapper
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.outputs import Outputs
-from understudy.core.merge.pipeline import overlapped
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.merge.stages import Stages
 from understudy.core.model import swap
 from understudy.core.model.swap import SwapModel
+from understudy.core.pipeline import overlapped
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Started, Warned
 

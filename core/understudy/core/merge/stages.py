@@ -41,6 +41,7 @@ class Job:
         user: (h, w) the user's matte on `window`.
         crop: (S, S, 3) what the network sees.
         matched: (S, S, 3) the new face after colour match.
+        box: what the swap changed, at most.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Job:
     crop: Float | None = None
     made: Made | None = None
     matched: Float | None = None
+    box: Window = _NOWHERE
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -255,6 +257,7 @@ class Stages:
         with job.timed("blend"):
             made = self.compositor.compose(frame, ground, warped, placed, job.user)
         job.warnings += made.warnings
+        job.box = made.box
         header: dict[str, str | float] = {
             headers.SYNTHETIC: "face_replacement",
             headers.GAIN: placed.gain,
@@ -354,6 +357,7 @@ class Stages:
             "warnings": list(report.warnings),
             "plate": {"name": self.settings.plate.template.path(job.number).name, "sha256": job.plate_digest},
             "digest": job.digest,
+            "box": [job.box.x, job.box.y, job.box.width, job.box.height],
             "outputs": outputs,
         }
         self.manifest.put(job.number, record)

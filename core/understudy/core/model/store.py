@@ -116,12 +116,12 @@ def current(path: Path) -> Path:
 
 
 def create(path: Path, config: ModelConfig) -> None:
-    """Make the folder, or check that the model in it is the same.
+    """Make the folder, or check that the model in it is the same; one without a checkpoint is made anew.
 
     Raises:
         InvalidInput: a model of another configuration is there: names the first field, and both values.
     """
-    if not (path / CONFIG).is_file():
+    if not exists(path):
         write_text(path / CONFIG, json.dumps({"format": FORMAT, **config.to_dict()}, indent=2) + "\n")
         return
     there = read_config(path)

@@ -1,0 +1,234 @@
+"""What a spec becomes, and what is refused before any work begins: every message names the field and the value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.core import shots
+from tests.core.shots import Shot
+from understudy.core import release
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import UnderstudyError
+from understudy.core.extract import ExtractSettings
+from understudy.core.frames import FrameRange
+from understudy.core.model import store
+from understudy.core.model.presets import preset
+from understudy.core.train.settings import TrainSettings
+from understudy.daemon import decode
+from understudy.daemon.decode import Merge, Pull
+from understudy.daemon.outputs import Output
+from understudy.daemon.paths import Roots
+from understudy.daemon.site import Site
+from understudy.v1 import job_pb2
+
+Work = Callable[..., decode.Work]
+
+
+@pytest.fixture(scope="module")
+def shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
+    """A plate in ACEScg and its faceset, with a release that holds today."""
+    made = shots.make(tmp_path_factory.mktemp("shot"))
+    release.write(shots.make_release(), made.faceset / "release.json")
+    return made
+
+
+@pytest.fixture
+def work(colour: ColourConfig, tmp_path: Path) -> Work:
+    """Decodes for a site without weights."""
+
+    def decoded(promised: tuple[Output, ...] = (), roots: Roots | None = None, **kind) -> decode.Work:
+        site = Site(weights_cache=tmp_path / "weights", roots=roots or Roots())
+        return decode.work(job_pb2.JobSpec(**kind), promised, site=site, colour=colour)
+
+    return decoded
+
+
+def refused(call: Callable[[], object], reason: str, *words: str, field: str | None = None) -> None:
+    with pytest.raises(UnderstudyError) as error:
+        call()
+    assert error.value.reason == reason, error.value
+    assert field in (None, error.value.field)
+    for word in words:
+        assert word in error.value.message
+
+
+def plate(shot: Shot, **changes) -> dict:
+    return {"pattern": shot.plate.template.text, "colour_space": "ACEScg", **changes}
+
+
+def merge(shot: Shot, folder: Path, **changes) -> dict:
+    swap = {"faceset": str(shot.faceset), "model": str(folder / "model"), **changes.pop("swap", {})}
+    output = str(folder / "out" / "comp.####.exr")
+    return {"plate": plate(shot), "swaps": [swap], "output": output, **changes}
+
+
+def train(shot: Shot, folder: Path, **changes) -> dict:
+    target = {"target_iterations": 10}
+    return {
+        "model": str(folder / "model"),
+        "src": str(shot.faceset),
+        "dst": str(folder / "dst"),
+        **target,
+        **changes,
+    }
+
+
+def test_extract_needs_weights_unless_a_job_will_pull_them(work: Work, shot: Shot, tmp_path: Path):
+    spec = {"plate": plate(shot), "faceset": str(tmp_path / "f")}
+    refused(lambda: work(extract=spec), "WEIGHTS_MISSING", "understudy weights pull blazeface")
+    pulled = work(pull_weights={})
+    assert isinstance(pulled.settings, Pull)
+    settings = work(pulled.outputs, extract=spec).settings
+    assert isinstance(settings, ExtractSettings)
+    assert (settings.face_type, settings.size, settings.detector) == ("whole", 512, "blazeface")
+    assert settings.plate.present == shot.plate.present
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "word"),
+    [
+        ({"face_type": "elbow"}, "extract.face_type", "whole"),
+        ({"size": 7}, "extract.size", "7"),
+        ({"detector": "nobody"}, "extract.detector", "blazeface"),
+        ({"landmarker": "nobody"}, "extract.landmarker", "facemesh"),
+        ({"release": "/nowhere.json"}, "extract.release", "/nowhere.json"),
+    ],
+)
+def test_extract_names_what_is_wrong(
+    work: Work, shot: Shot, tmp_path: Path, changes: dict, field: str, word: str
+):
+    pulled = work(pull_weights={}).outputs
+    spec = {"plate": plate(shot), "faceset": str(tmp_path / "f"), **changes}
+    reason = "NOT_FOUND" if field == "extract.release" else "INVALID_INPUT"
+    refused(lambda: work(pulled, extract=spec), reason, word, field=field)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"colour_space": ""}, "extract.plate.colour_space", ["do not say", "plate"]),
+        ({"colour_space": "ACESc"}, "extract.plate.colour_space", ["'ACESc'", "ACEScg"]),
+        ({"frames": [{"first": 1001, "last": 1099}]}, "extract.plate.frames", ["1001-1099", "1001-1006"]),
+        ({"frames": [{"first": 1003}]}, "extract.plate.frames", ["1003-0"]),
+        (
+            {"frames": [{"first": 1001, "last": 1003}, {"first": 1003, "last": 1004}]},
+            "extract.plate.frames",
+            ["twice"],
+        ),
+    ],
+)
+def test_a_wrong_plate_is_refused(
+    work: Work, shot: Shot, tmp_path: Path, changes: dict, field: str, words: list
+):
+    spec = {"plate": plate(shot, **changes), "faceset": str(tmp_path / "f")}
+    refused(lambda: work(extract=spec), "INVALID_INPUT", *words, field=field)
+
+
+def test_training_wants_a_release_that_holds(work: Work, shot: Shot, tmp_path: Path):
+    dst = (Output.of_folder(tmp_path / "dst"),)
+    settings = work(dst, train=train(shot, tmp_path)).settings
+    assert isinstance(settings, TrainSettings)
+    assert (settings.preset, settings.device) == ("quick96", "auto")
+    record = shot.faceset / "release.json"
+    kept = record.read_text()
+    yesterday = date.today() - timedelta(days=1)
+    try:
+        record.unlink()
+        refused(
+            lambda: work(dst, train=train(shot, tmp_path)), "RELEASE_MISSING", "understudy release create"
+        )
+        release.write(shots.make_release(valid_until=yesterday), record)
+        refused(lambda: work(dst, train=train(shot, tmp_path)), "RELEASE_INVALID", str(yesterday))
+    finally:
+        record.write_text(kept)
+
+
+def test_training_wants_a_target_and_a_known_preset(work: Work, shot: Shot, tmp_path: Path):
+    dst = (Output.of_folder(tmp_path / "dst"),)
+    spec = train(shot, tmp_path, target_iterations=0)
+    refused(lambda: work(dst, train=spec), "INVALID_INPUT", field="train.target_iterations")
+    spec = train(shot, tmp_path, preset="quick999")
+    refused(lambda: work(dst, train=spec), "INVALID_INPUT", "quick96", field="train.preset")
+    spec = train(shot, tmp_path, src_track=7)
+    refused(lambda: work(dst, train=spec), "INVALID_INPUT", "no track 7", field="train.src_track")
+
+
+def test_a_model_keeps_its_preset(work: Work, shot: Shot, tmp_path: Path):
+    dst = (Output.of_folder(tmp_path / "dst"),)
+    store.create(tmp_path / "model", preset("quick64"))
+    settings = work(dst, train=train(shot, tmp_path)).settings
+    assert isinstance(settings, TrainSettings)
+    assert settings.preset == "quick64"
+    spec = train(shot, tmp_path, preset="quick96")
+    refused(lambda: work(dst, train=spec), "MODEL_INVALID", "quick64", "quick96", field="train.preset")
+
+
+def test_merge_of_what_will_be_there(work: Work, shot: Shot, tmp_path: Path):
+    promised = (Output.of_folder(tmp_path / "model"),)
+    recipe = {"match": "none", "feather": {"keys": {"keys": [{"frame": 1001, "value": 3}, {"frame": 1005}]}}}
+    frames = [{"first": 1002, "last": 1003}]
+    spec = merge(shot, tmp_path, swap={"recipe": recipe}, frames=frames, no_contact_sheet=True)
+    decoded = work(promised, merge=spec)
+    assert isinstance(decoded.settings, Merge)
+    core = decoded.settings.core
+    assert (core.recipe.match, core.recipe.feather.at(1003)) == ("none", 1.5)
+    assert core.wanted == FrameRange.of(1002, 1003)
+    assert not decoded.settings.contact_sheet
+    assert decoded.outputs[0].frames == FrameRange.of(1002, 1003)
+    refused(lambda: work(merge=spec), "NOT_FOUND", "no folder", field="merge.swaps.model")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"output": "/o/comp.####.jpg"}, "merge.output"),
+        ({"output": "/o/comp.####.dpx"}, "merge.output"),
+        ({"frames": [{"first": 1001, "last": 2000}]}, "merge.frames"),
+        ({"swap": {"recipe": {"match": "magic"}}}, "merge.swaps.recipe.match"),
+        ({"swap": {"recipe": {"opacity": {"value": 2.0}}}}, "merge.swaps.recipe.opacity"),
+        ({"swap": {"recipe": {"opacity": {}}}}, "merge.swaps.recipe.opacity"),
+        ({"swap": {"track": 9}}, "merge.swaps.track"),
+    ],
+)
+def test_merge_names_what_is_wrong(work: Work, shot: Shot, tmp_path: Path, changes: dict, field: str):
+    promised = (Output.of_folder(tmp_path / "model"),)
+    refused(lambda: work(promised, merge=merge(shot, tmp_path, **changes)), "INVALID_INPUT", field=field)
+
+
+def test_several_people_want_a_choice(work: Work, shot: Shot, tmp_path: Path):
+    crowd = shots.make(tmp_path / "crowd")
+    for number in (1001, 1002, 1003, 1004):
+        file = crowd.faceset / f"dst_t0.{number}.exr"
+        shots.write_faceset(tmp_path / "more", [number], crowd.plate.template.text)
+        as_second_person(tmp_path / "more" / file.name, crowd.faceset / f"dst_t1.{number}.exr")
+    promised = (Output.of_folder(tmp_path / "model"),)
+    spec = merge(crowd, tmp_path)
+    refused(
+        lambda: work(promised, merge=spec), "TRACK_AMBIGUOUS", "track 0", "track 1", field="merge.swaps.track"
+    )
+    assert work(promised, merge=merge(crowd, tmp_path, swap={"track": 1})).outputs
+
+
+def as_second_person(source: Path, target: Path) -> None:
+    from dataclasses import replace
+
+    from understudy.core import faceset
+
+    opened = faceset.Faceset.open(source.parent)
+    record = next(r for r in opened.records if r.path == source)
+    second = replace(record, path=target, face=replace(record.face, track=1))
+    faceset.write(second, opened.load(record))
+
+
+def test_a_link_in_a_faceset_does_not_lead_out(work: Work, shot: Shot, tmp_path: Path):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    shots.write_faceset(outside, [1001], "/p/plate.%04d.exr")
+    (inside / "src").mkdir(parents=True)
+    (inside / "src" / "x.exr").symlink_to(outside / "dst_t0.1001.exr")
+    roots = Roots(read=(inside,))
+    spec = train(shot, inside, src=str(inside / "src"))
+    refused(lambda: work(roots=roots, train=spec), "PATH_NOT_ALLOWED", "a link to", field="train.src")
