@@ -401,7 +401,9 @@ class TestDPX:
         settings = scene.settings(model, out="bare/comp.####.dpx", layers=False)
         assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
         assert set(statuses(settings, colour).values()) == {"skipped"}
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {""}
+        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
+            ""
+        }
         settings.out.path(1001).write_bytes(scene.plate.template.path(1001).read_bytes())
         assert statuses(settings, colour) == {1001: "done", 1002: "skipped"}
 
@@ -535,6 +537,19 @@ class TestRefusals:
 
 
 class TestBadFrames:
+    def test_frames_that_are_no_colour_picture(self, tmp_path, scene, model, colour):
+        """A grey frame in the middle of the shot fails by name; a plate of nothing else is refused at once."""
+        whole = shots.frame(1002)
+        grey = replace(whole, planes={"A": whole.planes["A"]})
+        mixed = shots.make(tmp_path / "mixed", numbers=[1001, 1002], without_face=[], frames={1002: grey})
+        found = {r.frame: r for r in reports(mixed.settings(model), colour)}
+        assert found[1001].status is FrameStatus.DONE
+        assert found[1002].status is FrameStatus.FAILED
+        assert "no channel R" in found[1002].message
+        all_grey = shots.make(tmp_path / "grey", numbers=[1002], without_face=[], frames={1002: grey})
+        with pytest.raises(InvalidInput, match="has no channel R"):
+            reports(all_grey.settings(model), colour)
+
     def test_missing_and_broken_frames_are_reported_and_the_others_made(self, tmp_path, model, colour):
         scene = shots.make(tmp_path, without_face=[])
         template = scene.plate.template

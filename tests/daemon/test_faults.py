@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import grpc
 import pytest
 
 from tests.daemon.support import Daemon, alive, until
+from understudy.core.errors import WriteFailed
 from understudy.daemon import scheduler as scheduling
 from understudy.daemon.scheduler import Scheduler
 from understudy.daemon.site import Site
@@ -204,6 +206,45 @@ def test_a_full_disk_makes_the_worker_wait_and_loses_no_report(ingest: Spec, tmp
     finally:
         scheduler.stop()
         store.close()
+
+
+def test_a_store_that_fails_for_a_moment_costs_an_attempt_only(
+    monkeypatch: pytest.MonkeyPatch, ingest: Spec, tmp_path: Path
+):
+    store, fails = Store(tmp_path / "jobs.db"), threading.Event()
+    asked = store.pausing
+
+    def pausing(job: str) -> bool:
+        if fails.is_set():
+            fails.clear()
+            raise WriteFailed("disk I/O error")
+        return asked(job)
+
+    monkeypatch.setattr(store, "pausing", pausing)
+    job = submit(store, ingest(count=COUNT))
+    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=faulthandler.dump_traceback)
+    scheduler.start()
+    try:
+        until(lambda: len(store.frames(job, [], None, 100)[0]) > 5)
+        fails.set()
+        until(lambda: store.state(job) is State.SUCCEEDED)
+        assert not fails.is_set()
+        assert store.job(job).attempts == 2
+        assert len(store.frames(job, [], None, 1000)[0]) == COUNT
+    finally:
+        scheduler.stop()
+        store.close()
+
+
+def test_a_scheduler_that_fails_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    store, told = Store(tmp_path / "jobs.db"), threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    monkeypatch.setattr(store, "next_ready", lambda: 1 / 0)
+    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=told.set)
+    scheduler.start()
+    assert told.wait(10)
+    scheduler.stop()
+    store.close()
 
 
 def submit(store: Store, spec: job_pb2.JobSpec) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from understudy.core import _plugins, align, faceset, release, track, warp
 from understudy.core.colour import ColourConfig
@@ -29,9 +28,6 @@ from understudy.core.release import Release
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, Warned
 from understudy.core.search import Picture, Search
 from understudy.core.weights import WeightStore
-
-if TYPE_CHECKING:
-    pass
 
 VERSION = 1  # of what this module makes of the same settings and frame
 
@@ -153,7 +149,7 @@ class _Job:
 class _Shot:
     """One run: the networks, what the faceset holds of this plate, and what is known from frame to frame.
 
-    `read` and `write` run in threads and change nothing here; `find` sees the frames in order, one at a time.
+    `read` and `write` run in threads and change none of it; `find` sees the frames in order, one at a time.
 
     Attributes:
         done: frame → what came of it, for those that need no second look; ascending.
@@ -260,9 +256,9 @@ class _Shot:
 
     def _skipped(self, number: int) -> FrameReport:
         held, seen = self.held.get(number, []), self.done[number]
-        if (
-            self.journal.looked.get(number) != seen
-        ):  # killed between the last face and the note, or the journal is gone
+        if seen != self.journal.looked.get(
+            number
+        ):  # a kill came between faces and note, or the journal is gone
             self.journal.add(number, seen)
         return FrameReport(
             frame=number,
@@ -275,10 +271,9 @@ class _Shot:
     def _write(self, job: _Job, face: Face) -> Path:
         settings, frame = self.settings, job.picture.frame
         alignment = align.fit(face.landmarks.points, settings.face_type, settings.size, frame.pixel_aspect)
-        name = f"{self.stem}_t{face.track}.{face.frame:0{settings.plate.template.width}d}.exr"
         assert self.gain is not None
         record = FaceRecord(
-            path=settings.faceset / name,
+            path=self._path(face.track, face.frame),
             face=face,
             alignment=alignment,
             plate=self.plate,
@@ -292,6 +287,12 @@ class _Shot:
         )
         faceset.write(record, warp.to_aligned(job.picture.rgb, frame.data, alignment))
         return record.path
+
+    def _path(self, track: int, number: int) -> Path:
+        return (
+            self.settings.faceset
+            / f"{self.stem}_t{track}.{number:0{self.settings.plate.template.width}d}.exr"
+        )
 
     def _note(self, job: _Job) -> None:
         assert self.gain is not None
@@ -311,7 +312,8 @@ class _Shot:
     def _seen(self, number: int) -> Looked | None:
         """What came of a frame that needs no second look; None for one that was never looked at as it is now.
 
-        Images of another digest mean that a run with other settings was stopped before it could note the frame.
+        Images of another digest mean that a run with other settings was stopped before it could note the frame. An
+        image that is there and is none was broken, not deleted: its frame is looked at again.
         """
         held, noted = self.held.get(number, []), self.journal.looked.get(number)
         if not held and noted is None:
@@ -323,7 +325,9 @@ class _Shot:
         if any(record.digest != digest for record in held):
             return None
         if noted and noted.digest == digest:
-            return noted
+            good = {record.path for record in held}
+            faces = (self._path(track, number) for track in noted.tracks)
+            return noted if all(face in good or not face.exists() for face in faces) else None
         if held and len(held) == held[0].faces:
             return Looked(digest=digest, gain=held[0].gain, tracks=tuple(r.face.track for r in held))
         return None

@@ -49,9 +49,10 @@ def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
     bit. Non-finite values stay as and where they were.
 
     Raises:
-        FrameUnreadable: R, G or B are of a type that is no picture (EXR's UINT).
+        InvalidInput: the frame has no R, G and B.
+        FrameUnreadable: they are of a type that is no picture (EXR's UINT).
     """
-    stored = frame.rgb()
+    frame.rgb(Window(frame.data.x, frame.data.y, 0, 0))  # refuses what is no picture, at no cost
     if any(frame.planes[c].dtype == np.uint32 for c in COLOUR):
         raise FrameUnreadable(
             f"frame {frame.number}: R, G and B are UINT, which is no picture",
@@ -61,6 +62,7 @@ def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
     own_space = colour.is_scene_linear(space)
     if own_space and frame.maximum == 1.0:
         return Ground(planes={c: frame.planes[c] for c in COLOUR}, space=space)
+    stored = frame.rgb()
     half = all(frame.planes[c].dtype == np.float16 for c in COLOUR) or 1.0 < frame.maximum <= _FINE
     finite = np.isfinite(stored)
     linear = stored

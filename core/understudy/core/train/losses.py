@@ -54,10 +54,19 @@ def structure(target_BCHW: Tensor, face_BCHW: Tensor) -> Tensor:
 
 
 def reconstruction(
-    target_BCHW: Tensor, matte_B1HW: Tensor, face_BCHW: Tensor, face_matte_B1HW: Tensor
+    target_BCHW: Tensor,
+    matte_B1HW: Tensor,
+    face_BCHW: Tensor,
+    face_matte_B1HW: Tensor,
+    *,
+    beyond: float = 0.0,
 ) -> dict[str, Tensor]:
-    """DeepFaceLab's masked loss of one person by its parts, each (B,): their sum is what it minimises."""
-    look = soften(matte_B1HW)
+    """DeepFaceLab's masked loss of one person by its parts, each (B,): their sum is what it minimises.
+
+    `beyond` is how much of a pixel counts outside the face. DeepFaceLab's is 0, and leaves noise there; a little is
+    enough for an edge that a compositor can extend.
+    """
+    look = beyond + (1 - beyond) * soften(matte_B1HW)
     seen, made = target_BCHW * look, face_BCHW.float() * look
     return {
         "dssim": structure(seen, made),

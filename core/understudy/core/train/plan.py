@@ -20,14 +20,16 @@ class Plan:
         calm: share of the target from which on the input is warped less and less, so that the last iterations
             see faces as they are; 1 never.
         augmentation: how far samples stray until then.
+        beyond: how much the picture around the face counts in the loss, 0 to 1.
     """
 
-    batch_size: int = 8
+    batch_size: int = 4
     learning_rate: float = 5e-4
     warmup: int = 50
     floor: float = 0.02
-    calm: float = 0.6
+    calm: float = 0.4
     augmentation: Augmentation = field(default_factory=Augmentation)
+    beyond: float = 0.1
 
     def rate(self, iteration: int, progress: float) -> float:
         """The learning rate. `progress` is the share of the target that is done, 0 where there is no target."""

@@ -43,7 +43,7 @@ class Trainer:
             face_dst, matte_dst = self.net.decoder_dst(code_dst)
         faces = torch.sigmoid(torch.cat([face_src, face_dst]).float())
         mattes = torch.sigmoid(torch.cat([matte_src, matte_dst]).float())
-        parts = losses.reconstruction(targets[:, :3], targets[:, 3:], faces, mattes)
+        parts = losses.reconstruction(targets[:, :3], targets[:, 3:], faces, mattes, beyond=self.plan.beyond)
         total_B = torch.stack(list(parts.values())).sum(0)
         self.optimizer.zero_grad()
         total_B.mean().backward()  # type: ignore[no-untyped-call]
