@@ -105,7 +105,7 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
     if shot.gain is None:
         shot.gain = shot.search.gain()
     looked, faces = len(shot.done), sum(len(seen.tracks) for seen in shot.done.values())
-    with closing(overlapped(settings.plate.frames, shot.read, shot.find, shot.write)) as reports:
+    with closing(overlapped(settings.plate.frames, shot.read, shot.find, shot.write, ahead=1)) as reports:
         for report in reports:
             if report.status in (FrameStatus.DONE, FrameStatus.NO_FACE):
                 looked += 1

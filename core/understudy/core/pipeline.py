@@ -12,28 +12,31 @@ Read = TypeVar("Read")
 Done = TypeVar("Done")
 Result = TypeVar("Result")
 
-_AHEAD = 2  # frames that wait before, and after, the one that is computed: what bounds the memory
-
 
 def overlapped(
     items: Iterable[Item],
     read: Callable[[Item], Read],
     compute: Callable[[Read], Done],
     write: Callable[[Done], Result],
+    *,
+    ahead: int = 2,
 ) -> Generator[Result, None, None]:
     """`write(compute(read(item)))` of every item, in order.
 
     `read` and `write` run in threads (decoding, encoding and numpy release the interpreter), `compute` in the
     caller's. An exception of any step is raised here, after what was being written is finished. Closing the
     generator does the same: it waits for the threads, and no step runs after it.
+
+    `ahead` bounds the memory: how many items are read, and how many written, beside the one that is computed. 1 is
+    enough where computing takes longest.
     """
     source = iter(items)
     reading: deque[Future[Read]] = deque()
     writing: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(_AHEAD, "read") as readers, ThreadPoolExecutor(_AHEAD, "write") as writers:
+    with ThreadPoolExecutor(ahead, "read") as readers, ThreadPoolExecutor(ahead, "write") as writers:
 
         def read_on() -> None:
-            while len(reading) < _AHEAD and (item := next(source, None)) is not None:
+            while len(reading) < ahead and (item := next(source, None)) is not None:
                 reading.append(readers.submit(read, item))
 
         try:
@@ -42,7 +45,7 @@ def overlapped(
                 ready = reading.popleft().result()
                 read_on()
                 writing.append(writers.submit(write, compute(ready)))
-                while len(writing) > _AHEAD or (writing and writing[0].done()):
+                while len(writing) > ahead or (writing and writing[0].done()):
                     yield writing.popleft().result()
             while writing:
                 yield writing.popleft().result()

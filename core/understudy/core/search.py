@@ -103,7 +103,7 @@ class Search:
         present = list(self.plate.present)
         picks = np.unique(np.linspace(0, len(present) - 1, min(_SAMPLES, len(present))).round().astype(int))
         samples = (present[i] for i in picks)
-        measured = [m for m in overlapped(samples, self._sample, self._find_in, _exposures) if m]
+        measured = [m for m in overlapped(samples, self._sample, self._find_in, _exposures, ahead=1) if m]
         of_faces = [face for _, face in measured if face is not None]
         return exposure_gain(of_faces or [whole for whole, _ in measured]) if measured else 1.0
 

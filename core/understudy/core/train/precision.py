@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -28,5 +29,7 @@ def _has_matrix_unit() -> bool:
 def _speedup() -> float:
     """Of bfloat16 over float32 on this CPU; 0 where it does not work at all."""
     probe = Path(__file__).with_name("_probe.py")
-    done = subprocess.run([sys.executable, "-I", str(probe)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-I", str(probe)]
+    folder = tempfile.gettempdir()  # where a core dump may fall
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     return float(done.stdout) if done.returncode == 0 else 0.0
