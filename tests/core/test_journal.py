@@ -66,10 +66,12 @@ def test_what_is_no_entry_is_passed_over(tmp_path: Path, line: bytes):
 
 def test_threads_may_add_at_once(tmp_path: Path):
     journal = Journal(tmp_path, PLATE)
-    threads = [
-        threading.Thread(target=lambda k=k: [journal.add(n, looked(k)) for n in range(k, 400, 4)])
-        for k in range(4)
-    ]
+
+    def every_fourth(first: int) -> None:
+        for n in range(first, 400, 4):
+            journal.add(n, looked(first))
+
+    threads = [threading.Thread(target=every_fourth, args=(first,)) for first in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -126,7 +126,7 @@ def _extract(spec: job_pb2.ExtractSpec, refs: Refs) -> Work:
     detector = one_of(spec.detector or DETECTOR, _plugins.names("detect"), "extract.detector")
     landmarker = one_of(spec.landmarker or LANDMARKER, _plugins.names("landmark"), "extract.landmarker")
     face_type = one_of(spec.face_type or FACE_TYPE, FACE_TYPES, "extract.face_type")
-    attached = _release(spec.release, refs)
+    attached = _release(spec.release, refs, "extract.release")
     _have_weights(refs, {"detect": detector, "landmark": landmarker})
     with named("extract"):
         settings = ExtractSettings(
@@ -152,6 +152,9 @@ def _train(spec: job_pb2.TrainSpec, refs: Refs) -> Work:
             field="train.target_iterations",
             value=0,
         )
+    attached = _release(spec.release, refs, "train.release")
+    if attached is not None:
+        refs.folder_out(spec.src, "train.src")  # the record is laid into the faceset
     chosen = _preset(spec.preset, model)
     with named("train", {"target_seconds": "target_time"}):
         settings = TrainSettings(
@@ -166,9 +169,10 @@ def _train(spec: job_pb2.TrainSpec, refs: Refs) -> Work:
             device=spec.device or "auto",
             src_track=spec.src_track if spec.HasField("src_track") else None,
             dst_track=spec.dst_track if spec.HasField("dst_track") else None,
+            release=attached,
         )
     source = _faceset(src, refs, "train.src", settings.src_track)
-    if source is not None:
+    if source is not None and attached is None:
         release.check(source.release(), date.today(), f"training with {src}")
     _faceset(dst, refs, "train.dst", settings.dst_track)
     return Work(settings=settings, outputs=(Output.of_folder(model),), label=f"train {model.name}")
@@ -288,10 +292,10 @@ def _weights_output(site: Site, name: str) -> Output:
     return Output(folder=Output.of_folder(site.weights_cache).folder, name=f"weights {name}")
 
 
-def _release(path: str, refs: Refs) -> release.Release | None:
+def _release(path: str, refs: Refs, field: str) -> release.Release | None:
     if not path:
         return None
-    record = release.read(refs.file(path, "extract.release"))
+    record = release.read(refs.file(path, field))
     release.check(record, date.today(), f"attaching {path}")
     return record
 

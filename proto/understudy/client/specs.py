@@ -179,8 +179,12 @@ def train(
     device: str = "",
     src_track: int | None = None,
     dst_track: int | None = None,
+    release: PathLike = "",
 ) -> pb.JobSpec:
-    """Two facesets become a model. `iterations` and `minutes` are totals over the model's life."""
+    """Two facesets become a model. `iterations` and `minutes` are totals over the model's life.
+
+    `release` is the path of a record to attach to src, where `extract` attached none.
+    """
     spec = pb.TrainSpec(
         model=absolute(model),
         src=absolute(src),
@@ -192,6 +196,7 @@ def train(
         device=device,
         src_track=src_track,
         dst_track=dst_track,
+        release=absolute(release),
     )
     if minutes is not None:
         spec.target_time.FromMilliseconds(round(minutes * 60_000))

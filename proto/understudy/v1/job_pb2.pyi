@@ -93,7 +93,7 @@ class ExtractSpec(_message.Message):
     def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., faceset: _Optional[str] = ..., detector: _Optional[str] = ..., landmarker: _Optional[str] = ..., face_type: _Optional[str] = ..., size: _Optional[int] = ..., release: _Optional[str] = ...) -> None: ...
 
 class TrainSpec(_message.Message):
-    __slots__ = ("model", "src", "dst", "preset", "target_iterations", "target_time", "batch_size", "seed", "device", "src_track", "dst_track")
+    __slots__ = ("model", "src", "dst", "preset", "target_iterations", "target_time", "batch_size", "seed", "device", "src_track", "dst_track", "release")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SRC_FIELD_NUMBER: _ClassVar[int]
     DST_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +105,7 @@ class TrainSpec(_message.Message):
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     SRC_TRACK_FIELD_NUMBER: _ClassVar[int]
     DST_TRACK_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
     model: str
     src: str
     dst: str
@@ -116,7 +117,8 @@ class TrainSpec(_message.Message):
     device: str
     src_track: int
     dst_track: int
-    def __init__(self, model: _Optional[str] = ..., src: _Optional[str] = ..., dst: _Optional[str] = ..., preset: _Optional[str] = ..., target_iterations: _Optional[int] = ..., target_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., src_track: _Optional[int] = ..., dst_track: _Optional[int] = ...) -> None: ...
+    release: str
+    def __init__(self, model: _Optional[str] = ..., src: _Optional[str] = ..., dst: _Optional[str] = ..., preset: _Optional[str] = ..., target_iterations: _Optional[int] = ..., target_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., src_track: _Optional[int] = ..., dst_track: _Optional[int] = ..., release: _Optional[str] = ...) -> None: ...
 
 class MergeSpec(_message.Message):
     __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "user_matte", "device", "no_contact_sheet", "frames")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from understudy.core.errors import InvalidInput
 from understudy.core.model.presets import preset
+from understudy.core.release import Release
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -30,6 +31,7 @@ class TrainSettings:
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         precision: `float32`, `bfloat16`, or `auto`: the faster that works on the device.
         src_track, dst_track: which person, where a faceset holds several.
+        release: a record to attach to src, where extraction attached none.
 
     Raises:
         InvalidInput: names the field and the value.
@@ -50,6 +52,7 @@ class TrainSettings:
     precision: str = "auto"
     src_track: int | None = None
     dst_track: int | None = None
+    release: Release | None = None
 
     def __post_init__(self) -> None:
         preset(self.preset)

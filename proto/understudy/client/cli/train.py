@@ -25,6 +25,7 @@ def command(
     device: options.Device = "",
     src_track: options.SrcTrack = None,
     dst_track: options.DstTrack = None,
+    release: options.Release = "",
     detach: options.Detach = False,
 ) -> None:
     """Train a model, or go on with one. Targets are totals, so the same command again does nothing twice."""
@@ -42,6 +43,7 @@ def command(
             device=device,
             src_track=src_track,
             dst_track=dst_track,
+            release=release,
         ),
         detach=detach,
     )
