@@ -9,8 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.core.extraction import SPACE, changed, copy_of, frames_of, statuses, with_pixels
-from tests.core.extraction import run_fixture as run_fixture  # pytest finds it by being here
+from tests.core.extraction import (
+    SPACE,
+    changed,
+    copy_of,
+    frames_of,
+    run_fixture,  # noqa: F401  pytest finds it by its being here
+    statuses,
+    with_pixels,
+)
 from understudy.core import extract, journal, plate, release, warp
 from understudy.core.errors import InvalidInput, NoFace, ReleaseInvalid, WeightsMissing, WriteFailed
 from understudy.core.extract import ExtractSettings

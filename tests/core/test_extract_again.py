@@ -8,8 +8,14 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 
-from tests.core.extraction import SPACE, copy_of, frames_of, statuses, with_pixels
-from tests.core.extraction import run_fixture as run_fixture  # pytest finds it by being here
+from tests.core.extraction import (
+    SPACE,
+    copy_of,
+    frames_of,
+    run_fixture,  # noqa: F401  pytest finds it by its being here
+    statuses,
+    with_pixels,
+)
 from understudy.core import extract, journal, plate
 from understudy.core.extract import ExtractSettings
 from understudy.core.faceset import Faceset

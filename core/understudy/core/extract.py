@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from understudy.core import _plugins, align, faceset, release, track, warp
+from understudy.core import _plugins, align, faceset, track, warp
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameMissing, InvalidInput, NoFace, UnderstudyError, WriteFailed
 from understudy.core.face import Face
@@ -98,7 +98,8 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
         WriteFailed, DiskFull: what was written before is good.
     """
     shot = _Shot(settings, store, colour)
-    _attach_release(settings)
+    if settings.release is not None:
+        faceset.attach_release(settings.faceset, settings.release)
     yield Started(total=len(settings.plate.frames), skipped=len(shot.done))
     for sentence in shot.broken:
         yield Warned(reason="FRAME_UNREADABLE", message=sentence)
@@ -343,19 +344,3 @@ def _stem(settings: ExtractSettings, held: Iterable[FaceRecord], own: str) -> st
     stem = settings.plate.template.prefix.rstrip("._-") or "face"
     taken = any(r.plate != own and r.path.name.startswith(f"{stem}_t") for r in held)
     return f"{stem}_{hashlib.sha256(own.encode()).hexdigest()[:6]}" if taken else stem
-
-
-def _attach_release(settings: ExtractSettings) -> None:
-    """Lay the release into the faceset; a faceset is one person's."""
-    if settings.release is None:
-        return
-    file = settings.faceset / faceset.RELEASE_FILE
-    if file.is_file() and (other := release.read(file)).id != settings.release.id:
-        raise InvalidInput(
-            f"faceset: {settings.faceset} has release {other.id} of {other.subject}, not {settings.release.id} of "
-            f"{settings.release.subject}; extract into another folder, or remove {file.name} first",
-            path=file,
-            field="release",
-            value=settings.release.id,
-        )
-    release.write(settings.release, file)

@@ -257,6 +257,25 @@ def write(record: FaceRecord, pixels: Float) -> None:
     plate.write(frame, record.path, compression="zip")
 
 
+def attach_release(folder: Path, granted: Release) -> None:
+    """Lay a release into a faceset; a faceset is one person's.
+
+    Raises:
+        InvalidInput: it has the release of somebody else.
+        WriteFailed, DiskFull: the record could not be written.
+    """
+    file = folder / RELEASE_FILE
+    if file.is_file() and (other := release.read(file)).id != granted.id:
+        raise InvalidInput(
+            f"faceset: {folder} has release {other.id} of {other.subject}, not {granted.id} of {granted.subject}; "
+            f"extract into another folder, or remove {file.name} first",
+            path=file,
+            field="release",
+            value=granted.id,
+        )
+    release.write(granted, file)
+
+
 def _area(face: Face) -> float:
     x0, y0, x1, y1 = face.box
     return max(0.0, x1 - x0) * max(0.0, y1 - y0)

@@ -40,10 +40,10 @@ def fill_nonfinite(rgb: Float) -> tuple[Float, int]:
         The filled picture (`rgb` itself if all was finite; zeros if nothing was), and how many pixels were
         bad.
     """
+    if np.isfinite(rgb).all():  # nearly every frame; by pixel it takes twenty times as long
+        return rgb, 0
     bad = ~np.isfinite(rgb).all(axis=-1)
     count = int(np.count_nonzero(bad))
-    if not count:
-        return rgb, 0
     if count == bad.size:
         return np.zeros_like(rgb), count
     filled = rgb.copy()

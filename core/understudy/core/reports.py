@@ -22,7 +22,7 @@ class FrameStatus(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """Work begins. `total` counts frames, or iterations (0: until a time limit); `skipped` of them are done already."""
+    """Work begins. `total` counts frames or iterations (0: until a time limit); `skipped` of them are done."""
 
     total: int
     unit: str = "frame"

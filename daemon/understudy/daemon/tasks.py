@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import cached_property
+from pathlib import Path
 
 from understudy.core import contact
 from understudy.core.colour import ColourConfig
@@ -65,6 +66,7 @@ class Tasks:
     def _merge(self, work: Merge) -> Iterator[Report]:
         """The merge, and its contact sheet where a frame was made or there is none yet."""
         from understudy.core.merge import shot
+        from understudy.core.model import store as models
 
         sheet = work.core.out.directory / CONTACT_SHEET
         made = there = False
@@ -75,5 +77,6 @@ class Tasks:
                     there |= report.status in (FrameStatus.DONE, FrameStatus.SKIPPED, FrameStatus.NO_FACE)
                 yield report
         if work.contact_sheet and (made or (there and not sheet.exists())):
-            contact.sheet(work.core.out, sheet, colour=self._colour)
+            src = Path(models.read_state(work.core.model).src_folder)
+            contact.sheet(work.core.out, sheet, colour=self._colour, src=src if src.is_dir() else None)
             yield Artifact(kind="contact_sheet", path=sheet)

@@ -51,6 +51,7 @@ class State:
         seconds: spent training, over all sessions.
         digest: of the weights: what frames name as their model. `save` fills it in.
         src, dst: digests of the facesets it was last trained on.
+        src_folder: where src was then; it may have moved since.
         releases: the release records that came with src.
         curve: the swap curve's parameters but the gain, which is each shot's own.
         working_space: name of the scene-linear space that the curve encodes.
@@ -63,6 +64,7 @@ class State:
     digest: str = ""
     src: str = ""
     dst: str = ""
+    src_folder: str = ""
     releases: tuple[Release, ...] = ()
     curve: Mapping[str, float] = field(default_factory=dict)
     working_space: str = ""

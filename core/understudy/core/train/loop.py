@@ -16,7 +16,7 @@ from torch import Tensor
 from understudy.core import release
 from understudy.core.colour import ColourConfig, SwapCurve
 from understudy.core.errors import InvalidInput, ModelInvalid
-from understudy.core.faceset import Faceset
+from understudy.core.faceset import Faceset, attach_release
 from understudy.core.model import store
 from understudy.core.model.device import pick
 from understudy.core.model.presets import preset
@@ -49,6 +49,8 @@ def run(settings: TrainSettings, *, colour: ColourConfig) -> Iterator[Report]:
         ModelInvalid: a file of the model is broken, or training keeps running off to infinity.
         WriteFailed, DiskFull: a checkpoint could not be written; the one before still holds.
     """
+    if settings.release is not None:
+        attach_release(settings.src, settings.release)
     src = Faceset.open(settings.src).select(settings.src_track)
     dst = Faceset.open(settings.dst).select(settings.dst_track)
     granted = src.release()
@@ -185,6 +187,7 @@ class _Session:
             self.state,
             src=src.digest(),
             dst=dst.digest(),
+            src_folder=str(self.settings.src),
             releases=tuple(records.values()),
             curve={"knee": self.curve.knee, "maximum": self.curve.maximum},
             working_space=space,
