@@ -36,6 +36,7 @@ from understudy.core.model.presets import ModelConfig
 from understudy.core.reports import Artifact, Started, TrainReport, Warned
 from understudy.core.train import data, loop, plan, precision
 from understudy.core.train.settings import TrainSettings
+from understudy.core.train.threads import Threads
 from understudy.core.train.trainer import Trainer
 
 TINY = ModelConfig(
@@ -314,6 +315,32 @@ def test_the_learning_rate_rises_and_fades_and_the_warp_calms():
     assert course.rate(10**6, 0.0) == 1.0  # no target: it stays
     warps = [course.augment(p).warp for p in (0.0, 0.5, 0.75, 1.0)]
     assert warps[0] == warps[1] > warps[2] > warps[3] > 0
+
+
+def test_threads_that_do_not_pay_are_let_go_and_tried_again():
+    """Two threads are fast, then another program comes and they are slow, then it goes."""
+    now = 0.0
+    threads = Threads(2, clock=lambda: now)
+    slow, used = False, []
+    for iteration in range(900):
+        slow = 300 <= iteration < 700
+        with threads.step() as count:
+            used.append(count)
+            now += {(2, False): 0.2, (2, True): 5.0, (1, False): 0.35, (1, True): 0.4}[count, slow]
+    threads.close()
+    assert used[:3] == [2, 2, 2]  # the first warms up
+    assert np.mean(np.array(used[:300]) == 2) > 0.95
+    busy = used[380:700]  # it takes one more trial to notice
+    assert 0.95 < np.mean(np.array(busy) == 1) < 1
+    assert np.mean(np.array(used[-60:]) == 2) > 0.9
+    assert torch.get_num_threads() == 2
+
+
+def test_one_thread_is_not_tried_against_itself():
+    threads = Threads(1, clock=lambda: 0.0)
+    for _ in range(20):
+        with threads.step() as count:
+            assert count == 1
 
 
 def test_bfloat16_only_where_it_works(monkeypatch):

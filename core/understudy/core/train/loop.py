@@ -27,6 +27,7 @@ from understudy.core.train.data import Crops, prepare
 from understudy.core.train.history import History
 from understudy.core.train.plan import plan
 from understudy.core.train.settings import TrainSettings
+from understudy.core.train.threads import Threads
 from understudy.core.train.trainer import Trainer
 
 _REPORT_SECONDS = 1.0
@@ -93,6 +94,7 @@ class _Session:
         self.curve = SwapCurve.from_dict({"gain": 1.0, **state.curve})
         self.saved = self._reported = state
         self.retries = 0
+        self.threads = Threads(torch.get_num_threads())
         now = time.monotonic()
         self._resumed = now  # when the clock of training last began to run
         self._last = dict.fromkeys(("report", "save", "preview", "backup"), now)
@@ -134,12 +136,15 @@ class _Session:
                 if self.state != self.saved and self.trainer.sound():
                     self._save()
                 raise
+            finally:
+                self.threads.close()
 
     def _iterate(self) -> Iterator[Report]:
         losses: list[dict[str, Tensor]] = []
         self._resumed = time.monotonic()
         while (progress := _progress(self.settings, self.state)) < 1:
-            losses.append(self.trainer.step(self.src, self.dst, self.state.iteration, progress))
+            with self.threads.step():
+                losses.append(self.trainer.step(self.src, self.dst, self.state.iteration, progress))
             self._tick(1)
             done = _progress(self.settings, self.state) >= 1
             if not (self._due("report", _REPORT_SECONDS) or done):
