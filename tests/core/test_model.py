@@ -202,21 +202,21 @@ def test_a_checkpoint_that_can_not_be_written_leaves_the_last_one(tmp_path, monk
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WriteFailed, match="No space left"):
-        store.save(path, store.State(iteration=8), store.load_weights(path), {})
+        store.save(path, store.State(iteration=8), store.load(path)[1], {})
     monkeypatch.undo()
     assert store.read_state(path) == before
     assert len(list((path / "checkpoints").iterdir())) == 1
     swap.load(path)
 
 
-def test_one_checkpoint_remains_and_backups_are_kept(tmp_path):
+def test_two_checkpoints_remain_and_backups_are_kept(tmp_path):
     path = tiny_model(tmp_path / "m")
-    weights = store.load_weights(path)
+    weights = store.load(path)[1]
     kept = []
     for iteration in (8, 9, 10):
         store.save(path, store.State(iteration=iteration), weights, {})
         kept.append(store.back_up(path, keep=2))
-    assert len(list((path / "checkpoints").iterdir())) == 1
+    assert len(list((path / "checkpoints").iterdir())) == 2  # the one before stays for who is reading it
     assert sorted(f.name for f in (path / "backups").iterdir()) == sorted(f.name for f in kept[1:])
     assert store.read_state(path).iteration == 10
     assert store.restore(path, kept[1].name).iteration == 9
@@ -234,7 +234,7 @@ def test_a_kill_at_any_instant_leaves_a_model(tmp_path):
         from pathlib import Path
         from understudy.core.model import store
         path = Path(sys.argv[1])
-        weights = store.load_weights(path)
+        weights = store.load(path)[1]
         state = store.read_state(path)
         print("ready", flush=True)
         for i in range(state.iteration + 1, 10**6):
@@ -258,5 +258,5 @@ def test_a_kill_at_any_instant_leaves_a_model(tmp_path):
         assert now >= reached
         reached = now
     assert reached > 7
-    store.save(path, store.State(iteration=reached + 1), store.load_weights(path), {})
-    assert len(list((path / "checkpoints").iterdir())) == 1  # what the kills left is gone
+    store.save(path, store.State(iteration=reached + 1), store.load(path)[1], {})
+    assert len(list((path / "checkpoints").iterdir())) == 2  # what the kills left is gone

@@ -85,7 +85,7 @@ def asked(facesets: Path, model: Path, **changes) -> TrainSettings:
 
 
 def weights(model: Path) -> torch.Tensor:
-    return torch.cat([w.flatten() for w in store.load_weights(model).values()])
+    return torch.cat([w.flatten() for w in store.load(model)[1].values()])
 
 
 def test_a_training_reports_and_leaves_a_model(facesets, colour, tmp_path):

@@ -13,11 +13,13 @@
     └── cache/              crops made ready for training; derived and disposable
 
 A checkpoint is a set. Its files are written into a folder of their own and reach the disk before `checkpoint.json`
-is replaced; the folder before it goes only after that. Imports torch only to read or write weights.
+is replaced; the folder before it stays until the next, for who is reading it.
+Imports torch only to read or write weights.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -144,6 +146,7 @@ def save(path: Path, state: State, weights: Mapping[str, Tensor], optimizer: Map
     Raises:
         DiskFull, WriteFailed: nothing changed; the checkpoint before still holds.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     folder = path / _CHECKPOINTS / f"{state.iteration:08d}-{uuid.uuid4().hex[:6]}"
@@ -157,39 +160,38 @@ def save(path: Path, state: State, weights: Mapping[str, Tensor], optimizer: Map
         for written in (folder / WEIGHTS, folder / OPTIMIZER, folder / STATE, folder, folder.parent):
             _sync(written)
         write_text(path / POINTER, json.dumps({"format": FORMAT, "folder": folder.name}) + "\n")
-    except Exception as error:
+    except (OSError, SafetensorError, WriteFailed) as error:
         shutil.rmtree(folder, ignore_errors=True)  # holds nothing: no pointer names it
-        if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
-            full = getattr(error, "errno", None) == 28 or "No space left" in str(error)
-            kind = DiskFull if full else WriteFailed
-            raise kind(f"{path}: the checkpoint could not be written: {error}", path=path) from error
-        raise
+        if isinstance(error, WriteFailed):
+            raise
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+        kind = DiskFull if full else WriteFailed
+        raise kind(f"{path}: the checkpoint could not be written: {error}", path=path) from error
     for other in (path / _CHECKPOINTS).iterdir():
-        if other not in (folder, before):  # what kills left behind
+        if other not in (folder, before):  # the one before stays for who is reading it
             shutil.rmtree(other, ignore_errors=True)
-    if before is not None:
-        shutil.rmtree(before, ignore_errors=True)
     return state
 
 
-def load_weights(path: Path, device: str = "cpu") -> dict[str, Tensor]:
-    """What swaps, as `state_dict`.
+def load(path: Path, device: str = "cpu") -> tuple[State, dict[str, Tensor]]:
+    """The state and what swaps (a `state_dict`), of one and the same checkpoint.
 
     Raises:
         NotFound, ModelInvalid: as `read_state`, or the weights are not those that the state names.
     """
     folder = current(path)
-    if (found := _digest(folder / WEIGHTS)) != (wanted := _parse_state(folder / STATE).digest):
+    state = _parse_state(folder / STATE)
+    if (found := _digest(folder / WEIGHTS)) != state.digest:
         raise ModelInvalid(
-            f"{folder / WEIGHTS}: its content was altered: {found[:12]}… instead of {wanted[:12]}…; restore a "
+            f"{folder / WEIGHTS}: its content was altered: {found[:12]}… instead of {state.digest[:12]}…; restore a "
             f"backup from {path / _BACKUPS}",
             path=folder / WEIGHTS,
         )
-    return _load(folder / WEIGHTS, device)
+    return state, _load(folder / WEIGHTS, device)
 
 
 def load_optimizer(path: Path, device: str = "cpu") -> dict[str, Tensor]:
-    """What training goes on from; raises as `load_weights`."""
+    """What training goes on from; raises as `load`."""
     return _load(current(path) / OPTIMIZER, device)
 
 

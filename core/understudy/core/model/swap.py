@@ -89,11 +89,12 @@ def load(path: Path, device: str = "auto") -> SwapModel:
         InvalidInput: there is no such device.
     """
     where = pick(device)
-    config, state = store.read_config(path), store.read_state(path)
+    config = store.read_config(path)
+    state, weights = store.load(path)
     with torch.device("meta"):
         net = DF(config)
     try:
-        net.load_state_dict(store.load_weights(path), assign=True)
+        net.load_state_dict(weights, assign=True)
     except RuntimeError as error:  # torch's word for weights of another network
         raise ModelInvalid(
             f"{path}: the weights are not of this configuration: {error}", path=path

@@ -236,7 +236,7 @@ class _Session:
     def _go_back(self) -> None:
         """To the last checkpoint's weights; what the session noted stays."""
         model = self.settings.model
-        self.trainer.restore(store.load_weights(model), store.load_optimizer(model))
+        self.trainer.restore(store.load(model)[1], store.load_optimizer(model))
 
     def _recover(self) -> Warned:
         """The loss is no number: take the last checkpoint back and go on with other samples."""
