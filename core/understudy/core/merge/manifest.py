@@ -63,7 +63,7 @@ class Manifest:
         seen: dict[str, int] | None = None
         while seen != (now := self._state()):
             seen = now
-            frames = [record for path in self._records.glob("*.json") if (record := _read(path))]
+            frames = [record for path in self._files() if (record := _read(path))]
             whole = _read(self.path) or {}
             sequences = whole.get("sequences", {}) if whole.get("format") == FORMAT else {}
             entry = {**about, "frames": sorted(frames, key=lambda record: int(record["frame"]))}
@@ -75,7 +75,11 @@ class Manifest:
 
     def _state(self) -> dict[str, int]:
         """Changes when another worker adds a record while we put them together."""
-        return {path.name: path.stat().st_mtime_ns for path in self._records.glob("*.json")}
+        return {path.name: path.stat().st_mtime_ns for path in self._files()}
+
+    def _files(self) -> list[Path]:
+        """The records; not those that a neighbour is still writing under a hidden name."""
+        return list(self._records.glob("[!.]*.json"))
 
 
 def _read(path: Path) -> dict[str, Any] | None:
