@@ -26,8 +26,10 @@ from understudy.core.merge.face_swap import Swapper
 from understudy.core.merge.recipe import Recipe
 
 FORMAT = "understudy.track/1"
-_SAMPLES = 48  # frames of a shot that are looked at for its colour
-_DRIFT = 24.0  # frames: sigma of the window over which the match may change
+_SAMPLES = 240  # frames of a shot that are looked at for its colour, at most
+# Frames: sigma of the window over which the match may change. Short, because a network's own level wanders within
+# a second; long enough that single frames do not flicker.
+_DRIFT = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,8 @@ def analyse(
         WriteFailed: `stored` could not be written.
     """
     shot = place(faceset, recipe, swapper.face_type, swapper.size)
-    key = headers.digest(FORMAT, faceset.digest(), swapper.digest, recipe.match, recipe.mask, recipe.smooth)
+    look = (recipe.match, recipe.mask, recipe.smooth)
+    key = headers.digest(FORMAT, _SAMPLES, _DRIFT, faceset.digest(), swapper.digest, *look)
     samples = _read(stored, key)
     if samples is None:
         samples = _measure(faceset, shot, swapper, match)
