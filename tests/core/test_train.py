@@ -239,6 +239,16 @@ def test_no_release(facesets, colour, tmp_path):
     assert not (tmp_path / "m").exists()
 
 
+def test_a_release_may_come_with_the_training(facesets, colour, tmp_path):
+    write_faceset(tmp_path / "src", FRAMES, "src.%04d.exr")
+    granted = make_release()
+    settings = asked(facesets, tmp_path / "m", src=tmp_path / "src", release=granted, target_iterations=2)
+    list(loop.run(settings, colour=colour))
+    assert Faceset.open(tmp_path / "src").release() == granted
+    assert [r.id for r in store.read_state(tmp_path / "m").releases] == [granted.id]
+    assert store.read_state(tmp_path / "m").src_folder == str(tmp_path / "src")
+
+
 def test_a_release_out_of_date(facesets, colour, tmp_path):
     write_faceset(tmp_path / "src", [1001], "src.%04d.exr")
     release.write(make_release(valid_until=date(2026, 3, 2)), tmp_path / "src" / "release.json")
