@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 from google.protobuf import json_format
 
 from understudy.core import _plugins, release, verify
+from understudy.core.align import FACE_TYPES
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput, ModelInvalid, NotFound
 from understudy.core.extract import ExtractSettings
@@ -24,7 +25,7 @@ from understudy.core.frames import FrameRange
 from understudy.core.merge.recipe import Recipe
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.model import store as models
-from understudy.core.model.presets import FACE_TYPES, PRESETS
+from understudy.core.model.presets import PRESETS
 from understudy.core.plate import Plate, Template
 from understudy.core.plate.video import probe
 from understudy.core.train.settings import TrainSettings

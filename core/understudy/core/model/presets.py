@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from understudy.core.align import FACE_TYPES
 from understudy.core.errors import InvalidInput
 
 ARCHS = ("df",)
 OPTIONS = "udtc"
-FACE_TYPES = ("half", "mid_full", "full", "whole", "head")
 
 
 @dataclass(frozen=True, kw_only=True)

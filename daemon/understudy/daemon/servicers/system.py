@@ -9,9 +9,10 @@ import grpc
 from google.protobuf import timestamp_pb2
 
 from understudy.core import _plugins
+from understudy.core.align import FACE_TYPES
 from understudy.core.colour import ColourConfig
 from understudy.core.merge.recipe import Recipe
-from understudy.core.model.presets import FACE_TYPES, PRESETS
+from understudy.core.model.presets import PRESETS
 from understudy.daemon import decode, devices, encode
 from understudy.daemon.config import DaemonConfig, version
 from understudy.v1 import system_pb2, system_pb2_grpc
