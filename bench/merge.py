@@ -24,7 +24,7 @@ SIZES = ((640, 480, 24), (1920, 1080, 8))
 
 
 def main() -> None:
-    model = random_model(common.FOLDER / "merge" / "model")
+    model = random_model(common.FOLDER / "merge" / "model", PRESET)
     columns = [measure(model, *size) for size in SIZES]
     rows = [(stage, *(column[stage] for column in columns)) for stage in columns[0]]
     names = (f"{width}×{height} ms" for width, height, _ in SIZES)
@@ -74,8 +74,8 @@ def bare(found: Plate, out: Template) -> float:
     return seconds
 
 
-def random_model(folder: Path) -> Path:
-    """A model of the preset as training would save it before its first step, made where it is not there."""
+def random_model(folder: Path, name: str) -> Path:
+    """A model of the preset `name` as training would save it before its first step, made where it is not there."""
     import torch
 
     from understudy.core.model import store
@@ -85,7 +85,7 @@ def random_model(folder: Path) -> Path:
     if not store.exists(folder):
         torch.manual_seed(1)
         record = release.create(subject="nobody", kind="fictional", granted_by="this benchmark")
-        config = preset(PRESET)
+        config = preset(name)
         store.create(folder, config)
         store.save(folder, store.State(releases=(record,)), DF(config).state_dict(), {})
     return folder

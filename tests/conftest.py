@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from understudy.core.colour import ColourConfig
 from understudy.core.errors import WeightsMissing
 from understudy.core.frames import FrameRange
 from understudy.core.weights import WeightStore
+
+if TYPE_CHECKING:
+    from tests.core.torture_bench import TortureBench
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,36 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def colour() -> ColourConfig:
     """The configuration that is pinned: what everything uses unless a site names its own."""
     return ColourConfig.open(None)
+
+
+_TORTURE = pytest.StashKey[dict[str, dict[str, str]]]()
+
+
+@pytest.fixture(scope="session")
+def torture_bench(tmp_path_factory: pytest.TempPathFactory, colour: ColourConfig) -> TortureBench:
+    """The torture set and its merges, shared by all tests that look at them."""
+    from tests.core.torture_bench import TortureBench  # not on top: it needs torch, as few tests do
+
+    return TortureBench(tmp_path_factory.mktemp("torture"), colour)
+
+
+@pytest.fixture(scope="session")
+def torture_table(pytestconfig: pytest.Config) -> dict[str, dict[str, str]]:
+    """Plate → promise → what was found; printed when all is done."""
+    return pytestconfig.stash.setdefault(_TORTURE, {})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The torture table: plate × promise."""
+    table = config.stash.get(_TORTURE, {})
+    columns = list(dict.fromkeys(name for row in table.values() for name in row))
+    if table:
+        width = max(map(len, table))
+        terminalreporter.section("torture")
+        terminalreporter.line("".join([" " * width, *(f"  {name:<9}" for name in columns)]))
+        for plate, row in sorted(table.items()):
+            cells = (f"  {row.get(name, '-'):<9}" for name in columns)
+            terminalreporter.line(f"{plate:<{width}}" + "".join(cells))
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,11 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from understudy.v1 import (
+    common_pb2,
     job_pb2,
     job_pb2_grpc,
+    plate_pb2,
+    plate_pb2_grpc,
     resource_pb2,
     resource_pb2_grpc,
     system_pb2,
@@ -48,6 +51,7 @@ class FakeDaemon(
     job_pb2_grpc.JobServiceServicer,
     system_pb2_grpc.SystemServiceServicer,
     system_pb2_grpc.WeightsServiceServicer,
+    plate_pb2_grpc.PlateServiceServicer,
     resource_pb2_grpc.FacesetServiceServicer,
     resource_pb2_grpc.ReleaseServiceServicer,
 ):
@@ -60,6 +64,8 @@ class FakeDaemon(
         silent: WatchJob says nothing at all, once.
         stubborn: cancelled jobs stay CANCELLING.
         frames_failed, frames_missing: of every new job.
+        plate: what GetPlate answers; its pattern is that of the request.
+        asked: the plates that GetPlate was asked for.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -75,6 +81,8 @@ class FakeDaemon(
         self.released = True
         self.frames_failed = self.frames_missing = 0
         self.api = ["understudy.v1"]
+        self.plate = plate_pb2.Plate()
+        self.asked: list[common_pb2.PlateRef] = []
         self.jobs: dict[str, job_pb2.Job] = {}
         self.events: dict[str, list[job_pb2.JobEvent]] = {}
         self.frames: list[job_pb2.FrameReport] = []
@@ -90,6 +98,7 @@ class FakeDaemon(
         job_pb2_grpc.add_JobServiceServicer_to_server(self, server)
         system_pb2_grpc.add_SystemServiceServicer_to_server(self, server)
         system_pb2_grpc.add_WeightsServiceServicer_to_server(self, server)
+        plate_pb2_grpc.add_PlateServiceServicer_to_server(self, server)
         resource_pb2_grpc.add_FacesetServiceServicer_to_server(self, server)
         resource_pb2_grpc.add_ReleaseServiceServicer_to_server(self, server)
         server.add_insecure_port(self.endpoint)
@@ -259,7 +268,17 @@ class FakeDaemon(
             weights=[system_pb2.Weights(name="blazeface", state=system_pb2.WEIGHTS_STATE_CORRUPT)]
         )
 
-    # FacesetService, ReleaseService
+    # PlateService, FacesetService, ReleaseService
+
+    def GetPlate(self, request, context):
+        self.asked.append(request.plate)
+        refusal = self.refuse.get("plate")
+        if refusal is not None:
+            context.abort_with_status(refusal)
+        answer = plate_pb2.Plate()
+        answer.CopyFrom(self.plate)
+        answer.pattern = request.plate.pattern
+        return plate_pb2.GetPlateResponse(plate=answer)
 
     def GetFaceset(self, request, context):
         if not self.released:

@@ -5,10 +5,11 @@ What stands in for a face is a set of 68 landmarks over a smooth pattern of colo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -25,6 +26,8 @@ FIRST = 1001
 DATA = Window(-4, -2, 168, 124)  # overscan of 4 and 2 around the format
 DISPLAY = Window(0, 0, 160, 120)
 DAY = date(2026, 3, 1)
+CENTRE = (70.0, 55.0)  # of the face on the first frame
+EYES = {"left": 0, "right": -7}  # how many pixels to the side of where it is in mono each eye sees everything
 FAST = Recipe(feather=Curve.constant(4.0), smooth=3)
 
 
@@ -52,7 +55,7 @@ def landmarks(centre: tuple[float, float], width: float, roll: float = 0.0):
     return (points * width @ turn.T + centre).astype(np.float32)
 
 
-def face_at(number: int, *, track: int = 0, centre: tuple[float, float] = (70.0, 55.0)) -> Face:
+def face_at(number: int, *, track: int = 0, centre: tuple[float, float] = CENTRE) -> Face:
     """The face of frame `number`, which drifts to the right and leans, a little unsteadily."""
     step = number - FIRST
     jitter = 0.3 * np.sin(step * 2.4)
@@ -81,9 +84,16 @@ def picture(number: int, data: Window = DATA):
     return rgb.astype(np.float32)
 
 
-def frame(number: int, *, dtype: type = np.float16, holes: bool = True) -> Frame:
-    """One frame with alpha, depth and an AOV, timecode and rate, an odd pixel aspect, and NaN and Inf in it."""
-    rgb = picture(number).astype(dtype)
+def frame(
+    number: int,
+    *,
+    dtype: type = np.float16,
+    holes: bool = True,
+    data: Window = DATA,
+    display: Window = DISPLAY,
+) -> Frame:
+    """One frame with alpha, depth and an AOV, timecode and rate, and NaN and Inf in it."""
+    rgb = picture(number, data).astype(dtype)
     planes = {c: rgb[..., i].copy() for i, c in enumerate("RGB")}
     planes["A"] = (
         np.linspace(0, 1, rgb.shape[0], dtype=np.float32)[:, None].repeat(rgb.shape[1], 1).astype(np.float16)
@@ -98,13 +108,44 @@ def frame(number: int, *, dtype: type = np.float16, holes: bool = True) -> Frame
         planes["B"][61, 77] = np.inf
         planes["depth.Z"][3, 3] = np.nan
     metadata = {
-        "smpte:TimeCode": plate.Typed("timecode", (number % 24, 0)),
+        "timeCode": plate.Typed("timecode", (number % 24, 0)),
         "framesPerSecond": plate.Typed("rational", (24000, 1001)),
-        "Copyright": "a studio",
+        "owner": "a studio",
         "acme/shot": "sh010",
         "compression": "zip",
     }
-    return Frame(number=number, planes=planes, display=DISPLAY, data=DATA, metadata=metadata)
+    return Frame(number=number, planes=planes, display=display, data=data, metadata=metadata)
+
+
+def eye(number: int, view: str, **options) -> Frame:
+    """What one eye sees of `frame`."""
+    mono = frame(number, **options)
+    planes = {name: np.roll(plane, EYES[view], axis=1) for name, plane in mono.planes.items()}
+    return replace(mono, planes=planes)
+
+
+def multi_view(number: int, **options) -> Frame:
+    """Both eyes in one part, by OpenEXR's names: the default view's first layer is plain."""
+    left, right = (eye(number, view, **options) for view in EYES)
+    planes = {_in_view(name, "left"): plane for name, plane in left.planes.items()}
+    planes |= {_in_view(name, "right"): plane for name, plane in right.planes.items()}
+    metadata = {**left.metadata, "multiView": plate.Typed("stringvector", tuple(EYES))}
+    return replace(left, planes=planes, metadata=metadata)
+
+
+def _in_view(name: str, view: str) -> str:
+    """`R` and `depth.Z` become `right.R` and `depth.right.Z`; the left eye is the default view."""
+    layer, _, channel = name.rpartition(".")
+    return ".".join(word for word in (layer, view if layer or view != "left" else "", channel) if word)
+
+
+def view_parts(number: int, **options) -> Frame:
+    """Each eye in a part of its own."""
+    left, right = (
+        replace(seen, name=f"rgba.{view}", metadata={**seen.metadata, "view": view})
+        for view, seen in ((view, eye(number, view, **options)) for view in EYES)
+    )
+    return replace(left, others=(right,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,19 +180,62 @@ def make(
     return Shot(plate=found, faceset=folder / "faceset", folder=folder)
 
 
-def write_faceset(folder: Path, numbers: Sequence[int], plate_text: str, size: int = 96) -> None:
-    """A faceset as extraction would make it, in the working space."""
+def make_stereo(
+    folder: Path,
+    layout: str = "multi_view",
+    *,
+    numbers: Sequence[int] = (FIRST, FIRST + 1),
+    without_face: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    colour_space: str = "ACEScg",
+    frames: dict[int, Frame] | None = None,
+) -> Shot:
+    """Write a plate of two eyes and its faceset.
+
+    `layout` is `multi_view`, `view_parts` (functions of this module) or `files`, which is a file for each eye.
+    `without_face`: view → the frames where that eye does not see the face.
+    """
+    name = "plate.%V.####.exr" if layout == "files" else "plate.####.exr"
+    template = Template.parse(str(folder / "plate" / name))
+    whole = {"multi_view": multi_view, "view_parts": view_parts}.get(layout)
+    for number in numbers:
+        if whole:
+            plate.write((frames or {}).get(number) or whole(number), template.path(number))
+        for view in () if whole else EYES:
+            plate.write(eye(number, view), template.of_view(view).path(number))
+    for view, shift in EYES.items():
+        seen = [n for n in numbers if n not in without_face.get(view, ())]
+        centre = (CENTRE[0] + shift, CENTRE[1])
+        write_faceset(folder / "faceset", seen, template.text, view=view, centre=centre)
+    found = plate.find(template.text, FrameRange.from_frames(numbers), colour_space)
+    return Shot(plate=found, faceset=folder / "faceset", folder=folder)
+
+
+def write_faceset(
+    folder: Path,
+    numbers: Sequence[int],
+    plate_text: str,
+    size: int = 96,
+    *,
+    view: str = "",
+    centre: tuple[float, float] = CENTRE,
+    squeeze: float = 1.0,
+) -> None:
+    """A faceset as extraction would make it, in the working space; `squeeze` is the plate's pixel aspect."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
-        face = face_at(number)
-        alignment = align.fit(face.landmarks.points, "whole", size)
+        face = face_at(number, centre=centre)
+        points = face.landmarks.points / np.array([squeeze, 1.0], np.float32)
+        face = replace(face, landmarks=replace(face.landmarks, points=points))
+        alignment = align.fit(points, "whole", size, squeeze)
         record = faceset.FaceRecord(
-            path=folder / f"dst_t0.{number:04d}.exr",
+            path=folder / f"dst{view and '_'}{view}_t0.{number:04d}.exr",
             face=face,
             alignment=alignment,
             plate=plate_text,
             gain=0.7,
             colour="ACEScg",
+            pixel_aspect=squeeze,
+            view=view,
         )
         faceset.write(record, warp.to_aligned(picture(number), DATA, alignment))
 
@@ -179,6 +263,21 @@ def colour() -> ColourConfig:
 def keyed(settings: MergeSettings, **recipe) -> MergeSettings:
     """The same merge with another recipe."""
     return replace(settings, recipe=replace(settings.recipe, **recipe))
+
+
+class Mirror:
+    """A network that gives every face back as it sees it, its matte wide open: what is then lost, the merge lost."""
+
+    digest, iteration, resolution, face_type = "mirror", 0, 64, "whole"
+
+    def __init__(self, size: int = 64) -> None:
+        self.resolution = size
+        self.releases = (make_release(),)
+        self.curve: dict[str, float] = {}
+        self.config = self.state = self  # of a `SwapModel` a merge looks at these
+
+    def swap(self, crops):
+        return crops.copy(), np.ones(crops.shape[:3], np.float32)
 
 
 def tiny_model(folder: Path, releases: Sequence[release.Release] | None = None) -> Path:

@@ -1,38 +1,23 @@
-"""Merge, on real files: the promises of the design, one test each, then what may go wrong."""
+"""Merge, on real files: the promises of the design, one test each, and the layers."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
-import threading
 from dataclasses import replace
-from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.core import shots
 from tests.core.golden import make_merge
+from tests.core.merging import bits, contents, made, reports, statuses
 from understudy.core import plate, verify
-from understudy.core.errors import (
-    InvalidInput,
-    NoFace,
-    NotFound,
-    ReleaseInvalid,
-    ReleaseMissing,
-    TrackAmbiguous,
-    WriteFailed,
-)
-from understudy.core.frames import Frame, FrameRange, Window
+from understudy.core.frames import FrameRange, Window
 from understudy.core.image import half_ulp
 from understudy.core.merge import headers, layers, shot
-from understudy.core.merge.manifest import Manifest
-from understudy.core.merge.recipe import Curve, Key, Recipe
+from understudy.core.merge.recipe import Recipe
 from understudy.core.plate import Template
-from understudy.core.reports import Artifact, FrameReport, FrameStatus, Started, Warned
+from understudy.core.reports import Artifact, FrameReport, FrameStatus
 
 NO_FACE = shots.FIRST + 4
 
@@ -58,26 +43,6 @@ def merged(scene, model, colour):
     return settings
 
 
-def reports(settings, colour):
-    return [r for r in shot.run(settings, colour=colour) if isinstance(r, FrameReport)]
-
-
-def statuses(settings, colour):
-    return {r.frame: r.status.value for r in reports(settings, colour)}
-
-
-def made(settings, number=shots.FIRST):
-    return plate.read(settings.out, number)
-
-
-def bits(plane):
-    return np.ascontiguousarray(plane).view(f"u{plane.dtype.itemsize}")
-
-
-def contents(folder: Path):
-    return {p.name: p.read_bytes() for p in sorted(folder.glob("*.exr"))}
-
-
 class TestPromises:
     def test_frame_accurate(self, merged):
         """1: numbers, time, windows, header entries and all other channels are the plate's."""
@@ -88,7 +53,7 @@ class TestPromises:
                 theirs.data,
                 theirs.pixel_aspect,
             )
-            for name in ("smpte:TimeCode", "framesPerSecond", "Copyright", "acme/shot"):
+            for name in ("timeCode", "framesPerSecond", "owner", "acme/shot"):
                 assert ours.metadata[name] == theirs.metadata[name]
             for name in theirs.planes:
                 if name not in "RGB":
@@ -267,369 +232,6 @@ class TestLayers:
         assert entry["releases"] == [shots.make_release().id]
 
 
-class TestOtherPlates:
-    def test_no_layers_copies_frames_without_a_face(self, scene, model, colour):
-        settings = scene.settings(model, out="bare/comp.####.exr", layers=False)
-        assert statuses(settings, colour)[NO_FACE] == "no_face"
-        source, copied = scene.plate.template.path(NO_FACE), settings.out.path(NO_FACE)
-        assert copied.read_bytes() == source.read_bytes()
-        assert set(made(settings).planes) == set(plate.read(scene.plate.template, shots.FIRST).planes)
-        assert set(statuses(settings, colour).values()) == {"skipped"}
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
-            ""
-        }
-
-    def test_float_plates_stay_float(self, tmp_path, model, colour):
-        scene = shots.make(
-            tmp_path, numbers=[1001], without_face=[], frames={1001: shots.frame(1001, dtype=np.float32)}
-        )
-        settings = scene.settings(model)
-        assert statuses(settings, colour) == {1001: "done"}
-        assert made(settings).planes["R"].dtype == np.float32
-        assert made(settings).planes["face.R"].dtype == np.float16
-        assert (
-            next(r for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)).message
-            == ""
-        )
-
-    def test_linear_plates_stay_in_their_own_primaries(self, tmp_path, model, colour):
-        scene = shots.make(tmp_path, numbers=[1001], without_face=[], colour_space="Linear Rec.709 (sRGB)")
-        settings = scene.settings(model)
-        reports(settings, colour)
-        assert made(settings).metadata[headers.COLOUR] == "Linear Rec.709 (sRGB)"
-        assert (
-            next(r for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)).message
-            == ""
-        )
-
-    def test_log_plates_are_linearised_by_a_function_of_the_frame_alone(self, tmp_path, model, colour):
-        scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[1002], colour_space="ACEScct")
-        settings = scene.settings(model)
-        assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
-        for number in (1001, 1002):
-            ours, theirs = made(settings, number), plate.read(scene.plate.template, number)
-            outside = (ours.planes["mask_blend.A"] == 0) & np.isfinite(theirs.rgb()).all(axis=-1)
-            linear = colour.to_working(np.nan_to_num(theirs.rgb(), posinf=0), "ACEScct").clip(-65504, 65504)
-            assert ours.metadata[headers.COLOUR] == "ACEScg"
-            assert (ours.planes["G"][outside] == linear[..., 1].astype(np.float16)[outside]).all()
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
-            ""
-        }
-
-    def test_anamorphic_plates_are_swapped_in_square_space(self, tmp_path, scene, model, colour):
-        """A face squeezed to half its width gets a matte squeezed to half its width, at the same sampling."""
-        from understudy.core import align, faceset
-
-        number = shots.FIRST
-        squeezed = replace(shots.frame(number), pixel_aspect=2.0)
-        wide = shots.make(tmp_path, numbers=[number], without_face=[], frames={number: squeezed})
-        record = faceset.Faceset.open(wide.faceset).records[0]
-        points = record.face.landmarks.points * np.array([0.5, 1.0], np.float32)
-        face = replace(record.face, landmarks=replace(record.face.landmarks, points=points))
-        aligned = align.fit(points, "whole", 96, 2.0)
-        moved = replace(record, face=face, alignment=aligned, pixel_aspect=2.0)
-        faceset.write(moved, faceset.Faceset.open(wide.faceset).load(record))
-        settings = wide.settings(model)
-        assert statuses(settings, colour) == {number: "done"}
-        assert made(settings).pixel_aspect == 2.0
-
-        def extent(planes):
-            rows, columns = np.nonzero(planes["mask_hull.A"] > 0.5)
-            return np.ptp(rows) + 1, np.ptp(columns) + 1
-
-        square = scene.settings(model, out="square/comp.####.exr", frames=FrameRange.of(number, number))
-        reports(square, colour)
-        (tall, narrow), (height, width) = extent(made(settings).planes), extent(made(square).planes)
-        assert abs(tall - height) <= 1
-        assert abs(2 * narrow - width) <= 3
-
-
-class TestDPX:
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def scene(tmp_path_factory):
-        """Two frames of 10 bits in a log space; the second has no face."""
-
-        def codes(number):
-            display = Window(0, 0, 160, 120)
-            log = np.clip(0.4 + 0.1 * np.log2(np.maximum(shots.picture(number, display), 0.01) / 0.18), 0, 1)
-            stored = np.rint(log * 1023).astype(np.uint16)
-            planes = {c: stored[..., i] for i, c in enumerate("RGB")}
-            metadata = {"smpte:TimeCode": plate.Typed("timecode", (5, 0)), "dpx:FrameRate": 23.976}
-            return Frame(
-                number=number, planes=planes, display=display, data=display, maximum=1023.0, metadata=metadata
-            )
-
-        frames = {n: codes(n) for n in (1001, 1002)}
-        folder = tmp_path_factory.mktemp("dpx")
-        return shots.make(
-            folder,
-            numbers=[1001, 1002],
-            without_face=[1002],
-            colour_space="ACEScct",
-            name="p.####.dpx",
-            frames=frames,
-        )
-
-    def test_codes_outside_are_untouched_and_layers_lie_beside(self, scene, model, colour):
-        settings = scene.settings(model, out="out/comp.####.dpx")
-        assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
-        ours, theirs = made(settings), plate.read(scene.plate.template, 1001)
-        beside = plate.read_file(settings.out.directory / "comp_layers.1001.exr")
-        inside = beside.planes["mask_blend.A"] > 0
-        assert 300 < inside.sum() < inside.size / 2
-        for name in "RGB":
-            assert (ours.planes[name][~inside] == theirs.planes[name][~inside]).all()
-        assert (ours.planes["G"][inside] != theirs.planes["G"][inside]).mean() > 0.8
-        assert settings.out.path(1002).read_bytes() == scene.plate.template.path(1002).read_bytes()
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
-            ""
-        }
-        assert set(statuses(settings, colour).values()) == {"skipped"}
-
-    def test_exr_is_the_default(self, scene, model, colour):
-        settings = scene.settings(model, out="exr/comp.####.exr")
-        assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
-        assert made(settings).planes["R"].dtype == np.float16
-        assert made(settings).metadata["smpte:TimeCode"] == plate.Typed("timecode", (5, 0))
-        assert made(settings).metadata["framesPerSecond"] == plate.Typed("rational", (24000, 1001))
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
-            ""
-        }
-
-    def test_dpx_without_layers_is_skipped_by_its_bytes(self, scene, model, colour):
-        settings = scene.settings(model, out="bare/comp.####.dpx", layers=False)
-        assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
-        assert set(statuses(settings, colour).values()) == {"skipped"}
-        assert {r.message for r in verify.run(settings.out, colour=colour) if isinstance(r, FrameReport)} == {
-            ""
-        }
-        settings.out.path(1001).write_bytes(scene.plate.template.path(1001).read_bytes())
-        assert statuses(settings, colour) == {1001: "done", 1002: "skipped"}
-
-
-class TestRecipe:
-    def test_opacity_may_be_keyed(self, scene, model, colour):
-        off = Curve((Key(frame=1001, value=0.0, interpolation="hold"), Key(frame=1002, value=1.0)))
-        settings = shots.keyed(scene.settings(model, out="keyed/comp.####.exr"), opacity=off)
-        reports(replace(settings, frames=FrameRange.of(1001, 1002)), colour)
-        theirs = plate.read(scene.plate.template, 1001)
-        assert (bits(made(settings, 1001).planes["R"]) == bits(theirs.planes["R"])).all()
-        assert made(settings, 1002).planes["mask_blend.A"].max() > 0.3
-
-    def test_another_recipe_makes_the_frames_again_in_place(self, tmp_path, model, colour):
-        scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[])
-        settings = scene.settings(model)
-        reports(settings, colour)
-        before = made(settings).planes["mask_blend.A"].copy()
-        changed = shots.keyed(settings, erode=Curve.constant(3.0))
-        assert set(statuses(changed, colour).values()) == {"done"}
-        assert made(settings).planes["mask_blend.A"].sum() < before.sum()
-
-    def test_only_what_is_gone_or_broken_is_made_again(self, tmp_path, model, colour):
-        scene = shots.make(tmp_path, numbers=[1001, 1002, 1003], without_face=[])
-        settings = scene.settings(model)
-        reports(settings, colour)
-        settings.out.path(1001).unlink()
-        settings.out.path(1002).write_bytes(b"")
-        assert statuses(settings, colour) == {1001: "done", 1002: "done", 1003: "skipped"}
-
-    def test_another_plate_frame_is_noticed(self, tmp_path, model, colour):
-        scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[])
-        settings = scene.settings(model)
-        reports(settings, colour)
-        plate.write(shots.frame(1002, holes=False), scene.plate.template.path(1002))
-        assert statuses(settings, colour) == {1001: "skipped", 1002: "done"}
-
-    def test_a_roto_limits_the_swap(self, scene, model, colour, tmp_path):
-        roto = shots.user_matte(tmp_path, [1001])
-        settings = scene.settings(model, out="roto/comp.####.exr", user_matte=roto)
-        found = {r.frame: r for r in reports(settings, colour)}
-        assert found[1001].status is FrameStatus.DONE
-        assert found[1002].status is FrameStatus.FAILED
-        assert "the user's matte has no frame 1002" in found[1002].message
-        assert found[NO_FACE].status is FrameStatus.NO_FACE
-        ours = made(settings)
-        assert (ours.planes["mask_blend.A"][:, 82 - shots.DATA.x :] == 0).all()
-        assert ours.planes["mask_blend.A"][:, : 70 - shots.DATA.x].max() > 0.3
-        assert ours.planes["mask_user.A"].max() == 1.0
-        assert set(made(settings, NO_FACE).planes) == set(ours.planes)
-
-
-class TestRefusals:
-    @pytest.mark.parametrize(
-        ("field", "changes"),
-        [
-            ("out", {"out": "plate/plate.####.exr"}),
-            ("out", {"out": "out/../plate/plate.%04d.exr"}),
-            ("out", {"out": "faceset/comp.####.exr"}),
-            ("out", {"out": "out/comp.####.dpx"}),
-            ("out", {"out": "out/comp.####.png"}),
-            ("frames", {"frames": FrameRange.of(1001, 1009)}),
-        ],
-    )
-    def test_settings_name_the_field(self, scene, model, field, changes):
-        with pytest.raises(InvalidInput) as caught:
-            scene.settings(model, **changes)
-        assert caught.value.field == field
-
-    def test_a_plate_whose_colour_nobody_knows(self, scene, model):
-        with pytest.raises(InvalidInput, match="colour space") as caught:
-            scene.settings(model, plate=replace(scene.plate, colour_space=None))
-        assert caught.value.field == "plate.colour_space"
-
-    def test_a_colour_space_that_the_config_does_not_have(self, scene, model, colour):
-        settings = scene.settings(model, plate=replace(scene.plate, colour_space="ACEScgg"))
-        with pytest.raises(InvalidInput, match="did you mean"):
-            reports(settings, colour)
-
-    def test_no_release_no_merge(self, scene, tmp_path, colour):
-        settings = scene.settings(shots.tiny_model(tmp_path / "m", releases=()))
-        with pytest.raises(ReleaseMissing, match="understudy release create"):
-            reports(replace(settings, out=Template.parse(str(tmp_path / "o.####.exr"))), colour)
-        assert not list(tmp_path.glob("o.*"))
-
-    def test_a_release_out_of_date(self, scene, tmp_path, colour):
-        held = shots.make_release(valid_until=date(2026, 3, 31))
-        model = shots.tiny_model(tmp_path / "m", releases=[held])
-        settings = scene.settings(model, out="dated/comp.####.exr", on=date(2026, 4, 1))
-        with pytest.raises(ReleaseInvalid, match="valid until 2026-03-31"):
-            reports(settings, colour)
-        assert statuses(replace(settings, on=date(2026, 3, 31), frames=FrameRange.of(1001, 1001)), colour)
-
-    def test_no_face_anywhere(self, tmp_path, scene, model, colour):
-        (tmp_path / "empty").mkdir()
-        with pytest.raises(NoFace, match="holds no face"):
-            reports(scene.settings(model, faceset=tmp_path / "empty"), colour)
-        with pytest.raises(NotFound):
-            reports(scene.settings(model, faceset=tmp_path / "none"), colour)
-
-    def test_two_people(self, tmp_path, scene, model, colour):
-        folder = tmp_path / "two"
-        shots.write_faceset(folder, [1001, 1002], scene.plate.template.text)
-        from understudy.core import faceset
-
-        for record in faceset.Faceset.open(folder).records:
-            other = replace(record.face, track=1)
-            moved = replace(record, face=other, path=folder / f"dst_t1.{record.face.frame}.exr")
-            shutil.copy(record.path, moved.path)
-            faceset.write(moved, faceset.Faceset.open(folder).load(record))
-        settings = scene.settings(model, faceset=folder, out="two/comp.####.exr")
-        with pytest.raises(TrackAmbiguous):
-            reports(settings, colour)
-        chosen = replace(settings, track=1, frames=FrameRange.of(1001, 1001))
-        assert statuses(chosen, colour) == {1001: "done"}
-
-    def test_a_faceset_of_another_plate_is_said(self, tmp_path, scene, model, colour):
-        shots.write_faceset(tmp_path / "f", [1001], "/elsewhere/other.%04d.exr")
-        settings = scene.settings(model, faceset=tmp_path / "f", out="other/comp.####.exr")
-        settings = replace(settings, frames=FrameRange.of(1001, 1001))
-        said = [r for r in shot.run(settings, colour=colour) if isinstance(r, Warned)]
-        assert [w.reason for w in said] == ["PLATE_DIFFERS"]
-        assert "other.%04d.exr" in said[0].message
-
-    def test_a_comp_as_plate_has_our_layers_already(self, merged, scene, model, colour):
-        again = replace(scene.plate, template=merged.out)
-        settings = scene.settings(model, out="again/comp.####.exr", plate=again)
-        report = reports(replace(settings, frames=FrameRange.of(1001, 1001)), colour)[0]
-        assert report.status is FrameStatus.FAILED
-        assert "channel face.R already" in report.message
-
-
-class TestBadFrames:
-    def test_frames_that_are_no_colour_picture(self, tmp_path, scene, model, colour):
-        """A grey frame in the middle of the shot fails by name; a plate of nothing else is refused at once."""
-        whole = shots.frame(1002)
-        grey = replace(whole, planes={"A": whole.planes["A"]})
-        mixed = shots.make(tmp_path / "mixed", numbers=[1001, 1002], without_face=[], frames={1002: grey})
-        found = {r.frame: r for r in reports(mixed.settings(model), colour)}
-        assert found[1001].status is FrameStatus.DONE
-        assert found[1002].status is FrameStatus.FAILED
-        assert "no channel R" in found[1002].message
-        all_grey = shots.make(tmp_path / "grey", numbers=[1002], without_face=[], frames={1002: grey})
-        with pytest.raises(InvalidInput, match="has no channel R"):
-            reports(all_grey.settings(model), colour)
-
-    def test_missing_and_broken_frames_are_reported_and_the_others_made(self, tmp_path, model, colour):
-        scene = shots.make(tmp_path, without_face=[])
-        template = scene.plate.template
-        template.path(1002).unlink()
-        template.path(1003).write_bytes(b"")
-        whole = template.path(1005).read_bytes()
-        template.path(1005).write_bytes(whole[: len(whole) // 2])
-        settings = scene.settings(model)
-        found = {r.frame: r for r in reports(settings, colour)}
-        assert {n: r.status.value for n, r in found.items()} == {
-            1001: "done",
-            1002: "missing",
-            1003: "failed",
-            1004: "done",
-            1005: "failed",
-            1006: "done",
-        }
-        assert found[1002].reason == "FRAME_MISSING"
-        assert found[1003].reason == found[1005].reason == "FRAME_UNREADABLE"
-        assert "1003" in found[1003].message
-        assert [n for n in settings.wanted if settings.out.path(n).exists()] == [1001, 1004, 1006]
-        records = json.loads((settings.out.directory / "manifest.json").read_text())["sequences"][
-            "comp.%04d.exr"
-        ]
-        assert [f["status"] for f in records["frames"]].count("failed") == 2
-        template.path(1003).write_bytes(whole)
-        assert statuses(settings, colour)[1003] == "done"
-
-    def test_an_output_that_cannot_be_written_stops_the_merge(self, tmp_path, model, colour):
-        scene = shots.make(tmp_path, numbers=[1001, 1002, 1003], without_face=[])
-        settings = scene.settings(model)
-        reports(replace(settings, frames=FrameRange.of(1001, 1001)), colour)
-        settings.out.path(1002).mkdir()
-        with pytest.raises(WriteFailed, match="1002"):
-            reports(settings, colour)
-        assert settings.out.path(1001).is_file()
-        assert not [p.name for p in settings.out.directory.iterdir() if p.name.startswith(".comp")]
-
-    def test_a_folder_that_cannot_be_made(self, tmp_path, scene, model, colour):
-        (tmp_path / "file").write_text("in the way")
-        settings = scene.settings(model, out=str(tmp_path / "file" / "comp.####.exr"))
-        with pytest.raises(WriteFailed):
-            reports(settings, colour)
-
-    def test_a_face_that_leaves_the_picture(self, tmp_path, scene, model, colour):
-        """Half of the face outside: the part inside is swapped, nothing wraps or fails."""
-        folder = tmp_path / "edge"
-        shots.write_faceset(folder, [1001], scene.plate.template.text)
-        from understudy.core import align, faceset
-
-        record = faceset.Faceset.open(folder).records[0]
-        face = shots.face_at(1001, centre=(2.0, 55.0))
-        moved = replace(record, face=face, alignment=align.fit(face.landmarks.points, "whole", 96))
-        faceset.write(moved, faceset.Faceset.open(folder).load(record))
-        settings = scene.settings(
-            model, faceset=folder, out="edge/comp.####.exr", frames=FrameRange.of(1001, 1001)
-        )
-        assert statuses(settings, colour) == {1001: "done"}
-        matte = made(settings).planes["mask_blend.A"]
-        assert matte[:, 0].max() > 0.3
-        assert (matte[:, 60:] == 0).all()
-
-
-def test_workers_that_end_together_leave_one_whole_manifest(tmp_path):
-    out = Template.parse(str(tmp_path / "comp.####.exr"))
-
-    def work(first):
-        for number in range(first, first + 10):
-            Manifest(out=out).put(number, {"status": "done"})
-        Manifest(out=out).assemble({"version": "1"})
-
-    threads = [threading.Thread(target=work, args=(first,)) for first in (1001, 1011, 1021, 1031)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    entry = json.loads((tmp_path / "manifest.json").read_text())["sequences"]["comp.%04d.exr"]
-    assert [frame["frame"] for frame in entry["frames"]] == list(range(1001, 1041))
-
-
 def test_golden_frame(tmp_path):
     """Pixels change on purpose only. What goes through the network may differ by its last bits from CPU to CPU: 1 %,
     and resampling by its own: 1e-3; positions by nothing that float32 can show."""
@@ -646,31 +248,3 @@ def test_golden_frame(tmp_path):
             atol=tolerance,
             err_msg=name,
         )
-
-
-def test_settings_recipe_and_verify_need_no_torch():
-    """The daemon's server process checks requests with them and must stay light."""
-    names = ("merge.settings", "merge.recipe", "verify", "contact", "release")
-    code = "import sys\n" + "".join(f"import understudy.core.{name}\n" for name in names)
-    subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True)
-
-
-class TestRunning:
-    def test_closing_stops_cleanly_and_keeps_what_is_finished(self, tmp_path, model, colour):
-        scene = shots.make(tmp_path, numbers=range(1001, 1013), without_face=[])
-        settings = scene.settings(model)
-        work = shot.run(settings, colour=colour)
-        first = next(r for r in work if isinstance(r, FrameReport))
-        work.close()
-        assert not [t for t in threading.enumerate() if t.name.startswith(("read", "write"))]
-        finished = [n for n in settings.wanted if settings.out.path(n).exists()]
-        assert first.frame in finished
-        assert len(finished) < 12
-        assert not [p.name for p in settings.out.directory.iterdir() if p.name.startswith(".comp")]
-        after = statuses(settings, colour)
-        assert {after[n] for n in finished} == {"skipped"}
-        assert {after[n] for n in after if n not in finished} == {"done"}
-
-    def test_started_tells_how_many(self, merged, colour):
-        started = next(iter(shot.run(merged, colour=colour)))
-        assert started == Started(total=6)

@@ -22,6 +22,7 @@ from understudy.core.plate import (
     Template,
     Timecode,
     Typed,
+    exr,
     guess_colour_space,
     rate,
     rate_entry,
@@ -30,6 +31,8 @@ from understudy.core.plate import (
     read_header,
     write,
 )
+from understudy.core.plate.exr import Raw
+from understudy.core.plate.metadata import same
 
 DISPLAY = Window(0, 0, 64, 48)
 EVERY_HALF = np.arange(65536, dtype=np.uint16).view(np.float16).reshape(256, 256)
@@ -90,12 +93,12 @@ class TestPixels:
         asked = Frame(number=1001, planes={"id": ids}, display=DISPLAY, data=DISPLAY)
         assert_same_pixels(again(tmp_path, asked), asked)
 
-    def test_whole_numbers_beside_floats_are_refused_by_name(self, tmp_path):
+    def test_whole_numbers_survive_beside_floats(self, tmp_path):
+        """Ids of a renderer above 2^24 in one part with a picture in half and a depth in float."""
+        words = np.random.default_rng(0).integers(0, 2**32, (48, 64), dtype=np.uint64).astype(np.uint32)
         asked = frame()
-        asked = asked.with_planes({**asked.planes, "id": np.zeros((48, 64), np.uint32)})
-        with pytest.raises(InvalidInput, match="channel id is uint32 beside floats") as caught:
-            write(asked, tmp_path / "p.1001.exr")
-        assert (caught.value.field, caught.value.frame) == ("channels", 1001)
+        asked = asked.with_planes({**asked.planes, "id": words, "depth.Z": words.view(np.float32)})
+        assert_same_pixels(again(tmp_path, asked), asked)
 
     def test_codes_are_refused_by_openexr(self, tmp_path):
         with pytest.raises(InvalidInput, match="channel R is uint16"):
@@ -125,20 +128,27 @@ class TestPixels:
 
 class TestHeader:
     METADATA: ClassVar[dict[str, Any]] = {
-        "smpte:TimeCode": Timecode(1, 2, 3, 4, drop_frame=True, flags=1 << 7, user=0x12345678).entry,
+        "timeCode": Timecode(1, 2, 3, 4, drop_frame=True, flags=1 << 7, user=0x12345678).entry,
         "framesPerSecond": rate_entry(Fraction(24000, 1001)),
-        "smpte:KeyCode": Typed("keycode", (1, 2, 3, 4, 5, 4, 64)),
-        "chromaticities": Typed("float[8]", (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767)),
-        "worldToCamera": Typed("matrix", tuple(float(n) for n in range(16))),
-        "adoptedNeutral": Typed("float2", (0.3217, 0.3377)),
-        "vendor/names": Typed("string[3]", ("a", "", "ü")),
-        "vendor/box": Typed("vector2i[2]", (1, 2, 3, 4)),
+        "keyCode": Typed("keycode", (1, 2, 3, 4, 5, 4, 64)),
+        "chromaticities": Typed(
+            "chromaticities", (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767)
+        ),
+        "worldToCamera": Typed("m44f", tuple(float(n) for n in range(16))),
+        "adoptedNeutral": Typed("v2f", (0.3217, 0.3377)),
+        "vendor/names": Typed("stringvector", ("a", "", "ü")),
+        "vendor/box": Typed("box2i", (1, 2, 3, 4)),
         "vendor/count": -3,
         "vendor/ratio": 0.1,
         "nuke/version": "16.0v1",
         "reelName": "A001_C002",
         "imageCounter": 77,
-        "DateTime": "2020:01:02 03:04:05",
+        "vendor/double": Typed("double", (0.1,)),
+        "vendor/curve": Typed("floatvector", (0.5, 0.25)),
+        "vendor/own": Typed("studioType", b"\1\2\3"),
+        "vendor/not UTF-8": "caf\udce9",
+        "vendor/a key of more than 31 characters, which needs a flag": "x",
+        "capDate": "2020:01:02 03:04:05",
         "understudy/a_key_of_31_characters": '{"json": [1, 2]}',
     }
 
@@ -147,11 +157,9 @@ class TestHeader:
         for name, value in self.METADATA.items():
             back = found[name]
             assert type(back) is type(value), name
-            if isinstance(value, Typed) and isinstance(value.value[0], float):
-                assert back.type == value.type
-                assert np.array(back.value, "f4").tolist() == np.array(value.value, "f4").tolist()
-            else:
-                assert back == (float(np.float32(value)) if isinstance(value, float) else value), name
+            assert same(value, back), name
+            if isinstance(value, Typed) and value.type not in ("chromaticities", "v2f"):  # of 32 bits
+                assert back == value, name
         assert Timecode.from_header(found) == Timecode(1, 2, 3, 4, True, 1 << 7, 0x12345678)
         assert rate(found) == Fraction(24000, 1001)
 
@@ -164,22 +172,29 @@ class TestHeader:
         assert first.read_bytes() == second.read_bytes()
 
     def test_no_time_of_shooting_is_made_up(self, tmp_path):
-        assert "DateTime" not in again(tmp_path, frame()).metadata
+        assert set(again(tmp_path, frame()).metadata) == {
+            "compression",
+            "lineOrder",
+            "screenWindowCenter",
+            "screenWindowWidth",
+        }
 
     def test_entries_about_the_old_files_layout_stay_behind(self, tmp_path):
         stale = {
+            "lineOrder": Typed("lineOrder", (1,)),
             "openexr:lineOrder": "decreasingY",
-            "openexr:chunkCount": 9,
+            "chunkCount": 9,
             "nuke/full_layer_names": 1,
-            "multiView": Typed("string[2]", ("left", "right")),
-            "tiles": "x",
+            "preview": Typed("preview", bytes(8)),
+            "tiles": Typed("tiledesc", bytes(9)),
+            "dwaCompressionLevel": 45.0,
             "version": 5,
-            "view": "left",
+            "type": "tiledimage",
         }
         found = again(tmp_path, frame(metadata={**stale, "keep": "me"})).metadata
         assert found["keep"] == "me"
-        assert found["openexr:lineOrder"] == "increasingY"
-        assert not set(found) & (set(stale) - {"openexr:lineOrder"})
+        assert found["lineOrder"] == Typed("lineOrder", (0,))
+        assert not set(found) & (set(stale) - {"lineOrder"})
 
     def test_a_cryptomattes_manifest_goes_with_its_channels(self, tmp_path):
         manifest = {"cryptomatte/abc1234/name": "crypto", "cryptomatte/abc1234/manifest": "{}"}
@@ -190,36 +205,47 @@ class TestHeader:
         )
         assert again(tmp_path, with_channels).metadata.items() >= manifest.items()
 
-    def test_an_entry_that_would_be_lost_is_an_error_not_a_loss(self, tmp_path):
-        """A timecode given as text: OpenImageIO drops it without a word."""
-        with pytest.raises(WriteFailed, match=r"smpte:TimeCode = '01:02:03:04' came back as None") as caught:
-            write(frame(metadata={"smpte:TimeCode": "01:02:03:04"}), tmp_path / "p.1001.exr")
-        assert (caught.value.field, caught.value.frame) == ("smpte:TimeCode", 1001)
+    @pytest.mark.parametrize(
+        "value",
+        [2**31, Typed("timecode", (1,)), Typed("studioType", (1, 2)), Typed("v2i", (0.5, 1)), 1e300, None],
+    )
+    def test_what_no_attribute_holds_is_refused_by_name(self, tmp_path, value):
+        with pytest.raises(InvalidInput, match="header entry acme/x") as caught:
+            write(frame(metadata={"acme/x": value}), tmp_path / "p.1001.exr")
+        assert (caught.value.field, caught.value.frame) == ("acme/x", 1001)
         assert not list(tmp_path.iterdir())
 
-    def test_odd_entries_of_other_programs(self, tmp_path):
-        """Kinds that OpenImageIO writes no more are left behind; all others of OpenEXR's kinds go along."""
-        gone = [
-            raw.attribute("d", "double", struct.pack("<d", 0.1)),
-            raw.attribute("opaque", "studioType", b"\1\2\3"),
-            raw.attribute("v2d", "v2d", struct.pack("<2d", 1, 2)),
-        ]
-        kept = [
-            raw.attribute("b2f", "box2f", struct.pack("<4f", 1, 2, 3, 4)),
-            raw.attribute("m33", "m33f", struct.pack("<9f", *range(9))),
-            raw.attribute("ratio", "rational", struct.pack("<iI", -1, 3)),
-            raw.attribute("v3i", "v3i", struct.pack("<3i", 1, 2, 3)),
-            raw.attribute("floats", "floatvector", struct.pack("<2f", 1, 2)),
-            raw.attribute("texts", "stringvector", raw.strings("a", "b")),
-            raw.attribute("comments", "string", b"hello"),
-        ]
-        source = read_file(raw.make(tmp_path / "odd.exr", *gone, *kept))
-        found = again(tmp_path, source).metadata
-        assert {"d", "opaque", "v2d"} <= set(source.metadata)
-        assert not {"d", "opaque", "v2d"} & set(found)
-        for name in ("b2f", "m33", "ratio", "v3i", "texts", "ImageDescription"):
-            assert found[name] == source.metadata[name], name
-        assert found["floats"].value == (1.0, 2.0)
+    @pytest.mark.parametrize("name", ["", "x" * 256, "a\0b"])
+    def test_what_is_no_name_is_refused(self, tmp_path, name):
+        with pytest.raises(InvalidInput, match="is no name"):
+            write(frame(metadata={name: 1}), tmp_path / "p.1001.exr")
+
+    def test_every_kind_of_entry_goes_along_to_the_byte(self, tmp_path):
+        """OpenEXR's own types, one that nobody knows, and bytes that are not the usual ones for their value."""
+        entries = {
+            "b2f": Raw("box2f", struct.pack("<4f", 1, 2, 3, 4)),
+            "comments": Raw("string", b"caf\xe9 \0 end"),
+            "d": Raw("double", struct.pack("<d", 0.1)),
+            "envmap": Raw("envmap", b"\0"),
+            "floats": Raw("floatvector", struct.pack("<3f", 1, 2, 3)),
+            "m33": Raw("m33d", struct.pack("<9d", *range(9))),
+            "nan": Raw("float", struct.pack("<I", 0x7F800001)),
+            "nans": Raw("v2f", struct.pack("<2I", 0x7F800001, 0xFFC12345)),
+            "odd": Raw("v3i", b"\1\2\3"),
+            "opaque": Raw("studioType", b"\1\2\3"),
+            "ratio": Raw("rational", struct.pack("<iI", -1, 3)),
+            "texts": Raw("stringvector", raw.strings("a", "", "b")),
+            "texts cut": Raw("stringvector", struct.pack("<i", 99) + b"a"),
+            "timeCode": Raw("timecode", struct.pack("<2I", 0xFFFFFFFF, 0x80000000)),
+            "v2d": Raw("v2d", struct.pack("<2d", 1, 2)),
+        }
+        extra = [raw.attribute(name, *entry) for name, entry in entries.items()]
+        source = read_file(raw.make(tmp_path / "odd.exr", *extra))
+        assert {source.metadata[name].type for name in ("nan", "nans", "odd")} == {"float", "v2f", "v3i"}
+        again(tmp_path, source)
+        with (tmp_path / "p.1001.exr").open("rb") as file:
+            (part,) = exr.parse(file).parts
+        assert {name: part.attributes[name] for name in entries} == entries
 
     def test_the_header_alone_says_the_same(self, tmp_path):
         asked = frame(channels=["R", "G", "B", "depth.Z"], metadata=self.METADATA)
@@ -304,14 +330,7 @@ class TestBadFiles:
 
     def test_sub_sampled(self, tmp_path):
         raw.make(tmp_path / "p.1001.exr", channels=(("BY", 2), ("RY", 2), ("Y", 1)))
-        with pytest.raises(FrameUnreadable, match="sub-sampled"):
-            self.read(tmp_path)
-
-    def test_views(self, tmp_path):
-        raw.make(
-            tmp_path / "p.1001.exr", raw.attribute("multiView", "stringvector", raw.strings("left", "right"))
-        )
-        with pytest.raises(FrameUnreadable, match="several views"):
+        with pytest.raises(FrameUnreadable, match="sub-sampled channels \\(BY 2×2, RY 2×2\\)"):
             self.read(tmp_path)
 
     def test_deep(self, tmp_path):
@@ -327,24 +346,10 @@ class TestBadFiles:
         with pytest.raises(FrameUnreadable, match="deep image"):
             self.read(tmp_path)
 
-    def test_parts(self, tmp_path):
-        spec = oiio.ImageSpec(4, 2, 3, "half")
-        path = str(tmp_path / "p.1001.exr")
-        out = oiio.ImageOutput.create(path)
-        assert out is not None
-        black = np.zeros((2, 4, 3), np.float16)
-        assert out.open(path, (spec, spec))
-        assert out.write_image(black)
-        assert out.open(path, spec, "AppendSubimage")
-        assert out.write_image(black)
-        assert out.close()
-        with pytest.raises(FrameUnreadable, match="has 2 parts"):
-            self.read(tmp_path)
-
     def test_another_format_under_the_name(self, tmp_path):
         assert save(tmp_path / "x.png", oiio.ImageSpec(4, 2, 3, "uint8")).close()
         (tmp_path / "x.png").rename(tmp_path / "p.1001.exr")
-        with pytest.raises(FrameUnreadable, match="is a png file"):
+        with pytest.raises(FrameUnreadable, match=r"neither as OpenEXR nor as DPX \(b'.x89PNG'\)"):
             self.read(tmp_path)
 
     def test_a_tiled_file_is_read_and_written_in_lines(self, tmp_path):

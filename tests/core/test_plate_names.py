@@ -60,8 +60,6 @@ class TestTemplate:
             ("p.%s.exr", "no frame number"),
             ("", "no frame number"),
             ("p.####.##.exr", "2 frame numbers"),
-            ("p.%04d.%V.exr", "view"),
-            ("%v/p.%04d.exr", "view"),
             ("shot.####/p.####.exr", "folder"),
             ("p.####", "no extension"),
             ("p." + "#" * 40 + ".exr", "40 wide"),

@@ -56,7 +56,7 @@ def test_later_keeps_flags_and_user_bits():
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 def test_header_words_survive_whatever_their_flags(word, user):
-    read = Timecode.from_header({"smpte:TimeCode": Typed("timecode", (word, user))})
+    read = Timecode.from_header({"timeCode": Typed("timecode", (word, user))})
     digits_are_a_time = all(word >> shift & 15 <= 9 for shift in (0, 8, 16, 24))
     if read is None:
         return
@@ -68,14 +68,14 @@ def test_known_words():
     """01:02:03:04 as OpenEXR packs it: binary coded decimals, frames lowest."""
     assert Timecode(1, 2, 3, 4, user=7).entry == Typed("timecode", (0x01020304, 7))
     assert Timecode(23, 59, 58, 29, drop_frame=True).entry.value[0] == 0x23595869
-    assert str(Timecode.from_header({"smpte:TimeCode": Typed("timecode", (0x01020344, 0))})) == "01:02:03;04"
+    assert str(Timecode.from_header({"timeCode": Typed("timecode", (0x01020344, 0))})) == "01:02:03;04"
 
 
 @pytest.mark.parametrize(
     "entry", [None, "01:00:00:00", Typed("int[2]", (1, 2)), Typed("timecode", (0x00007000, 0))]
 )
 def test_no_timecode(entry):
-    assert Timecode.from_header({"smpte:TimeCode": entry}) is None
+    assert Timecode.from_header({"timeCode": entry}) is None
     assert Timecode.from_header({}) is None
 
 

@@ -67,12 +67,12 @@ def test_across_a_cut_only_a_face_that_stays_goes_on():
 
 
 def test_ids_of_people_whose_faces_are_gone_are_not_given_again():
-    tracker = track.Tracker([face(1, track=1)], taken=[0, 4])
+    tracker = track.Tracker([("", face(1, track=1))], taken=[0, 4])
     assert [f.track for f in tracker.assign([face(2), face(2, 1200)])] == [1, 5]
 
 
 def test_what_an_earlier_run_found_is_taken_up_from_both_sides():
-    recorded = [face(1, 300, track=2), face(9, 900, track=7), face(100, 900, track=9)]
+    recorded = [("", f) for f in (face(1, 300, track=2), face(9, 900, track=7), face(100, 900, track=9))]
     tracker = track.Tracker(recorded)
     assert [f.track for f in tracker.assign([face(2, 302), face(2, 880), face(2, 1500)])] == [2, 7, 10]
     assert [f.track for f in tracker.assign([face(20, 320), face(20, 920)])] == [2, 7]

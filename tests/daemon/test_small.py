@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from understudy.core import errors as core_errors
 from understudy.core.errors import InvalidInput, UnderstudyError
 from understudy.core.frames import FrameRange
-from understudy.core.reports import FrameReport, FrameStatus, Started, TrainReport
+from understudy.core.reports import Artifact, FrameReport, FrameStatus, Started, TrainReport
 from understudy.daemon import __main__ as edge
 from understudy.daemon import encode, errors, paging
 from understudy.daemon.config import DaemonConfig
@@ -169,6 +169,15 @@ def test_meter_of_training_by_time_and_count():
     progress = told(meter)
     assert progress.fraction == pytest.approx(0.8)  # time is nearer to its end
     assert progress.remaining.ToTimedelta().total_seconds() == pytest.approx(20.0)
+
+
+def test_meter_of_a_set_of_plates():
+    meter = Meter(Clock())
+    meter.take(Started(total=3, unit="plate"))
+    for kind in ("plate", "plate", "readme"):
+        meter.take(Artifact(kind=kind, path=Path("/set")))
+    progress = told(meter)
+    assert (progress.done, progress.total, progress.unit) == (2, 3, "plate")
 
 
 def test_meter_tells_seldom():

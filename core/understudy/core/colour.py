@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 import PyOpenColorIO as ocio  # noqa: N813  as its own documentation does
 
@@ -30,14 +31,27 @@ MID_GREY = 0.18
 
 _PROXY_SPACE = "sRGB - Texture"
 
+# what Nuke's default config calls some of the spaces that the ACES configs have under other names
+_NUKE = {"linear": "lin_rec709", "srgb": "srgb_texture", "rec709": "rec709_camera"}
+_NO_CINEON = (
+    "the ACES configs have no Cineon curve; add it to a config of the show (docs/pipeline-td.md, film scans). ADX10 "
+    "is another film density, and no stand-in"
+)
+_SHOWN, _ALIKE = 5, 0.7
+
 
 class ColourConfig:
     """An OpenColorIO config and the conversions we need of it.
 
-    Processors are made once per space and kept. `apply` of a processor is thread-safe, but OpenColorIO's
-    Python binding holds the interpreter's lock meanwhile: use processes for speed. Pickling carries the
-    source only; the other side opens it again. Pixels must be finite: OpenColorIO does different things to
-    NaN in every space (`image.fill_nonfinite` first).
+    Processors are made once per space and kept. They are thread-safe, and OpenColorIO's Python binding gives
+    the interpreter's lock free while one works (measured with 2.6). Pickling carries the source only; the
+    other side opens it again. Pixels must be finite: OpenColorIO does different things to NaN in every space
+    (`image.fill_nonfinite` first).
+
+    Nothing is clamped, but where a config itself does so. In the pinned one, codes outside of 0 to 1, which
+    only a float file can have, end at 0 or 1 in Apple Log and in Canon Log 2 and 3 (tables); negative codes
+    become 0 in the displays with a pure power; ACEScc ends below 0; ADX16 above 65504, about code 0.48. Codes
+    of an integer file all come back, but those of ADX16.
 
     Attributes:
         source: what it was opened from.
@@ -103,11 +117,8 @@ class ColourConfig:
         """
         space = self._config.getColorSpace(name)
         if space is None:
-            near = difflib.get_close_matches(name.lower(), [n.lower() for n in self.names()], n=4, cutoff=0.4)
-            close = [n for n in self.names() if n.lower() in near]
             raise InvalidInput(
-                f"{field}: {self.source} has no colour space {name!r}; "
-                + (f"did you mean {', '.join(close)}?" if close else f"it has {', '.join(self.names())}"),
+                f"{field}: {self.source} has no colour space {name!r}; {self._instead(name)}",
                 field=field,
                 value=name,
             )
@@ -119,6 +130,19 @@ class ColourConfig:
             )
         resolved: str = space.getName()
         return resolved
+
+    def _instead(self, name: str) -> str:
+        """What to say about a name that is none: likely ones, never taken without asking."""
+        known = _plain(name)
+        if known == "cineon":
+            return _NO_CINEON
+        spaces = [s for s in self._config.getColorSpaces() if not s.isData()]
+        spellings = {s.getName(): [s.getName(), *s.getAliases()] for s in spaces}
+        spellings.setdefault(self.working, []).append(ocio.ROLE_SCENE_LINEAR)
+        close = _closest(name, spellings)
+        if elsewhere := self._config.getColorSpace(_NUKE.get(known, "")):
+            close = list(dict.fromkeys((elsewhere.getName(), *close)))[:_SHOWN]
+        return f"did you mean {', '.join(close)}?" if close else f"it has {', '.join(self.names())}"
 
     def is_scene_linear(self, name: str) -> bool:
         """Is the way from this space to the working space a matrix?
@@ -169,11 +193,46 @@ class ColourConfig:
 
     @staticmethod
     def _apply(processor: Any, rgb: Float) -> Float:
-        # four channels, because OpenColorIO's three-channel path is five times slower
-        rgba = np.zeros((*rgb.shape[:2], 4), np.float32)
-        rgba[..., :3] = rgb
+        # four channels, because OpenColorIO's three-channel path is three to seventeen times slower; and a
+        # copy, because it writes into what it is given, even into an array that is marked as read-only
+        if not rgb.size:
+            return np.zeros(rgb.shape, np.float32)
+        rgba = cv2.cvtColor(np.asarray(rgb, np.float32), cv2.COLOR_RGB2RGBA)
         processor.applyRGBA(rgba)
-        return np.ascontiguousarray(rgba[..., :3])
+        return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.float32)
+
+
+def _plain(name: str) -> str:
+    """Letters and digits only, in lower case: configs differ in everything else."""
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+def _closest(name: str, spellings: Mapping[str, Sequence[str]]) -> list[str]:
+    """The spaces that a name most likely means, best first.
+
+    Likeness is the share of the name's pieces of three characters that a space has in any of its spellings,
+    plus `difflib`'s ratio to the closest of them. Pieces, because `AlexaV3LogC`, `ARRI LogC3 (EI800)` and
+    `logc3ei800_alexawide` have the same words in another order; each counts by how few spaces have it, since
+    `log` says little and `gc3` much.
+
+    Args:
+        name: what was asked for.
+        spellings: the spaces and how each may be written.
+    """
+    wanted = _plain(name)
+    pieces = {wanted[i : i + 3] for i in range(max(1, len(wanted) - 2))}
+    plain = {space: [_plain(each) for each in names] for space, names in spellings.items()}
+    holders = {p: {s for s, names in plain.items() if any(p in n for n in names)} for p in pieces}
+    weights = {p: math.log((1 + len(plain)) / (1 + len(holders[p]))) for p in pieces}
+    total = sum(weights.values()) or 1.0
+
+    def likeness(space: str) -> float:
+        shared = sum(weight for piece, weight in weights.items() if space in holders[piece])
+        return shared / total + max(difflib.SequenceMatcher(None, wanted, n).ratio() for n in plain[space])
+
+    scores = {space: likeness(space) for space in plain}
+    best = sorted(scores, key=scores.__getitem__, reverse=True)
+    return [space for space in best[:_SHOWN] if scores[space] >= _ALIKE]
 
 
 def exposure_gain(log_means: Sequence[float]) -> float:

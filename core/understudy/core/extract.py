@@ -3,14 +3,14 @@
 Reading the next frames and writing the last faces goes on beside the search for faces, with a handful of frames in
 memory however long the shot. Landmarks are stored as found: smoothing is the merge's, over the whole track, so
 that no frame depends on which others were extracted in the same run.
+
+Of a stereo plate all views are extracted together: in one exposure, and a person has the same id in both eyes.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +19,15 @@ from understudy.core import _plugins, align, faceset, track, warp
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameMissing, InvalidInput, NoFace, UnderstudyError, WriteFailed
 from understudy.core.face import Face
-from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.faceset import FaceRecord
 from understudy.core.frames import Float
-from understudy.core.journal import Journal, Looked
+from understudy.core.journal import Looked
 from understudy.core.pipeline import overlapped
-from understudy.core.plate import Plate
+from understudy.core.plate import Plate, views_of
+from understudy.core.recall import Recall
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, Warned
-from understudy.core.search import Picture, Search
+from understudy.core.search import Picture, Search, named
 from understudy.core.weights import WeightStore
 
 VERSION = 1  # of what this module makes of the same settings and frame
@@ -37,7 +38,7 @@ class ExtractSettings:
     """What to take from where.
 
     Attributes:
-        plate: the frames; its colour space must be named.
+        plate: the frames, and the views of them; its colour space must be named.
         faceset: folder that the faces go to; made when needed, may hold faces of other plates.
         detector, landmarker: members of `detect` and `landmark`.
         face_type: how much of the head a crop holds (`align.FACE_TYPES`).
@@ -86,26 +87,33 @@ class ExtractSettings:
 def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) -> Iterator[Report]:
     """Extract every face of every frame. Yields `Started`, a `FrameReport` per frame and the faceset as `Artifact`.
 
-    A frame that was looked at before, the same file by the same settings, is skipped: so a run that was stopped goes
+    A report covers all views of its frame; where one can not be read, the frame fails. A frame that was looked at
+    before, the same file by the same settings, is skipped: so a run that was stopped goes
     on, a second run does nothing, and a face that was deleted stays deleted. What was looked at is in the faceset's
     `journal`; without it a frame is done if all of its faces are there, and the others are looked at again. Missing
     and unreadable frames are reported and the run goes on.
 
     Raises:
-        InvalidInput: the plate's colour space is unknown, or the faceset holds another person's release.
+        InvalidInput: the plate's colour space or a view is unknown, or the faceset holds another person's release.
         WeightsMissing, WeightsCorrupt: of the detector or landmarker.
         NoFace: frames could be read, now or before, and none of them has a face.
         WriteFailed, DiskFull: what was written before is good.
     """
     shot = _Shot(settings, store, colour)
+    known = shot.recall
     if settings.release is not None:
         faceset.attach_release(settings.faceset, settings.release)
-    yield Started(total=len(settings.plate.frames), skipped=len(shot.done))
-    for sentence in shot.broken:
+    yield Started(total=len(settings.plate.frames), skipped=len(known.done))
+    for sentence in known.broken:
         yield Warned(reason="FRAME_UNREADABLE", message=sentence)
-    if shot.gain is None:
-        shot.gain = shot.search.gain()
-    looked, faces = len(shot.done), sum(len(seen.tracks) for seen in shot.done.values())
+    if codec := shot.search.lossy(known.views):
+        yield Warned(
+            reason="LOSSY_PLATE",
+            message=f"{settings.plate.template}: compressed with {codec}, which has altered its pixels; "
+            "the faces can be no better than that; ask for a plate in zips, zip or piz",
+        )
+    shot.measure()
+    looked, faces = len(known.done), sum(len(seen.tracks) for seen in known.seen.values())
     with closing(overlapped(settings.plate.frames, shot.read, shot.find, shot.write, ahead=1)) as reports:
         for report in reports:
             if report.status in (FrameStatus.DONE, FrameStatus.NO_FACE):
@@ -125,8 +133,8 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
 
 
 @dataclass(kw_only=True)
-class _Job:
-    """A frame between the stages.
+class _Look:
+    """One view of a frame between the stages.
 
     Attributes:
         digest: of the settings and of the file that was read.
@@ -136,8 +144,16 @@ class _Job:
 
     picture: Picture
     digest: str
-    proxy: Float | None = None
+    proxy: Float | None
     faces: list[Face] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class _Job:
+    """A frame between the stages: its views that were not looked at before, in the plate's order."""
+
+    number: int
+    looks: list[_Look] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -153,8 +169,7 @@ class _Shot:
     `read` and `write` run in threads and change none of it; `find` sees the frames in order, one at a time.
 
     Attributes:
-        done: frame → what came of it, for those that need no second look; ascending.
-        gain: of the shot; None where no run before measured it.
+        gain: of the shot; None until `measure` has been called, where no run before did.
     """
 
     def __init__(self, settings: ExtractSettings, store: WeightStore, colour: ColourConfig) -> None:
@@ -174,57 +189,64 @@ class _Shot:
         )
         self.plate = settings.plate.template.text
         weights = [store.entry(name).sha256 for m in (detect, landmark) for name in m.WEIGHTS]
-        self.recipe = [VERSION, self.plate, space, colour.cache_id, *weights]
-        self.recipe += [settings.detector, settings.landmarker, settings.face_type, settings.size]
-        self.recipe += [settings.min_score, settings.release.id if settings.release else ""]
-        faces = (
-            Faceset.open(settings.faceset) if settings.faceset.is_dir() else Faceset(path=settings.faceset)
-        )
-        self.broken = faces.broken
-        self.stem = _stem(settings, faces.records, self.plate)
-        self.held: dict[int, list[FaceRecord]] = {}
-        for record in faces.records:
-            if record.plate == self.plate:
-                self.held.setdefault(record.face.frame, []).append(record)
-        self.journal = Journal(settings.faceset, self.plate)
-        self.done = {n: seen for n in settings.plate.present if (seen := self._seen(n))}
-        self.tracker = track.Tracker(
-            (r.face for n in self.done for r in self.held.get(n, ())),
-            taken=(t for seen in self.done.values() for t in seen.tracks),
-        )
-        self.gain: float | None = next((seen.gain for seen in self.done.values()), None)
-        self._before: Float | None = None  # thumbnail of the frame before
+        recipe = [VERSION, self.plate, space, colour.cache_id, *weights]
+        recipe += [settings.detector, settings.landmarker, settings.face_type, settings.size]
+        recipe += [settings.min_score, settings.release.id if settings.release else ""]
+        self.recall = Recall(settings.faceset, settings.plate, views_of(settings.plate), recipe)
+        taken = (track for seen in self.recall.seen.values() for track in seen.tracks)
+        self.tracker = track.Tracker(self.recall.faces, taken=taken)
+        self.gain = self.recall.gain
+        self._before: dict[str, Float] = {}  # view → thumbnail of the frame before
+
+    def measure(self) -> None:
+        """Find the shot's exposure, unless an earlier run has."""
+        if self.gain is None:
+            self.gain = self.search.gain(self.recall.views)
 
     def read(self, number: int) -> _Job | FrameReport:
-        """First stage: pixels and proxy; or a report, if there is nothing to do or it can not be done."""
-        if number in self.done:
+        """First stage: pixels and proxies; or a report, if there is nothing to do or it can not be done."""
+        if number in self.recall.done:
             return self._skipped(number)
-        began = time.perf_counter()
+        job = _Job(number=number)
         try:
-            job = _Job(digest=self._digest(number), picture=self.search.read(number))
-            assert self.gain is not None
-            job.proxy = self.colour.proxy(job.picture.rgb, self.gain)
+            with job.timed("read"):
+                wanted = [view for view in self.recall.views if (number, view) not in self.recall.seen]
+                digests = [self.recall.digest(number, view) for view in wanted]
+                pictures = self.search.read(number, wanted)
+                assert self.gain is not None
+                for picture, digest in zip(pictures, digests, strict=True):
+                    proxy = self.colour.proxy(picture.rgb, self.gain)
+                    job.looks.append(_Look(picture=picture, digest=digest, proxy=proxy))
         except UnderstudyError as error:
             return _failed(number, error)
-        job.seconds["read"] = time.perf_counter() - began
         return job
 
     def find(self, job: _Job | FrameReport) -> _Job | FrameReport:
         """Second stage: the faces, and who they are."""
         if isinstance(job, FrameReport):
             return job
-        frame, proxy, job.proxy = job.picture.frame, job.proxy, None
-        assert proxy is not None
         try:
             with job.timed("detect"):
-                faces = self.search.faces(frame, proxy)
-                thumbnail = track.thumbnail(proxy)
-                cut = self._before is not None and track.is_cut(self._before, thumbnail)
-                self._before = thumbnail
-                job.faces = self.tracker.assign(faces, cut=cut)
+                found = [self._find(look) for look in job.looks]
+                cuts = [self._is_cut(look.picture.view, thumbnail) for look, _, thumbnail in found]
+                for look, faces, _ in found:
+                    view, aspect = look.picture.view, look.picture.frame.pixel_aspect
+                    look.faces = self.tracker.assign(faces, view=view, cut=any(cuts), pixel_aspect=aspect)
         except UnderstudyError as error:
-            return _failed(frame.number, error)
+            return _failed(job.number, error)
         return job
+
+    def _find(self, look: _Look) -> tuple[_Look, list[Face], Float]:
+        """Faces, who is not known yet, and the view's thumbnail."""
+        proxy, look.proxy = look.proxy, None
+        assert proxy is not None
+        with named(look.picture.view):
+            return look, self.search.faces(look.picture.frame, proxy), track.thumbnail(proxy)
+
+    def _is_cut(self, view: str, thumbnail: Float) -> bool:
+        before = self._before.get(view)
+        self._before[view] = thumbnail
+        return before is not None and track.is_cut(before, thumbnail)
 
     def write(self, job: _Job | FrameReport) -> FrameReport:
         """Last stage: the crops, and a note that the frame was looked at.
@@ -234,33 +256,35 @@ class _Shot:
         """
         if isinstance(job, FrameReport):
             return job
-        number, bad = job.picture.frame.number, job.picture.bad
+        recall, looked = self.recall, [look.picture.view for look in job.looks]
+        kept = [r for view in recall.views if view not in looked for r in recall.held(job.number, view)]
+        outputs = [record.path for record in kept]
         try:
             with job.timed("write"):
-                outputs = tuple(self._write(job, face) for face in job.faces)
-                for stale in (r.path for r in self.held.get(number, ()) if r.path not in outputs):
-                    stale.unlink(missing_ok=True)  # of other settings, or of another render of this frame
-                self._note(job)
+                for look in job.looks:
+                    with named(look.picture.view):
+                        outputs += [self._write(look, face) for face in look.faces]
+                recall.clear(job.number, looked, outputs)
+                for look in job.looks:
+                    self._note(look)
         except WriteFailed:
             raise
         except UnderstudyError as error:
-            return _failed(number, error)
+            return _failed(job.number, error)
+        faces = [record.face for record in kept] + [face for look in job.looks for face in look.faces]
         return FrameReport(
-            frame=number,
-            status=FrameStatus.DONE if job.faces else FrameStatus.NO_FACE,
-            faces=len(job.faces),
-            confidence=max((f.score for f in job.faces), default=None),
-            warnings=(f"{bad} pixels were NaN or Inf; their neighbours stand in for them",) if bad else (),
+            frame=job.number,
+            status=FrameStatus.DONE if faces else FrameStatus.NO_FACE,
+            faces=len(faces),
+            confidence=max((face.score for face in faces), default=None),
+            warnings=tuple(warning for look in job.looks for warning in look.picture.warnings),
             seconds=job.seconds,
-            outputs=outputs,
+            outputs=tuple(outputs),
         )
 
     def _skipped(self, number: int) -> FrameReport:
-        held, seen = self.held.get(number, []), self.done[number]
-        if seen != self.journal.looked.get(
-            number
-        ):  # a kill came between faces and note, or the journal is gone
-            self.journal.add(number, seen)
+        held = [record for view in self.recall.views for record in self.recall.held(number, view)]
+        self.recall.note_again(number)
         return FrameReport(
             frame=number,
             status=FrameStatus.SKIPPED,
@@ -269,12 +293,12 @@ class _Shot:
             outputs=tuple(r.path for r in held),
         )
 
-    def _write(self, job: _Job, face: Face) -> Path:
-        settings, frame = self.settings, job.picture.frame
+    def _write(self, look: _Look, face: Face) -> Path:
+        settings, frame = self.settings, look.picture.frame
         alignment = align.fit(face.landmarks.points, settings.face_type, settings.size, frame.pixel_aspect)
         assert self.gain is not None
         record = FaceRecord(
-            path=self._path(face.track, face.frame),
+            path=self.recall.path(face.track, face.frame, look.picture.view),
             face=face,
             alignment=alignment,
             plate=self.plate,
@@ -283,64 +307,20 @@ class _Shot:
             config=self.colour.cache_id,
             release=settings.release.id if settings.release else "",
             pixel_aspect=frame.pixel_aspect,
-            digest=job.digest,
-            faces=len(job.faces),
+            digest=look.digest,
+            faces=len(look.faces),
+            view=look.picture.view,
         )
-        faceset.write(record, warp.to_aligned(job.picture.rgb, frame.data, alignment))
+        faceset.write(record, warp.to_aligned(look.picture.rgb, frame.data, alignment))
         return record.path
 
-    def _path(self, track: int, number: int) -> Path:
-        return (
-            self.settings.faceset
-            / f"{self.stem}_t{track}.{number:0{self.settings.plate.template.width}d}.exr"
-        )
-
-    def _note(self, job: _Job) -> None:
+    def _note(self, look: _Look) -> None:
         assert self.gain is not None
-        tracks = tuple(face.track for face in job.faces)
-        self.journal.add(job.picture.frame.number, Looked(digest=job.digest, gain=self.gain, tracks=tracks))
-
-    def _digest(self, number: int) -> str:
-        """Of everything that decides what a frame's faces are: the settings, and the frame's file."""
-        path = self.settings.plate.template.path(number)
-        try:
-            stat = path.stat()
-        except FileNotFoundError as error:
-            raise FrameMissing(f"{path}: frame {number} is not on disk", path=path, frame=number) from error
-        text = json.dumps([*self.recipe, number, stat.st_size, stat.st_mtime_ns])
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def _seen(self, number: int) -> Looked | None:
-        """What came of a frame that needs no second look; None for one that was never looked at as it is now.
-
-        Images of another digest mean that a run with other settings was stopped before it could note the frame. An
-        image that is there and is none was broken, not deleted: its frame is looked at again.
-        """
-        held, noted = self.held.get(number, []), self.journal.looked.get(number)
-        if not held and noted is None:
-            return None
-        try:
-            digest = self._digest(number)
-        except FrameMissing:
-            return None  # reported when its turn comes
-        if any(record.digest != digest for record in held):
-            return None
-        if noted and noted.digest == digest:
-            good = {record.path for record in held}
-            faces = (self._path(track, number) for track in noted.tracks)
-            return noted if all(face in good or not face.exists() for face in faces) else None
-        if held and len(held) == held[0].faces:
-            return Looked(digest=digest, gain=held[0].gain, tracks=tuple(r.face.track for r in held))
-        return None
+        tracks = tuple(face.track for face in look.faces)
+        looked = Looked(digest=look.digest, gain=self.gain, tracks=tracks)
+        self.recall.note(look.picture.frame.number, look.picture.view, looked)
 
 
 def _failed(number: int, error: UnderstudyError) -> FrameReport:
     status = FrameStatus.MISSING if isinstance(error, FrameMissing) else FrameStatus.FAILED
     return FrameReport(frame=number, status=status, reason=error.reason, message=error.message)
-
-
-def _stem(settings: ExtractSettings, held: Iterable[FaceRecord], own: str) -> str:
-    """What the files are called: as the plate, told apart where another plate of that name is in the faceset."""
-    stem = settings.plate.template.prefix.rstrip("._-") or "face"
-    taken = any(r.plate != own and r.path.name.startswith(f"{stem}_t") for r in held)
-    return f"{stem}_{hashlib.sha256(own.encode()).hexdigest()[:6]}" if taken else stem

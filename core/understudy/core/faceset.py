@@ -2,8 +2,9 @@
 
 One OpenEXR a face, half float, scene-linear in the working space; landmarks, alignment, where it comes from and how
 it was made are in its header. There is no index: who deletes, moves or renames a file has edited the faceset. Names
-are made so that each person is a sequence to a host: `performer_t0.1001.exr`, `performer_t0.1002.exr`, … Beside the
-images may lie `release.json`, and `extract.jsonl`, which extraction alone reads (`journal`).
+are made so that each person is a sequence to a host: `performer_t0.1001.exr`, `performer_t0.1002.exr`, …; of a stereo
+plate a sequence for each eye, `performer_left_t0.1001.exr`. Beside the images may lie `release.json`, and
+`extract.jsonl`, which extraction alone reads (`journal`).
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from understudy.core import image, plate, release
 from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound, TrackAmbiguous, UnderstudyError
 from understudy.core.face import Alignment, Face, Landmarks
 from understudy.core.frames import Float, Frame, FrameRange, Window
+from understudy.core.plate.views import MONO
 from understudy.core.release import Release
 
 FORMAT = 1  # of the header
 RELEASE_FILE = "release.json"
 
 _PREFIX = "understudy/"
+_TEXTS = ("view", "colour", "config", "release", "digest")  # entries that may be empty, and are then left out
 _BYSTANDER = 0.1  # of the lead's frames × area: who has less is not asked about
 
 
@@ -39,14 +42,15 @@ class FaceRecord:
         path: its file.
         face: in the coordinates of the plate it was found on.
         alignment: plate px → this image's px.
-        plate: template of that plate, in `%04d` form.
+        plate: template of that plate, in `%04d` form, with `%V` where each view has files of its own.
+        view: of that plate, such as `left`; empty for a plate without views.
         gain: exposure of the shot: working space × gain has the face near 0.18.
         colour: name of the working space the pixels are in.
         config: id of the colour config in which that name means something.
         release: id of the release that came with it, or empty.
         pixel_aspect: of the plate.
         digest: what settings and which file of the plate it was made of.
-        faces: how many faces its frame had.
+        faces: how many faces its frame had, in this view.
     """
 
     path: Path
@@ -60,6 +64,7 @@ class FaceRecord:
     pixel_aspect: float = 1.0
     digest: str = ""
     faces: int = 1
+    view: str = MONO
 
     def header(self) -> dict[str, Any]:
         """As header entries: strings and numbers, names of at most 31 characters, which all hosts carry."""
@@ -69,6 +74,7 @@ class FaceRecord:
             "version": version("understudy"),
             "frame": face.frame,
             "plate": self.plate,
+            "view": self.view,
             "track": face.track,
             "score": float(face.score),
             "box": json.dumps([round(v, 4) for v in face.box]),
@@ -120,7 +126,7 @@ class FaceRecord:
                 gain=float(json.loads(entries["gain"])),
                 pixel_aspect=float(json.loads(entries["pixelAspect"])),
                 faces=int(entries["faces"]),
-                **{name: str(entries.get(name, "")) for name in ("colour", "config", "release", "digest")},
+                **{name: str(entries.get(name, "")) for name in _TEXTS},
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _foreign(path, f"a header entry is missing or malformed: {error!r}") from error
@@ -128,7 +134,10 @@ class FaceRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """One person of a faceset: id, frames, and the area in plate pixels that they cover over all of them."""
+    """One person of a faceset: id, frames, and the area in plate pixels that they cover over all of them.
+
+    A frame counts once, by the view that shows most of them: two eyes make nobody more of a lead.
+    """
 
     id: int
     frames: FrameRange
@@ -145,7 +154,7 @@ class Faceset:
 
     Attributes:
         path: the folder.
-        records: by plate, frame and track.
+        records: by plate, frame, track and view.
         broken: a sentence for each image that could not be read; the others are good.
         warnings: what `select` left out.
     """
@@ -173,7 +182,7 @@ class Faceset:
                 records.append(FaceRecord.from_header(file, header.metadata, header.data.width))
             except UnderstudyError as error:
                 broken.append(error.message)
-        records.sort(key=lambda r: (r.plate, r.face.frame, r.face.track, r.path.name))
+        records.sort(key=lambda r: (r.plate, r.face.frame, r.face.track, r.view, r.path.name))
         return cls(path=path, records=tuple(records), broken=tuple(broken))
 
     def load(self, record: FaceRecord) -> Float:
@@ -186,17 +195,24 @@ class Faceset:
 
     def tracks(self) -> tuple[Track, ...]:
         """The people, the one who fills the most picture first."""
-        people: dict[int, list[Face]] = {}
+        people: dict[int, dict[tuple[str, int], float]] = {}
         for record in self.records:
-            people.setdefault(record.face.track, []).append(record.face)
+            areas, frame = people.setdefault(record.face.track, {}), (record.plate, record.face.frame)
+            areas[frame] = max(areas.get(frame, 0.0), _area(record.face))
         found = [
-            Track(id=i, frames=FrameRange.from_frames(f.frame for f in faces), area=sum(map(_area, faces)))
-            for i, faces in people.items()
+            Track(id=i, frames=FrameRange.from_frames(n for _, n in areas), area=sum(areas.values()))
+            for i, areas in people.items()
         ]
         return tuple(sorted(found, key=lambda t: (-t.area, t.id)))
 
+    def views(self) -> tuple[str, ...]:
+        """The views that its faces were seen in, `left` first, then by name; `("",)` where no plate had any."""
+        return tuple(
+            sorted({record.view for record in self.records}, key=lambda view: (view != "left", view))
+        )
+
     def select(self, track: int | None = None) -> Faceset:
-        """The faces of one person.
+        """The faces of one person, of all views.
 
         Args:
             track: their id; None takes the only one, or the one beside whom the others are bystanders: less than a

@@ -146,8 +146,11 @@ class Frame:
         display: the display window (the format).
         data: the data window: what the arrays cover.
         pixel_aspect: width of a pixel over its height; 2.0 is anamorphic.
-        metadata: everything else in the header, typed as OpenImageIO types it.
+        metadata: everything else in the header, under the format's own names (`plate.metadata`).
         maximum: what the code value of 1.0 is for integer planes (1023 for 10 bits); 1.0 for float planes.
+        name: of the part, in an OpenEXR of several.
+        others: the other parts of the same file, in order; the frame itself is the first. Where the picture of a view
+            is, in which part and under which names, only `plate.views` knows.
     """
 
     number: int
@@ -157,6 +160,8 @@ class Frame:
     pixel_aspect: float = 1.0
     metadata: Mapping[str, Any] = field(default_factory=dict)
     maximum: float = 1.0
+    name: str = ""
+    others: tuple[Frame, ...] = ()
 
     def rgb(self, window: Window | None = None) -> Float:
         """(H, W, 3) float32 in the plate's colour space, over `window` (default: all of the data window).

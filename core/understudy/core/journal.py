@@ -5,8 +5,9 @@ person deleted stays deleted and a frame without a face costs nothing again. It 
 but extraction reads it, and who deletes it loses nothing but that. It goes where the folder goes, for no line names
 the folder.
 
-Lines are only ever added, and the last one of a frame counts. A line that a kill or a full disk cut short is no JSON
-and is passed over: that frame is told by its images, or looked at again.
+Lines are only ever added, and the last one of a frame counts; of a stereo plate each view has lines of its own. A
+line that a kill or a full disk cut short is no JSON and is passed over: that frame is told by its images, or looked at
+again.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from os import SEEK_END
 from pathlib import Path
 
 from understudy.core.errors import DiskFull, WriteFailed
+from understudy.core.plate.views import MONO
 
 NAME = "extract.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Looked:
-    """What came of looking at a frame.
+    """What came of looking at a frame, or at one view of it.
 
     Attributes:
         digest: of the settings and of the frame's file at that time.
@@ -39,21 +41,21 @@ class Looked:
 
 
 class Journal:
-    """The lines about one plate; a faceset may hold faces of several.
+    """The lines about one view of one plate; a faceset may hold faces of several.
 
     Attributes:
         looked: frame → what its last line says; as it was on opening.
     """
 
-    def __init__(self, faceset: Path, plate: str) -> None:
+    def __init__(self, faceset: Path, plate: str, view: str = MONO) -> None:
         """Read what there is; a folder without a journal has an empty one. `plate`: template in `%04d` form."""
         self._path = faceset / NAME
-        self._plate = plate
+        self._subject = {"plate": plate} | ({"view": view} if view else {})
         self.looked: dict[int, Looked] = {}
         if self._path.is_file():
             with self._path.open("rb") as lines:
                 for line in lines:
-                    if entry := _entry(line, plate):
+                    if entry := _entry(line, plate, view):
                         self.looked[entry[0]] = entry[1]
 
     def add(self, frame: int, looked: Looked) -> None:
@@ -64,7 +66,7 @@ class Journal:
         Raises:
             DiskFull, WriteFailed: with the path and the frame.
         """
-        entry = {"plate": self._plate, "frame": frame, **vars(looked)}
+        entry = {**self._subject, "frame": frame, **vars(looked)}
         line = json.dumps(entry, allow_nan=False).encode() + b"\n"
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,11 +90,11 @@ def _ends_clean(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _entry(line: bytes, plate: str) -> tuple[int, Looked] | None:
-    """Frame and content of a line, or None if it is of another plate, or not whole."""
+def _entry(line: bytes, plate: str, view: str) -> tuple[int, Looked] | None:
+    """Frame and content of a line, or None if it is of another plate or view, or not whole."""
     try:
         entry = json.loads(line)
-        if entry["plate"] != plate:
+        if (entry["plate"], entry.get("view", MONO)) != (plate, view):
             return None
         gain, tracks = float(entry["gain"]), tuple(map(int, entry["tracks"]))
         looked = Looked(digest=str(entry["digest"]), gain=gain, tracks=tracks)

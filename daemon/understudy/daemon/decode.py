@@ -65,7 +65,17 @@ class Pull:
     names: tuple[str, ...]
 
 
-Settings: TypeAlias = Ingest | ExtractSettings | TrainSettings | Merge | Verify | Pull
+@dataclass(frozen=True, kw_only=True)
+class CheckPlate:
+    plate: Plate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Torture:
+    folder: Path
+
+
+Settings: TypeAlias = Ingest | ExtractSettings | TrainSettings | Merge | Verify | Pull | CheckPlate | Torture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +255,18 @@ def _pull_weights(spec: job_pb2.PullWeightsSpec, refs: Refs) -> Work:
     return Work(settings=Pull(names=names), outputs=outputs, label=f"pull weights {', '.join(names)}")
 
 
+def _check_plate(spec: job_pb2.CheckPlateSpec, refs: Refs) -> Work:
+    plate = refs.plate(spec.plate, "check_plate.plate", colour=False)
+    label = f"check {Path(plate.template.hashes).name}"
+    return Work(settings=CheckPlate(plate=plate), outputs=(), label=label)
+
+
+def _torture(spec: job_pb2.TortureSpec, refs: Refs) -> Work:
+    folder = refs.folder_out(spec.folder, "torture.folder")
+    outputs = (Output.of_folder(folder),)
+    return Work(settings=Torture(folder=folder), outputs=outputs, label=f"torture {folder.name}")
+
+
 _KINDS: Mapping[str, Callable[[Any, Refs], Work]] = MappingProxyType(
     {
         "ingest": _ingest,
@@ -253,6 +275,8 @@ _KINDS: Mapping[str, Callable[[Any, Refs], Work]] = MappingProxyType(
         "merge": _merge,
         "verify": _verify,
         "pull_weights": _pull_weights,
+        "check_plate": _check_plate,
+        "torture": _torture,
     }
 )
 

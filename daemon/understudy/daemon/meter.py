@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from understudy.core.reports import FrameReport, FrameStatus, Report, Started, TrainReport
+from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, TrainReport
 from understudy.core.weights import WeightsReport
 from understudy.v1 import job_pb2
 
@@ -42,6 +42,9 @@ class Meter:
             case TrainReport():
                 self._progress.done, self._spent = report.iteration, report.seconds
                 self._progress.rate = report.rate
+            case Artifact(kind=kind) if kind == self._progress.unit:
+                self._progress.done += 1
+                self._mark(self._progress.done)
             case WeightsReport():
                 self._progress.unit = "byte"
                 self._progress.done, self._progress.total = report.done, report.total

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from understudy.core import plate
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound, UnderstudyError
+from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NotFound, UnderstudyError
 from understudy.core.frames import FrameRange, Segment
-from understudy.core.plate import Plate, Template
+from understudy.core.plate import Plate, Template, sequences
+from understudy.core.plate.views import MONO
 from understudy.daemon.outputs import Output
 from understudy.daemon.site import Site
 from understudy.v1 import common_pb2
@@ -38,10 +39,9 @@ class Refs:
 
         Raises:
             NotFound: no frame of it is on disk.
-            InvalidInput: the pattern, the frames, or the colour space, which `colour` demands.
+            InvalidInput: the pattern, the frames, a view, or the colour space, which `colour` demands.
         """
-        template = self.template(ref.pattern, f"{field}.pattern")
-        self.site.roots.readable(template.path(0), f"{field}.pattern")
+        template = self._sequence(ref.pattern, f"{field}.pattern")
         frames = self.frames(ref.frames, f"{field}.frames")
         space = self.colour.resolve(ref.colour_space, f"{field}.colour_space") if ref.colour_space else None
         if self.will_be(Output.of_sequence(template, None)):
@@ -50,26 +50,40 @@ class Refs:
                 frames=frames or FrameRange(),
                 present=FrameRange(),
                 colour_space=space or self.colour.working,
+                views=tuple(ref.views),
             )
-        with named(field, {"path": "pattern"}):
-            found = plate.find(ref.pattern, frames, space)
-        self.site.roots.readable_links(map(template.path, found.present), f"{field}.pattern")
+        with named(field, {"path": "pattern", "view": "views"}):
+            found = plate.find(ref.pattern, frames, space, tuple(ref.views))
+            self._readable(found, f"{field}.pattern")
+            plate.views_of(found)
         if space or not colour:
             return found
-        return Plate(
-            template=template,
-            frames=found.frames,
-            present=found.present,
-            colour_space=self._guess(found, f"{field}.colour_space"),
-        )
+        return replace(found, colour_space=self._guess(found, f"{field}.colour_space"))
+
+    def _sequence(self, pattern: str, field: str) -> Template:
+        """The pattern of a sequence that is on disk; for a folder or a single file, says what is there instead."""
+        path = self.site.roots.readable(pattern, field)
+        with named("", {"path": field}):
+            try:
+                return Template.parse(pattern)
+            except InvalidInput:
+                self.site.roots.readable(path if path.is_dir() else path.parent, field)
+                sequences.refuse_single(path)
+                raise
+
+    def _readable(self, found: Plate, field: str) -> None:
+        """Follow links, of the folders of views and of frames: where they lead must be allowed too."""
+        for view in found.views if found.template.has_view else (MONO,):
+            self.site.roots.readable(found.template.of_view(view).directory, field)
+        self.site.roots.readable_links((path for n in found.present for path in found.paths(n)), field)
 
     def _guess(self, found: Plate, field: str) -> str:
         """What the headers say."""
         guess = None
         for number in list(found.present)[:HEADERS]:
             try:
-                guess = plate.guess_colour_space(plate.read_header(found.template.path(number)))
-            except FrameUnreadable:
+                guess = plate.guess_colour_space(plate.read_header(found.paths(number)[0]))
+            except (FrameMissing, FrameUnreadable):
                 continue  # its own report will say so
             break
         if guess is None:

@@ -33,11 +33,12 @@ from understudy.daemon.scheduler import Scheduler
 from understudy.daemon.servicers.faceset import FacesetServicer
 from understudy.daemon.servicers.job import JobServicer
 from understudy.daemon.servicers.model import ModelServicer
+from understudy.daemon.servicers.plate import PlateServicer
 from understudy.daemon.servicers.release import ReleaseServicer
 from understudy.daemon.servicers.system import SystemServicer
 from understudy.daemon.servicers.weights import WeightsServicer
 from understudy.daemon.store import Store
-from understudy.v1 import job_pb2_grpc, resource_pb2_grpc, system_pb2_grpc
+from understudy.v1 import job_pb2_grpc, plate_pb2_grpc, resource_pb2_grpc, system_pb2_grpc
 
 THREADS, WATCHERS = 128, 112  # of them: watching and waiting calls hold a thread each
 GRACE_SECONDS = 2.0  # for calls under way when the daemon stops
@@ -125,6 +126,7 @@ def _add_services(
         (job_pb2_grpc.add_JobServiceServicer_to_server, jobs),
         (system_pb2_grpc.add_SystemServiceServicer_to_server, SystemServicer(config, colour)),
         (system_pb2_grpc.add_WeightsServiceServicer_to_server, WeightsServicer(config.site.weights())),
+        (plate_pb2_grpc.add_PlateServiceServicer_to_server, PlateServicer(config.site, colour)),
         (resource_pb2_grpc.add_FacesetServiceServicer_to_server, FacesetServicer(roots)),
         (resource_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer(roots)),
         (resource_pb2_grpc.add_ReleaseServiceServicer_to_server, ReleaseServicer(roots)),
@@ -134,7 +136,8 @@ def _add_services(
 
 
 SERVICES = tuple(
-    f"understudy.v1.{name}Service" for name in ("Job", "System", "Weights", "Faceset", "Model", "Release")
+    f"understudy.v1.{name}Service"
+    for name in ("Job", "System", "Weights", "Plate", "Faceset", "Model", "Release")
 )
 
 

@@ -14,7 +14,7 @@ from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report
 from understudy.core.train.settings import TrainSettings
 from understudy.core.weights import WeightsReport
 from understudy.daemon import decode
-from understudy.daemon.decode import Ingest, Merge, Pull, Verify
+from understudy.daemon.decode import CheckPlate, Ingest, Merge, Pull, Torture, Verify
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
 
@@ -62,6 +62,14 @@ class Tasks:
                 yield from verify.run(s.output.template, s.output.frames, colour=self._colour, plate=s.plate)
             case Pull() as s:
                 yield from self._site.weights().pull(s.names)
+            case CheckPlate() as s:
+                from understudy.core.plate import check
+
+                yield from check.run(s.plate)
+            case Torture() as s:
+                from understudy.core.plate import torture
+
+                yield from torture.run(s.folder)
 
     def _merge(self, work: Merge) -> Iterator[Report]:
         """The merge, and its contact sheet where a frame was made or there is none yet."""

@@ -84,7 +84,7 @@ class Job:
 
     @property
     def stage(self) -> str:
-        """`ingest`, `extract`, `train`, `merge`, `verify` or `pull_weights`."""
+        """`ingest`, `extract`, `train`, `merge`, `verify`, `pull_weights`, `check_plate` or `torture`."""
         return self.message.spec.WhichOneof("kind") or ""
 
     @property

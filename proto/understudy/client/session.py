@@ -22,12 +22,14 @@ from understudy.client.endpoint import Local, Remote, Transport, from_environmen
 from understudy.client.errors import DaemonFault
 from understudy.client.job import Job
 from understudy.client.wire import Wire
-from understudy.v1 import job_pb2, resource_pb2, system_pb2
+from understudy.v1 import job_pb2, plate_pb2, resource_pb2, system_pb2
 from understudy.v1.job_pb2_grpc import JobServiceStub
+from understudy.v1.plate_pb2_grpc import PlateServiceStub
 from understudy.v1.resource_pb2_grpc import FacesetServiceStub, ModelServiceStub, ReleaseServiceStub
 from understudy.v1.system_pb2_grpc import SystemServiceStub, WeightsServiceStub
 
 VERIFY_S = 600.0  # hashing all weights on a slow disk
+HEADERS_S = 600.0  # opening all frames of a long plate on a slow one
 
 
 class Session:
@@ -155,6 +157,20 @@ class Session:
         """Check an output against its plate; frames that do not pass are FAILED."""
         return self.start(specs.verify(output, original), label=label, depends_on=depends_on)
 
+    def check_plate(
+        self,
+        plate: specs.PathLike | specs.Plate,
+        *,
+        label: str = "",
+        depends_on: Sequence[Job] = (),
+    ) -> Job:
+        """Read every frame of a plate wholly; broken ones are FAILED, odd ones have warnings."""
+        return self.start(specs.check_plate(plate), label=label, depends_on=depends_on)
+
+    def torture(self, folder: specs.PathLike, *, label: str = "", depends_on: Sequence[Job] = ()) -> Job:
+        """Write small plates of every kind, to try a pipeline with."""
+        return self.start(specs.torture(folder), label=label, depends_on=depends_on)
+
     def pull_weights(
         self, names: Sequence[str] = (), *, label: str = "", depends_on: Sequence[Job] = ()
     ) -> Job:
@@ -193,6 +209,18 @@ class Session:
             request.page_token = reply.next_page_token
 
     # Resources
+
+    def plate(self, plate: specs.PathLike | specs.Plate) -> plate_pb2.Plate:
+        """What a plate is, by the headers of all its frames.
+
+        Raises:
+            NotFound: no frame of it is on disk; or it is a folder or a file, and the message says what is there.
+        """
+        request = plate_pb2.GetPlateRequest(plate=specs.plate(plate))
+        reply: plate_pb2.GetPlateResponse = self._wire.call(
+            PlateServiceStub, "GetPlate", request, timeout=HEADERS_S
+        )
+        return reply.plate
 
     def faceset(self, path: specs.PathLike) -> resource_pb2.Faceset:
         """What a faceset holds.

@@ -8,7 +8,7 @@ wire form is refused.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
@@ -59,15 +59,20 @@ class Plate:
         pattern: path with one frame token: `%04d`, `####` or `@@@@`.
         frames: which frames; None for all on disk.
         colour_space: as the colour config calls it; empty for what the headers say.
+        views: names of those of a stereo plate to work on; none for all.
     """
 
     pattern: PathLike
     frames: Frames = None
     colour_space: str = ""
+    views: Sequence[str] = ()
 
     def message(self) -> PlateRef:
         return PlateRef(
-            pattern=absolute(self.pattern), frames=segments(self.frames), colour_space=self.colour_space
+            pattern=absolute(self.pattern),
+            frames=segments(self.frames),
+            colour_space=self.colour_space,
+            views=self.views,
         )
 
 
@@ -243,3 +248,13 @@ def verify(output: PathLike | Plate, original: PathLike | Plate | None = None) -
 def pull_weights(names: Iterable[str] = ()) -> pb.JobSpec:
     """Weights are fetched; none named means those that the defaults need."""
     return pb.JobSpec(pull_weights=pb.PullWeightsSpec(names=list(names)))
+
+
+def check_plate(given: PathLike | Plate) -> pb.JobSpec:
+    """Every frame of a plate is read wholly."""
+    return pb.JobSpec(check_plate=pb.CheckPlateSpec(plate=plate(given)))
+
+
+def torture(folder: PathLike) -> pb.JobSpec:
+    """A set of plates to try a pipeline with is written."""
+    return pb.JobSpec(torture=pb.TortureSpec(folder=absolute(folder)))

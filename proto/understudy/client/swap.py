@@ -57,6 +57,7 @@ class SwapSettings:
         work: folder of everything in between; empty for `<output's stem>_work` beside the output.
         src_track, dst_track: which person, where there are several.
         src_colour_space, dst_colour_space: as the colour config calls them; empty for what the files say.
+        views: of a stereo dst, the names of those to work on; none for all.
         recipe: the look; None for the defaults.
         device: `auto`, `cpu`, `cuda`, `cuda:N`; empty for `auto`.
         seed: of the training.
@@ -77,6 +78,7 @@ class SwapSettings:
     dst_track: int | None = None
     src_colour_space: str = ""
     dst_colour_space: str = ""
+    views: Sequence[str] = ()
     recipe: Recipe | None = None
     device: str = ""
     seed: int = 0
@@ -115,6 +117,7 @@ class _Side:
     colour_space: str
     work: PurePosixPath
     release: specs.PathLike = ""
+    views: Sequence[str] = ()
 
     @property
     def source(self) -> PurePosixPath:
@@ -123,7 +126,7 @@ class _Side:
     @property
     def plate(self) -> specs.Plate:
         if not specs.is_video(self.source):
-            return specs.Plate(self.source, self.frames, self.colour_space)
+            return specs.Plate(self.source, self.frames, self.colour_space, self.views)
         name = _stem(self.source)
         folder = self.work / "plates" / f"{self.role}-{name}-{_digest(self.source)}"
         return specs.Plate(folder / f"{name}.%04d.exr", self.frames)
@@ -166,7 +169,7 @@ def plan(settings: SwapSettings, preset: str) -> list[Stage]:
     work, given = settings.work_folder(), settings
     src_frames, dst_frames = specs.segments(given.src_frames, "src_frames"), specs.segments(given.frames)
     src = _Side("src", given.src, src_frames, given.src_colour_space, work, given.release)
-    dst = _Side("dst", given.dst, dst_frames, given.dst_colour_space, work)
+    dst = _Side("dst", given.dst, dst_frames, given.dst_colour_space, work, views=given.views)
     identity = _digest(src.faceset, dst.faceset, given.src_track, given.dst_track)
     model = work / "models" / f"{preset}-{identity}"
     no_target = given.iterations is None and given.minutes is None

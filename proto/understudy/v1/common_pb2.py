@@ -14,29 +14,29 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aunderstudy/v1/common.proto\x12\runderstudy.v1\"9\n\x0c\x46rameSegment\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0c\n\x04last\x18\x02 \x01(\x03\x12\x0c\n\x04step\x18\x03 \x01(\x03\"^\n\x08PlateRef\x12\x0f\n\x07pattern\x18\x01 \x01(\t\x12+\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x1b.understudy.v1.FrameSegment\x12\x14\n\x0c\x63olour_space\x18\x03 \x01(\t\"G\n\x07Keyable\x12\x0f\n\x05value\x18\x01 \x01(\x01H\x00\x12#\n\x04keys\x18\x02 \x01(\x0b\x32\x13.understudy.v1.KeysH\x00\x42\x06\n\x04\x66orm\"(\n\x04Keys\x12 \n\x04keys\x18\x01 \x03(\x0b\x32\x12.understudy.v1.Key\"X\n\x03Key\x12\r\n\x05\x66rame\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x33\n\rinterpolation\x18\x03 \x01(\x0e\x32\x1c.understudy.v1.Interpolation\"0\n\x04Pose\x12\r\n\x05pitch\x18\x01 \x01(\x01\x12\x0b\n\x03yaw\x18\x02 \x01(\x01\x12\x0c\n\x04roll\x18\x03 \x01(\x01\"\xb2\x01\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04help\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x15\n\rdefault_value\x18\x04 \x01(\t\x12\x14\n\x07minimum\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07\x63hoices\x18\x07 \x03(\t\x12\x0f\n\x07keyable\x18\x08 \x01(\x08\x42\n\n\x08_minimumB\n\n\x08_maximum*\x89\x06\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_INVALID_INPUT\x10\x02\x12!\n\x1d\x45RROR_REASON_PATH_NOT_ALLOWED\x10\x03\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x04\x12\x1e\n\x1a\x45RROR_REASON_FRAME_MISSING\x10\x05\x12!\n\x1d\x45RROR_REASON_FRAME_UNREADABLE\x10\x06\x12\x18\n\x14\x45RROR_REASON_NO_FACE\x10\x07\x12 \n\x1c\x45RROR_REASON_TRACK_AMBIGUOUS\x10\x08\x12\x1d\n\x19\x45RROR_REASON_WRITE_FAILED\x10\t\x12\x1a\n\x16\x45RROR_REASON_DISK_FULL\x10\n\x12 \n\x1c\x45RROR_REASON_WEIGHTS_MISSING\x10\x0b\x12 \n\x1c\x45RROR_REASON_WEIGHTS_CORRUPT\x10\x0c\x12\x1e\n\x1a\x45RROR_REASON_MODEL_INVALID\x10\r\x12 \n\x1c\x45RROR_REASON_RELEASE_MISSING\x10\x0e\x12 \n\x1c\x45RROR_REASON_RELEASE_INVALID\x10\x0f\x12\x1e\n\x1a\x45RROR_REASON_OUTPUT_LOCKED\x10\x10\x12\x1a\n\x16\x45RROR_REASON_JOB_STATE\x10\x11\x12\"\n\x1e\x45RROR_REASON_DEPENDENCY_FAILED\x10\x12\x12\x1c\n\x18\x45RROR_REASON_WORKER_DIED\x10\x13\x12\x1e\n\x1a\x45RROR_REASON_OUT_OF_MEMORY\x10\x14\x12\x1e\n\x1a\x45RROR_REASON_FRAMES_FAILED\x10\x15\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x16\x12\x1e\n\x1a\x45RROR_REASON_VERIFY_FAILED\x10\x17*`\n\rInterpolation\x12\x1d\n\x19INTERPOLATION_UNSPECIFIED\x10\x00\x12\x18\n\x14INTERPOLATION_LINEAR\x10\x01\x12\x16\n\x12INTERPOLATION_HOLD\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aunderstudy/v1/common.proto\x12\runderstudy.v1\"9\n\x0c\x46rameSegment\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0c\n\x04last\x18\x02 \x01(\x03\x12\x0c\n\x04step\x18\x03 \x01(\x03\"m\n\x08PlateRef\x12\x0f\n\x07pattern\x18\x01 \x01(\t\x12+\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x1b.understudy.v1.FrameSegment\x12\x14\n\x0c\x63olour_space\x18\x03 \x01(\t\x12\r\n\x05views\x18\x04 \x03(\t\"G\n\x07Keyable\x12\x0f\n\x05value\x18\x01 \x01(\x01H\x00\x12#\n\x04keys\x18\x02 \x01(\x0b\x32\x13.understudy.v1.KeysH\x00\x42\x06\n\x04\x66orm\"(\n\x04Keys\x12 \n\x04keys\x18\x01 \x03(\x0b\x32\x12.understudy.v1.Key\"X\n\x03Key\x12\r\n\x05\x66rame\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x33\n\rinterpolation\x18\x03 \x01(\x0e\x32\x1c.understudy.v1.Interpolation\"0\n\x04Pose\x12\r\n\x05pitch\x18\x01 \x01(\x01\x12\x0b\n\x03yaw\x18\x02 \x01(\x01\x12\x0c\n\x04roll\x18\x03 \x01(\x01\"\xb2\x01\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04help\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x15\n\rdefault_value\x18\x04 \x01(\t\x12\x14\n\x07minimum\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07\x63hoices\x18\x07 \x03(\t\x12\x0f\n\x07keyable\x18\x08 \x01(\x08\x42\n\n\x08_minimumB\n\n\x08_maximum*\x89\x06\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_INVALID_INPUT\x10\x02\x12!\n\x1d\x45RROR_REASON_PATH_NOT_ALLOWED\x10\x03\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x04\x12\x1e\n\x1a\x45RROR_REASON_FRAME_MISSING\x10\x05\x12!\n\x1d\x45RROR_REASON_FRAME_UNREADABLE\x10\x06\x12\x18\n\x14\x45RROR_REASON_NO_FACE\x10\x07\x12 \n\x1c\x45RROR_REASON_TRACK_AMBIGUOUS\x10\x08\x12\x1d\n\x19\x45RROR_REASON_WRITE_FAILED\x10\t\x12\x1a\n\x16\x45RROR_REASON_DISK_FULL\x10\n\x12 \n\x1c\x45RROR_REASON_WEIGHTS_MISSING\x10\x0b\x12 \n\x1c\x45RROR_REASON_WEIGHTS_CORRUPT\x10\x0c\x12\x1e\n\x1a\x45RROR_REASON_MODEL_INVALID\x10\r\x12 \n\x1c\x45RROR_REASON_RELEASE_MISSING\x10\x0e\x12 \n\x1c\x45RROR_REASON_RELEASE_INVALID\x10\x0f\x12\x1e\n\x1a\x45RROR_REASON_OUTPUT_LOCKED\x10\x10\x12\x1a\n\x16\x45RROR_REASON_JOB_STATE\x10\x11\x12\"\n\x1e\x45RROR_REASON_DEPENDENCY_FAILED\x10\x12\x12\x1c\n\x18\x45RROR_REASON_WORKER_DIED\x10\x13\x12\x1e\n\x1a\x45RROR_REASON_OUT_OF_MEMORY\x10\x14\x12\x1e\n\x1a\x45RROR_REASON_FRAMES_FAILED\x10\x15\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x16\x12\x1e\n\x1a\x45RROR_REASON_VERIFY_FAILED\x10\x17*`\n\rInterpolation\x12\x1d\n\x19INTERPOLATION_UNSPECIFIED\x10\x00\x12\x18\n\x14INTERPOLATION_LINEAR\x10\x01\x12\x16\n\x12INTERPOLATION_HOLD\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'understudy.v1.common_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_ERRORREASON']._serialized_start=637
-  _globals['_ERRORREASON']._serialized_end=1414
-  _globals['_INTERPOLATION']._serialized_start=1416
-  _globals['_INTERPOLATION']._serialized_end=1512
+  _globals['_ERRORREASON']._serialized_start=652
+  _globals['_ERRORREASON']._serialized_end=1429
+  _globals['_INTERPOLATION']._serialized_start=1431
+  _globals['_INTERPOLATION']._serialized_end=1527
   _globals['_FRAMESEGMENT']._serialized_start=45
   _globals['_FRAMESEGMENT']._serialized_end=102
   _globals['_PLATEREF']._serialized_start=104
-  _globals['_PLATEREF']._serialized_end=198
-  _globals['_KEYABLE']._serialized_start=200
-  _globals['_KEYABLE']._serialized_end=271
-  _globals['_KEYS']._serialized_start=273
-  _globals['_KEYS']._serialized_end=313
-  _globals['_KEY']._serialized_start=315
-  _globals['_KEY']._serialized_end=403
-  _globals['_POSE']._serialized_start=405
-  _globals['_POSE']._serialized_end=453
-  _globals['_PARAMETER']._serialized_start=456
-  _globals['_PARAMETER']._serialized_end=634
+  _globals['_PLATEREF']._serialized_end=213
+  _globals['_KEYABLE']._serialized_start=215
+  _globals['_KEYABLE']._serialized_end=286
+  _globals['_KEYS']._serialized_start=288
+  _globals['_KEYS']._serialized_end=328
+  _globals['_KEY']._serialized_start=330
+  _globals['_KEY']._serialized_end=418
+  _globals['_POSE']._serialized_start=420
+  _globals['_POSE']._serialized_end=468
+  _globals['_PARAMETER']._serialized_start=471
+  _globals['_PARAMETER']._serialized_end=649
 # @@protoc_insertion_point(module_scope)

@@ -77,14 +77,16 @@ class FrameSegment(_message.Message):
     def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ..., step: _Optional[int] = ...) -> None: ...
 
 class PlateRef(_message.Message):
-    __slots__ = ("pattern", "frames", "colour_space")
+    __slots__ = ("pattern", "frames", "colour_space", "views")
     PATTERN_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     COLOUR_SPACE_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
     pattern: str
     frames: _containers.RepeatedCompositeFieldContainer[FrameSegment]
     colour_space: str
-    def __init__(self, pattern: _Optional[str] = ..., frames: _Optional[_Iterable[_Union[FrameSegment, _Mapping]]] = ..., colour_space: _Optional[str] = ...) -> None: ...
+    views: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, pattern: _Optional[str] = ..., frames: _Optional[_Iterable[_Union[FrameSegment, _Mapping]]] = ..., colour_space: _Optional[str] = ..., views: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Keyable(_message.Message):
     __slots__ = ("value", "keys")

@@ -45,20 +45,24 @@ FRAME_STATE_MISSING: FrameState
 FRAME_STATE_FAILED: FrameState
 
 class JobSpec(_message.Message):
-    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights")
+    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights", "check_plate", "torture")
     INGEST_FIELD_NUMBER: _ClassVar[int]
     EXTRACT_FIELD_NUMBER: _ClassVar[int]
     TRAIN_FIELD_NUMBER: _ClassVar[int]
     MERGE_FIELD_NUMBER: _ClassVar[int]
     VERIFY_FIELD_NUMBER: _ClassVar[int]
     PULL_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    CHECK_PLATE_FIELD_NUMBER: _ClassVar[int]
+    TORTURE_FIELD_NUMBER: _ClassVar[int]
     ingest: IngestSpec
     extract: ExtractSpec
     train: TrainSpec
     merge: MergeSpec
     verify: VerifySpec
     pull_weights: PullWeightsSpec
-    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ...) -> None: ...
+    check_plate: CheckPlateSpec
+    torture: TortureSpec
+    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ..., check_plate: _Optional[_Union[CheckPlateSpec, _Mapping]] = ..., torture: _Optional[_Union[TortureSpec, _Mapping]] = ...) -> None: ...
 
 class IngestSpec(_message.Message):
     __slots__ = ("video", "pattern", "first", "frames", "colour_space")
@@ -167,6 +171,18 @@ class PullWeightsSpec(_message.Message):
     NAMES_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CheckPlateSpec(_message.Message):
+    __slots__ = ("plate",)
+    PLATE_FIELD_NUMBER: _ClassVar[int]
+    plate: _common_pb2.PlateRef
+    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ...) -> None: ...
+
+class TortureSpec(_message.Message):
+    __slots__ = ("folder",)
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    folder: str
+    def __init__(self, folder: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("done", "total", "unit", "rate", "remaining", "fraction")

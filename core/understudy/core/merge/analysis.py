@@ -1,9 +1,10 @@
 """What is fitted once over the whole shot: where the face is on every frame, and how its colour is matched.
 
-Fitted from the faceset alone, never from the frames that happen to be asked for: whatever chunk or worker
-makes frame N, it sees the same numbers (chunk independence). They are stored beside the output in
-`track/`, where a compositor finds them too, and are read from there while what they were fitted from is
-the same.
+Fitted from the faceset alone, never from the frames or views that happen to be asked for: whatever chunk or
+worker makes frame N, it sees the same numbers (chunk independence). Landmarks are each view's own; the colour
+match of a frame is one for all its views, or the two eyes would differ and depth shimmer. Both are stored
+beside the output in `track/`, where a compositor finds them too, and are read from there while what they were
+fitted from is the same.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Placed:
         face: smoothed over the shot, plate coordinates.
         alignment: plate px → the model's crop.
         gain: exposure of the shot, working space × gain has the face near 0.18.
-        numbers: the colour match's for this frame; None where no frame of the shot gave any.
+        numbers: the colour match's for this frame, in all views; None where no frame of the shot gave any.
     """
 
     face: Face
@@ -55,11 +56,12 @@ class Placed:
         return [points, matrix, self.alignment.size, self.gain, _listed(self.numbers)]
 
 
-def place(
-    faceset: Faceset, recipe: Recipe, face_type: str, size: int
-) -> list[tuple[FaceRecord, Face, Alignment]]:
-    """The shot's faces in order of frames, landmarks smoothed, each with its crop."""
-    records = faceset.records
+Spot = tuple[FaceRecord, Face, Alignment]
+"""A face of the set, the same steadied, and its crop."""
+
+
+def place(records: Sequence[FaceRecord], recipe: Recipe, face_type: str, size: int) -> list[Spot]:
+    """One view's faces in order of frames, landmarks smoothed, each with its crop."""
     smoothed = track.smooth([record.face for record in records], max(recipe.smooth, 1))
     fitted = [
         align.fit(face.landmarks.points, face_type, size, record.pixel_aspect)
@@ -70,24 +72,31 @@ def place(
 
 def analyse(
     faceset: Faceset, recipe: Recipe, swapper: Swapper, match: Match, stored: Path
-) -> dict[int, Placed]:
-    """Frame number → the face on it, for the whole shot; written to `stored` unless it holds the same
+) -> dict[str, dict[int, Placed]]:
+    """View → frame number → the face there, for the whole shot; written to `stored` unless it holds the same
     already.
 
     Raises:
         WriteFailed: `stored` could not be written.
     """
-    shot = place(faceset, recipe, swapper.face_type, swapper.size)
+    views = dict.fromkeys(record.view for record in faceset.records)
+    shot = {
+        view: place([r for r in faceset.records if r.view == view], recipe, swapper.face_type, swapper.size)
+        for view in views
+    }
     look = (recipe.match, recipe.mask, recipe.smooth)
     key = headers.digest(FORMAT, _SAMPLES, _DRIFT, faceset.digest(), swapper.digest, *look)
     samples = _read(stored, key)
     if samples is None:
-        samples = _measure(faceset, shot, swapper, match)
+        samples = _measure(faceset, [spot for spots in shot.values() for spot in spots], swapper, match)
     placed = {
-        face.frame: Placed(
-            face=face, alignment=alignment, gain=record.gain, numbers=_drift(samples, face.frame)
-        )
-        for record, face, alignment in shot
+        view: {
+            face.frame: Placed(
+                face=face, alignment=alignment, gain=record.gain, numbers=_drift(samples, face.frame)
+            )
+            for record, face, alignment in spots
+        }
+        for view, spots in shot.items()
     }
     text = json.dumps(_document(key, samples, placed, recipe), indent=1, allow_nan=False) + "\n"
     if not stored.is_file() or stored.read_text(encoding="utf-8") != text:
@@ -96,19 +105,25 @@ def analyse(
 
 
 def _measure(
-    faceset: Faceset, shot: Sequence[tuple[FaceRecord, Face, Alignment]], swapper: Swapper, match: Match
+    faceset: Faceset, shot: Sequence[Spot], swapper: Swapper, match: Match
 ) -> dict[int, list[float]]:
-    """The match's numbers on some frames, spread evenly; frames whose matte is too empty are left out."""
-    picks = np.unique(np.linspace(0, len(shot) - 1, min(_SAMPLES, len(shot))).round().astype(int))
-    samples: dict[int, list[float]] = {}
-    for record, face, alignment in (shot[i] for i in picks):
+    """The match's numbers on some frames, spread evenly, averaged over views; faces whose matte is too empty
+    are left out.
+    """
+    frames = sorted({face.frame for _, face, _ in shot})
+    picks = np.unique(np.linspace(0, len(frames) - 1, min(_SAMPLES, len(frames))).round().astype(int))
+    chosen = {frames[i] for i in picks}
+    found: dict[int, list[Numbers]] = {}
+    for record, face, alignment in shot:
+        if face.frame not in chosen:
+            continue
         crop = swapper.crop_of(faceset.load(record), record.alignment, alignment)
         made = swapper.swap(crop, alignment, face.landmarks, record.gain)
         gain = np.float32(record.gain)
         numbers = match.measure(made.face * gain, crop * gain, made.matte_face * made.matte_hull)
         if np.isfinite(numbers).all():
-            samples[face.frame] = [float(v) for v in numbers]
-    return samples
+            found.setdefault(face.frame, []).append(numbers)
+    return {frame: np.mean(found[frame], axis=0).tolist() for frame in frames if frame in found}
 
 
 def _drift(samples: Mapping[int, Sequence[float]], frame: int) -> Numbers | None:
@@ -126,15 +141,26 @@ def _drift(samples: Mapping[int, Sequence[float]], frame: int) -> Numbers | None
 
 
 def _document(
-    key: str, samples: Mapping[int, Sequence[float]], placed: Mapping[int, Placed], recipe: Recipe
+    key: str,
+    samples: Mapping[int, Sequence[float]],
+    placed: Mapping[str, Mapping[int, Placed]],
+    recipe: Recipe,
 ) -> dict[str, Any]:
+    """The first view's frames are `frames`, as where there is one view only; all others are in `views`."""
+    tracked = {
+        view: {str(frame): _frame(face) for frame, face in sorted(faces.items())}
+        for view, faces in placed.items()
+    }
+    first, *others = tracked
+    several = {"view": first, "views": {view: {"frames": tracked[view]} for view in others}} if others else {}
     return {
         "format": FORMAT,
         "digest": key,
         "coordinates": "plate pixels of the file: origin at the display window's (0, 0), x right, y down, "
         "pixel centres at +0.5; matrices are 2 x 3, row-major, plate to aligned pixels",
         "match": {"name": recipe.match, "samples": {str(frame): values for frame, values in samples.items()}},
-        "frames": {str(frame): _frame(face) for frame, face in sorted(placed.items())},
+        "frames": tracked[first],
+        **several,
     }
 
 

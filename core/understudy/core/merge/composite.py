@@ -17,8 +17,10 @@ from understudy.core.merge import layers, mattes
 from understudy.core.merge.analysis import Placed
 from understudy.core.merge.face_swap import Made
 from understudy.core.merge.layers import Ground
+from understudy.core.merge.located import Located, Mask, by_channel
 from understudy.core.merge.recipe import Recipe
 
+_MOST = np.float32(1e15)  # what filters can add up in float32; half ends far below it
 MATTE_LAYERS = ("mask_face", "mask_hull", "mask_valid")
 
 
@@ -92,55 +94,72 @@ class Compositor:
     colour: ColourConfig
     space: str
 
-    def plate_pixels(self, frame: Frame, window: Window) -> tuple[Float, int]:
-        """(h, w, 3) scene-linear in the working space, finite; and how many values were not and were
-        filled.
+    @property
+    def linearises(self) -> bool:
+        """Whether the plate goes out in another colour space than it came in."""
+        return not self.colour.is_scene_linear(self.space)
+
+    def plate_pixels(self, frame: Frame, window: Window) -> tuple[Float, dict[str, Located]]:
+        """(h, w, 3) scene-linear in the working space, finite; and by channel where the plate was not and was
+        filled. A code so far outside its curve that it overflows counts as all three.
         """
-        filled, count = fill_nonfinite(frame.rgb(window))
-        linear, overflown = fill_nonfinite(self.colour.to_working(filled, self.space))
-        return linear, count + overflown
+        stored = frame.rgb(window)
+        filled, bad = fill_nonfinite(stored)
+        linear = self.colour.to_working(filled, self.space)
+        finished, overflown = fill_nonfinite(linear)
+        np.clip(finished, -_MOST, _MOST, out=finished)
+        masks: dict[str, Mask] = {}
+        if bad:
+            for i, channel in enumerate(layers.COLOUR):
+                masks[channel] = ~np.isfinite(stored[..., i])
+        if overflown:
+            masks["RGB"] = np.asarray(~np.isfinite(linear).all(axis=-1))
+        return finished, by_channel(masks, window)
 
     def compose(
         self, frame: Frame, ground: Ground, warped: Warped, placed: Placed, user: Float | None
     ) -> Composite:
-        """Mix and lay out one frame; `user` is the user's matte (h, w) on the same window, where there is
-        one.
+        """Mix and lay out one view of a frame; `user` is the user's matte (h, w) on the same window, where there
+        is one. The ground's planes are used up where they are not the plate's own.
 
         Raises:
             ModelInvalid: the network answered with values that are not finite.
         """
+        window = warped.window
         matte = matte_of(warped, self.recipe, frame.number, user)
-        face, hot = self._finish(frame, warped, matte)
+        face, notes = self._finish(frame, warped, matte)
         finished = self._from_working(face, ground.space)
         stored, raw = to_half(finished), to_half(self._from_working(warped.face_raw, ground.space))
-        rows, columns = area = warped.window.slices(frame.data)
-        planes = {channel: plane.copy() for channel, plane in ground.planes.items()}
-        replaced = 0
+        area = window.slices(frame.data)
+        planes = {c: plane if plane.flags.writeable else plane.copy() for c, plane in ground.planes.items()}
+        lost: dict[str, Mask] = {}
         for i, channel in enumerate(layers.COLOUR):
-            part = planes[channel][rows, columns]
-            replaced += int(np.count_nonzero(~np.isfinite(part) & (matte > 0.0)))
-            planes[channel][rows, columns] = layers.mix(part, stored[..., i], matte)
-        notes = {
-            "under the matte are brighter than the network can express and "
-            + ("keep the plate's ratio" if self.recipe.keep_highlights else "were flattened"): hot,
-            "of the face are beyond half float and were held at its largest": int(
-                np.count_nonzero(np.abs(finished) > HALF_MAXIMUM)
-            ),
-            "under the matte are not finite in the plate: the face stands there alone": replaced,
+            part = planes[channel][area]
+            lost[channel] = ~np.isfinite(part) & (matte > 0.0)
+            planes[channel][area] = layers.mix(part, stored[..., i], matte)
+        beyond: dict[str, Mask] = {
+            c: np.asarray(np.abs(finished[..., i]) > HALF_MAXIMUM) for i, c in enumerate(layers.COLOUR)
         }
+        notes += [
+            f"{at.count} values of the face's {channel} are beyond half float and were held at "
+            f"{HALF_MAXIMUM:g}, {at}"
+            for channel, at in by_channel(beyond, window).items()
+        ]
+        notes += [
+            f"{at.count} values of {channel} under the matte are not finite in the plate, {at}: the face "
+            "stands there alone"
+            for channel, at in by_channel(lost, window).items()
+        ]
+        parts = _parts(face=stored, raw=raw, matte=matte, warped=warped, placed=placed, user=user)
         return Composite(
             rgb=planes,
-            layers=_laid_out(
-                frame, area, face=stored, raw=raw, matte=matte, warped=warped, placed=placed, user=user
-            ),
-            box=_box(matte, warped.window),
-            warnings=tuple(f"{count} values {what}" for what, count in notes.items() if count),
+            layers=layers.laid(frame.data, parts, area),
+            box=_box(matte, window),
+            warnings=tuple(notes),
         )
 
-    def _finish(self, frame: Frame, warped: Warped, matte: Float) -> tuple[Float, int]:
-        """The face after highlights and blend, and how many pixels under the matte are too bright for the
-        network.
-        """
+    def _finish(self, frame: Frame, warped: Warped, matte: Float) -> tuple[Float, list[str]]:
+        """The face after highlights and blend; and what to say of pixels too bright for the network."""
         if not np.isfinite(warped.face).all():
             raise ModelInvalid(
                 f"frame {frame.number}: the model answered with values that are not finite; it is broken",
@@ -149,31 +168,30 @@ class Compositor:
             )
         ratio = np.maximum(warped.plate.max(axis=-1) / np.float32(warped.brightest), np.float32(1.0))
         face = warped.face * ratio[..., None] if self.recipe.keep_highlights else warped.face
-        return self.blend.finish(warped.plate, face, matte), int(
-            np.count_nonzero((ratio > 1.0) & (matte > 0.0))
+        hot = Located.of((ratio > 1.0) & (matte > 0.0), warped.window)
+        became = "keep the plate's ratio" if self.recipe.keep_highlights else "were flattened"
+        notes = (
+            []
+            if hot is None
+            else [
+                f"{hot.count} pixels under the matte are brighter than {warped.brightest:.4g}, the most that the "
+                f"network can express, and {became}, {hot}"
+            ]
         )
+        return self.blend.finish(warped.plate, face, matte), notes
 
     def _from_working(self, rgb: Float, space: str) -> Float:
         return rgb if space == self.colour.working else self.colour.from_working(rgb, space)
 
 
-def _laid_out(
-    frame: Frame,
-    area: tuple[slice, slice],
-    *,
-    face: Array,
-    raw: Array,
-    matte: Float,
-    warped: Warped,
-    placed: Placed,
-    user: Float | None,
+def _parts(
+    *, face: Array, raw: Array, matte: Float, warped: Warped, placed: Placed, user: Float | None
 ) -> dict[str, Array]:
-    """Every layer over the data window: what was computed on the footprint, and nothing elsewhere."""
-    valid = warped.mattes["mask_valid"]
+    """Every layer on the footprint."""
     uv = warp.uv(placed.alignment, warped.window)
-    parts: dict[str, Array] = {
+    return {
         **{f"face.{c}": face[..., i] for i, c in enumerate(layers.COLOUR)},
-        "face.A": valid,
+        "face.A": warped.mattes["mask_valid"],
         **{f"face_raw.{c}": raw[..., i] for i, c in enumerate(layers.COLOUR)},
         "mask_blend.A": matte,
         **{f"{name}.A": plane for name, plane in warped.mattes.items()},
@@ -181,10 +199,6 @@ def _laid_out(
         "uv.u": uv[..., 0],
         "uv.v": uv[..., 1],
     }
-    planes = layers.empty(frame.data, user=user is not None)
-    for name, part in parts.items():
-        planes[name][area] = part
-    return planes
 
 
 def _box(matte: Float, window: Window) -> Window:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-VERSION = 1  # of what a merge makes of the same frame and settings: count it up when pixels change
+VERSION = 2  # of what a merge makes of the same frame and settings: count it up when pixels change
 PREFIX = "understudy/"
 DIGEST = PREFIX + "digest"
 PLATE = PREFIX + "plate"
@@ -21,9 +21,15 @@ PLATE_FRAME = PREFIX + "plateFrame"
 PLATE_COLOUR = PREFIX + "plateColour"
 COLOUR = PREFIX + "colour"
 CONFIG = PREFIX + "config"
+CONFIG_ID = PREFIX + "configId"
+KNEE = PREFIX + "curveKnee"
+MAXIMUM = PREFIX + "curveMaximum"
+BRIGHTEST = PREFIX + "brightest"  # the largest value, in the working space, that a network says by itself
+VIEWS = PREFIX + "views"
 SYNTHETIC = PREFIX + "synthetic"
 GAIN = PREFIX + "gain"
 BOX = PREFIX + "box"
+LONGEST = 31  # characters of a key that every reader takes
 _BLOCK = 1 << 20
 
 
@@ -45,6 +51,15 @@ def digest(*parts: Any) -> str:
     """SHA-256 of values that JSON can hold, 64 hex digits."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def box_key(view: str, views: Sequence[str]) -> str:
+    """The key of a view's box among all `views` of a merge; its place where its name is too long for a key."""
+    place = views.index(view)
+    if place == 0:
+        return BOX
+    key = f"{BOX}/{view}"
+    return key if len(key) <= LONGEST else f"{BOX}/{place}"
 
 
 def own(metadata: Mapping[str, Any]) -> dict[str, Any]:

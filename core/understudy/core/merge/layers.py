@@ -9,7 +9,7 @@ alone. Everything is done inside the crop's footprint; the rest of a 4K frame is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,10 +18,10 @@ from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameUnreadable
 from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.image import to_half
-from understudy.core.plate import RATE_KEY, rate, rate_entry
 
 COLOUR = ("R", "G", "B")
 _FINE = 4095.0  # integer plates above 12 bits become float: half would merge neighbouring codes
+_BAND = 2**17  # pixels
 OUTSIDE = -1.0  # of uv where there is no crop: an STMap samples nothing there
 
 
@@ -30,7 +30,8 @@ class Ground:
     """What the finished picture starts from.
 
     Attributes:
-        planes: R, G and B over the data window, in the type that they will be stored in.
+        planes: R, G and B over the data window, in the type that they will be stored in. Read-only where they are
+            the plate's own.
         space: their colour space: the plate's own where that is scene-linear, else the working space.
     """
 
@@ -62,17 +63,33 @@ def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
     own_space = colour.is_scene_linear(space)
     if own_space and frame.maximum == 1.0:
         return Ground(planes={c: frame.planes[c] for c in COLOUR}, space=space)
-    stored = frame.rgb()
     half = all(frame.planes[c].dtype == np.float16 for c in COLOUR) or 1.0 < frame.maximum <= _FINE
-    finite = np.isfinite(stored)
-    linear = stored
-    if not own_space:
-        linear = colour.to_working(np.where(finite, stored, np.float32(0.0)), space)
-        # a code far outside the curve's range may overflow: it stays a number
-        linear = np.where(finite, np.nan_to_num(linear), stored)
-    kept = to_half(linear) if half else linear
-    planes: dict[str, Array] = {c: np.ascontiguousarray(kept[..., i]) for i, c in enumerate(COLOUR)}
+    size = (frame.data.height, frame.data.width)
+    planes: dict[str, Array] = {c: np.empty(size, np.float16 if half else np.float32) for c in COLOUR}
+    for band in _bands(frame.data):
+        linear = _linear(frame.rgb(band), "" if own_space else space, colour)
+        kept, area = to_half(linear) if half else linear, band.slices(frame.data)
+        for i, channel in enumerate(COLOUR):
+            planes[channel][area] = kept[..., i]
     return Ground(planes=planes, space=space if own_space else colour.working)
+
+
+def _bands(data: Window) -> Iterator[Window]:
+    """The window in strips that fit a processor's cache: a 4K frame in float32 and its copies take a gigabyte."""
+    height = max(1, _BAND // max(data.width, 1))
+    for y in range(data.y, data.y1, height):
+        yield Window(data.x, y, data.width, min(height, data.y1 - y))
+
+
+def _linear(stored: Float, space: str, colour: ColourConfig) -> Float:
+    """(h, w, 3) from `space` ("": as it is) to the working space; what is not finite stays as and where it is."""
+    if not space:
+        return stored
+    finite = np.isfinite(stored)
+    linear = colour.to_working(np.where(finite, stored, np.float32(0.0)), space)
+    # a code far outside the curve's range may overflow: it stays a number
+    kept: Float = np.where(finite, np.nan_to_num(linear), stored)
+    return kept
 
 
 def mix(plate: Array, face: Array, matte: Array) -> Array:
@@ -137,40 +154,37 @@ def taken(planes: Mapping[str, Array], *, user: bool) -> tuple[str, ...]:
     return tuple(channel for channel in channels(user=user) if channel in planes)
 
 
+def laid(data: Window, parts: Mapping[str, Array], area: tuple[slice, slice]) -> dict[str, Array]:
+    """Layers over the whole data window: `parts` (h, w) in `area`, elsewhere 0, and `uv` outside the crop."""
+    planes = {name: _blank(data, name) for name in parts}
+    for name, part in parts.items():
+        planes[name][area] = part
+    return planes
+
+
 def empty(data: Window, *, user: bool) -> dict[str, Array]:
-    """All layers of a frame that holds no face, over its data window: 0, and `uv` outside."""
+    """All layers of a frame that holds no face. Those of one kind share their plane, which is read-only."""
+    kinds = {name: _blank(data, name) for name in ("uv.u", "face.R")}
+    for plane in kinds.values():
+        plane.setflags(write=False)
+    return {name: kinds["uv.u" if name.startswith("uv.") else "face.R"] for name in channels(user=user)}
+
+
+def _blank(data: Window, name: str) -> Array:
     size = (data.height, data.width)
-    return {
-        name: np.full(size, OUTSIDE, np.float32) if name.startswith("uv.") else np.zeros(size, np.float16)
-        for name in channels(user=user)
-    }
+    return np.full(size, OUTSIDE, np.float32) if name.startswith("uv.") else np.zeros(size, np.float16)
 
 
 def as_exr(frame: Frame) -> Frame:
-    """The frame's windows and header for an EXR made from it: codes have become numbers, 1.0 is 1.0.
-
-    Of a DPX's own header fields the frame rate lives on under EXR's name; OpenImageIO keeps no other in an EXR.
+    """The frame as an EXR made from it holds it: codes have become numbers, 0 to 1, as half or float; R, G and B are
+    the ground's to give.
     """
     if frame.maximum == 1.0:
         return frame
-    found = rate(frame.metadata)
-    kept = {name: value for name, value in frame.metadata.items() if not name.startswith("dpx:")}
-    kept |= {RATE_KEY: rate_entry(found)} if found else {}
-    return replace(frame, maximum=1.0, metadata=kept)
-
-
-def arranged(frame: Frame, rgb: Mapping[str, Array], layers: Mapping[str, Array]) -> dict[str, Array]:
-    """R, G, B (and A) first, as hosts like it, then the plate's other channels in their order, then the
-    layers.
-
-    Integer channels beside a picture that was linearised become what they mean, 0 to 1, as half or float.
-    """
-    planes: dict[str, Array] = dict(rgb)
-    others = [n for n in ("A", *frame.planes) if n in frame.planes and n not in planes]
-    for name in dict.fromkeys(others):
-        plane = frame.planes[name]
-        if frame.maximum != 1.0:
-            kind = np.float16 if frame.maximum <= _FINE else np.float32
-            plane = (plane / np.float32(frame.maximum)).astype(kind)
-        planes[name] = plane
-    return {**planes, **layers}
+    kind = np.float16 if frame.maximum <= _FINE else np.float32
+    planes = {
+        name: (plane / np.float32(frame.maximum)).astype(kind)
+        for name, plane in frame.planes.items()
+        if name not in COLOUR
+    }
+    return replace(frame, maximum=1.0, planes=planes)

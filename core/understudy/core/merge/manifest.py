@@ -22,7 +22,7 @@ _FOLDER = ".understudy"
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The manifest of one output sequence. A folder may hold several sequences; all are in its
+    """The manifest of one output sequence, all views of it. A folder may hold several sequences; all are in its
     `manifest.json`.
     """
 
@@ -30,11 +30,14 @@ class Manifest:
 
     @property
     def path(self) -> Path:
-        return self.out.directory / NAME
+        return folder_of(self.out) / NAME
 
     @property
     def _records(self) -> Path:
-        return self.out.directory / _FOLDER / Path(self.out.hashes).name
+        return folder_of(self.out) / _FOLDER / self._named(self.out.hashes)
+
+    def _named(self, text: str) -> str:
+        return Path(text).relative_to(folder_of(self.out)).as_posix()
 
     def record(self, frame: int) -> dict[str, Any] | None:
         """What was written down about a frame, or None."""
@@ -50,7 +53,7 @@ class Manifest:
 
     def about(self) -> dict[str, Any]:
         """What the manifest says of the sequence; empty where there is none."""
-        found = (_read(self.path) or {}).get("sequences", {}).get(Path(self.out.text).name)
+        found = (_read(self.path) or {}).get("sequences", {}).get(self._named(self.out.text))
         return found if isinstance(found, dict) else {}
 
     def assemble(self, about: Mapping[str, Any]) -> Path:
@@ -67,7 +70,7 @@ class Manifest:
             whole = _read(self.path) or {}
             sequences = whole.get("sequences", {}) if whole.get("format") == FORMAT else {}
             entry = {**about, "frames": sorted(frames, key=lambda record: int(record["frame"]))}
-            sequences[Path(self.out.text).name] = entry
+            sequences[self._named(self.out.text)] = entry
             text = _text({"format": FORMAT, "sequences": sequences})
             if not self.path.is_file() or self.path.read_text(encoding="utf-8") != text:
                 write_text(self.path, text)
@@ -80,6 +83,12 @@ class Manifest:
     def _files(self) -> list[Path]:
         """The records; not those that a neighbour is still writing under a hidden name."""
         return list(self._records.glob("[!.]*.json"))
+
+
+def folder_of(out: Template) -> Path:
+    """The folder of an output; the one that holds those of all views where each view has its own."""
+    folders = (out.directory, *out.directory.parents)
+    return next(folder for folder in folders if "%v" not in str(folder).lower())
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from understudy.core.files import replacing
 from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.image import to_half
 from understudy.core.merge import headers
-from understudy.core.merge.manifest import Manifest
+from understudy.core.merge.manifest import Manifest, folder_of
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.plate import Template, read_header, write
+from understudy.core.plate.views import MONO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,57 +26,89 @@ class Outputs:
     """The files of one merge.
 
     Attributes:
-        comp: the finished frames.
+        comp: the finished frames; with `%V`, a file for each view.
         layers: where the layers go: None when they are in `comp`, or not wanted.
-        aligned: faces and mattes at model resolution, or None.
+        aligned: folder-mates of `comp` with faces and mattes at model resolution, or None.
         track: landmarks, matrices and colour match of the shot.
+        views: those that are worked on, the default one first.
     """
 
     comp: Template
     layers: Template | None
     aligned: Template | None
     track: Path
+    views: tuple[str, ...]
 
     @classmethod
-    def of(cls, settings: MergeSettings) -> Outputs:
+    def of(cls, settings: MergeSettings, views: tuple[str, ...]) -> Outputs:
         out = settings.out
-        stem = out.prefix.rstrip("._-") or "comp"
         return cls(
             comp=out,
             layers=layers_of(out) if settings.dpx and settings.layers else None,
             aligned=replace(out, directory=out.directory / "aligned", suffix=".exr")
             if settings.aligned
             else None,
-            track=out.directory / "track" / f"{stem}.json",
+            track=track_of(out),
+            views=views,
         )
 
-    def paths(self, number: int, *, face: bool) -> tuple[Path, ...]:
-        """The files of one frame; a frame with no face has nothing in `aligned`."""
-        templates = (self.comp, self.layers, self.aligned if face else None)
-        return tuple(template.path(number) for template in templates if template)
+    @property
+    def folder(self) -> Path:
+        """What all of it lies in."""
+        return folder_of(self.comp)
 
-    def done(self, number: int, digest: str, manifest: Manifest, *, face: bool) -> bool:
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The view of each file that a finished frame is: one, or one for each view."""
+        return self.views if self.comp.has_view else (MONO,)
+
+    def aligned_path(self, view: str, number: int) -> Path | None:
+        """Of one view's face. Where a file of `comp` holds several views, their names tell these files apart."""
+        if self.aligned is None:
+            return None
+        if self.comp.has_view or len(self.views) == 1:
+            return self.aligned.of_view(view).path(number)
+        return _beside(self.aligned, view).path(number)
+
+    def paths(self, number: int, faces: Collection[str]) -> tuple[Path, ...]:
+        """The files of one frame; a view with no face, which is not in `faces`, has nothing in `aligned`."""
+        templates = [t for t in (self.comp, self.layers) if t]
+        found = [template.of_view(view).path(number) for view in self.files for template in templates]
+        aligned = [self.aligned_path(view, number) for view in self.views if view in faces]
+        return tuple(path for path in (*found, *aligned) if path)
+
+    def done(self, number: int, digest: str, manifest: Manifest, faces: Collection[str]) -> bool:
         """Whether the frame is there, made of the same: as its header says, or as we wrote down about its
         bytes.
         """
-        paths = self.paths(number, face=face)
+        paths = self.paths(number, faces)
         if not all(path.is_file() for path in paths):
             return False
         if all(path.suffix == ".exr" and _header_digest(path) == digest for path in paths):
             return True
         record = manifest.record(number) or {}
-        return record.get("digest") == digest and record.get("outputs") == digests(paths, self.comp.directory)
+        return record.get("digest") == digest and record.get("outputs") == self.digests(paths)
+
+    def digests(self, paths: Collection[Path]) -> dict[str, str]:
+        """File name, seen from `folder` → SHA-256."""
+        return {path.relative_to(self.folder).as_posix(): headers.file_digest(path) for path in paths}
+
+
+def track_of(out: Template) -> Path:
+    """Where the shot's landmarks, matrices and colour match are."""
+    stem = re.sub("%[Vv]", "", out.prefix).strip("._-") or "comp"
+    return folder_of(out) / "track" / f"{stem}.json"
+
+
+def _beside(template: Template, word: str) -> Template:
+    """`comp.0001` becomes `comp_word.0001`."""
+    stem = template.prefix.rstrip("._-")
+    return replace(template, prefix=f"{stem}_{word}{template.prefix[len(stem) :] or '.'}")
 
 
 def layers_of(out: Template) -> Template:
     """The EXR sequence beside a DPX output that holds its layers: `comp.0001.dpx`, `comp_layers.0001.exr`."""
-    stem = out.prefix.rstrip("._-")
-    return replace(out, prefix=f"{stem}_layers{out.prefix[len(stem) :] or '.'}", suffix=".exr")
-
-
-def digests(paths: tuple[Path, ...], folder: Path) -> dict[str, str]:
-    """File name, seen from `folder` → SHA-256."""
-    return {path.relative_to(folder).as_posix(): headers.file_digest(path) for path in paths}
+    return replace(_beside(out, "layers"), suffix=".exr")
 
 
 def copy(source: Path, target: Path) -> None:

@@ -15,13 +15,14 @@ from understudy.core.plate import Plate, Template
 
 @dataclass(frozen=True, kw_only=True)
 class MergeSettings:
-    """One merge of one person in one plate.
+    """One merge of one person in one plate, in all the views of it that `plate.views_of` gives.
 
     Attributes:
         plate: what is worked on; its colour space must be named.
         faceset: folder of the performance, extracted from this plate.
         model: folder of the swap model; its releases must hold on the day `on`.
-        out: where the frames go: `.exr`, or `.dpx` for a DPX plate (layers then in a sibling EXR sequence).
+        out: where the frames go: `.exr`, or `.dpx` for a DPX plate (layers then in a sibling EXR sequence). With
+            `%V`, a file for each view, where the plate has it, and only there.
         recipe: the look.
         frames: which frames are written, among those of the plate; None: all of them. What is fitted over the
             shot is always fitted over the whole faceset.
@@ -29,7 +30,8 @@ class MergeSettings:
             it is.
         aligned: whether the faces and mattes at model resolution are written, in the folder `aligned`.
         track: which person, where the faceset holds several.
-        user_matte: a roto in plate space that limits the swap: alpha, or R where there is none.
+        user_matte: a roto in plate space that limits the swap: alpha, or R where there is none. One without views is
+            for all views alike.
         device: `auto`, `cpu`, `cuda`, `cuda:N`.
         on: the day for which releases are checked.
     """
@@ -58,6 +60,14 @@ class MergeSettings:
         if kind not in (".exr", ".dpx") or (kind == ".dpx" and plate_kind != ".dpx"):
             raise InvalidInput(
                 f"out {self.out.text}: must end in .exr, or in .dpx where the plate is DPX",
+                field="out",
+                value=self.out.text,
+            )
+        if self.out.has_view != self.plate.template.has_view:
+            given, lacking = ("out", "the plate") if self.out.has_view else ("the plate", "out")
+            raise InvalidInput(
+                f"out {self.out.text}: {given} has %V, {lacking} has not; views that have files of their own are "
+                "written to files of their own",
                 field="out",
                 value=self.out.text,
             )

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from understudy.core import _plugins, plate, release
 from understudy.core.blend import Blend
-from understudy.core.colour import ColourConfig
+from understudy.core.colour import ColourConfig, SwapCurve
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.match import Match
@@ -18,6 +18,7 @@ from understudy.core.merge import headers, layers
 from understudy.core.merge.analysis import analyse
 from understudy.core.merge.composite import Compositor
 from understudy.core.merge.face_swap import Swapper
+from understudy.core.merge.finish import Finish
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.outputs import Outputs
 from understudy.core.merge.settings import MergeSettings
@@ -25,12 +26,14 @@ from understudy.core.merge.stages import Stages
 from understudy.core.model import swap
 from understudy.core.model.swap import SwapModel
 from understudy.core.pipeline import overlapped
+from understudy.core.plate import Template
+from understudy.core.plate.views import MONO, header_of
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Started, Warned
 
 
 def run(settings: MergeSettings, *, colour: ColourConfig) -> Generator[Report, None, None]:
-    """Swap the face on every wanted frame and write the finished frames with their layers.
+    """Swap the face on every wanted frame, in every view, and write the finished frames with their layers.
 
     Yields `Started`, a `FrameReport` per frame in order, then an `Artifact` for what a person may open. A
     frame that cannot be done is a report that says why, and the next one follows. Frames that are there
@@ -41,36 +44,66 @@ def run(settings: MergeSettings, *, colour: ColourConfig) -> Generator[Report, N
         InvalidInput: a setting is wrong, or the plate has no R, G and B.
         NotFound, ModelInvalid, TrackAmbiguous, NoFace: of the model and the faceset.
         ReleaseMissing, ReleaseInvalid: the model has no release that holds on `settings.on`.
-        WriteFailed, DiskFull: an output could not be written; what is finished stays.
+        WriteFailed, DiskFull: an output could not be written; what is finished stays. (What comes back from the disk
+            other than it was written is its frame's failure alone, in its report.)
     """
-    _check_plate(settings, colour)
+    views = plate.views_of(settings.plate)
+    checked = _check_plate(settings, views, colour)
     model = swap.load(settings.model, settings.device)
     releases = _releases(settings, model)
-    faceset, warned = _faces(settings)
+    faceset, warned = _faces(settings, views)
     yield Started(total=len(settings.wanted))
-    yield from warned
-    stages = _stages(settings, colour, model, faceset, releases)
+    yield from (*checked, *warned)
+    stages = _stages(settings, colour, views=views, model=model, faceset=faceset, releases=releases)
     yield from overlapped(settings.wanted, stages.read, stages.compute, stages.write)
     yield from _artifacts(settings, colour, model, stages)
 
 
-def _check_plate(settings: MergeSettings, colour: ColourConfig) -> None:
-    """Refuse now what would fail on every frame."""
+def _check_plate(settings: MergeSettings, views: tuple[str, ...], colour: ColourConfig) -> list[Warned]:
+    """Refuse now what would fail on every frame; say once what holds for all of them."""
     assert settings.plate.colour_space is not None
     colour.resolve(settings.plate.colour_space, field="plate.colour_space")
-    header = _first_header(settings)
-    if header and (lacking := [c for c in layers.COLOUR if c not in header.channels]):
-        raise InvalidInput(
-            f"{settings.plate.template}: has no channel {lacking[0]}; a plate needs R, G and B",
-            path=settings.plate.template.hashes,
-            field="plate",
-            value=",".join(header.channels),
+    warned: dict[str, Warned] = {}
+    for view in views:
+        template = settings.plate.template.of_view(view)
+        header = _first_header(template, settings)
+        if header is None:
+            continue
+        picture = header_of(header, MONO if settings.plate.template.has_view else view)
+        if lacking := [c for c in layers.COLOUR if c not in picture.channels]:
+            raise InvalidInput(
+                f"{template}: has no channel {lacking[0]}; a plate needs R, G and B",
+                path=template.hashes,
+                field="plate",
+                value=",".join(picture.channels),
+            )
+        for note in _notes(template, header):
+            warned.setdefault(note.reason, note)
+    return list(warned.values())
+
+
+def _notes(template: Template, header: plate.Header) -> Iterator[Warned]:
+    """What a person should know of all frames of a plate."""
+    parts = (header, *header.others)
+    lossy = [part.compression for part in parts if part.lossy]
+    if lossy:
+        yield Warned(
+            reason="LOSSY_PLATE",
+            message=f"{template}: is {lossy[0]}, which is lossy: what it has lost stays lost; finished frames are "
+            "written as zips, which loses nothing",
+        )
+    shapes = [(part.display, part.data, part.pixel_aspect) for part in parts]
+    if other := next((part for part, shape in zip(parts, shapes, strict=True) if shape != shapes[0]), None):
+        yield Warned(
+            reason="PARTS_DIFFER",
+            message=f"{template}: part {other.name!r} has another window or pixel aspect than part "
+            f"{header.name!r}; it is carried as it is, but Nuke refuses files whose parts differ",
         )
 
 
-def _first_header(settings: MergeSettings) -> plate.Header | None:
+def _first_header(template: Template, settings: MergeSettings) -> plate.Header | None:
     """Of the first frame that can be opened; None where none can, which every frame's report will say."""
-    for path in map(settings.plate.template.path, settings.wanted):
+    for path in map(template.path, settings.wanted):
         with suppress(FrameMissing, FrameUnreadable):
             return plate.read_header(path)
     return None
@@ -83,16 +116,39 @@ def _releases(settings: MergeSettings, model: SwapModel) -> tuple[Release, ...]:
     return model.releases
 
 
-def _faces(settings: MergeSettings) -> tuple[Faceset, list[Warned]]:
+def _faces(settings: MergeSettings, views: tuple[str, ...]) -> tuple[Faceset, list[Warned]]:
     """The faces of one person in this plate, and what should be said about the choice."""
     opened = Faceset.open(settings.faceset)
     mine, note = _of_plate(opened, settings)
-    chosen = replace(opened, records=mine).select(settings.track)
-    if not chosen.records:
-        raise NoFace(f"{settings.faceset}: the faceset holds no face", path=settings.faceset, field="faceset")
+    chosen = replace(opened, records=_of_views(mine, settings, views)).select(settings.track)
+    if not any(record.view in views for record in chosen.records):
+        where = f" in {', '.join(views)}" if chosen.records else ""
+        raise NoFace(
+            f"{settings.faceset}: the faceset holds no face{where}", path=settings.faceset, field="faceset"
+        )
     warned = [Warned(reason="FRAME_UNREADABLE", message=message) for message in opened.broken]
     warned += [Warned(reason="TRACK_LEFT_OUT", message=message) for message in chosen.warnings]
     return chosen, warned + note
+
+
+def _of_views(
+    records: tuple[FaceRecord, ...], settings: MergeSettings, views: tuple[str, ...]
+) -> tuple[FaceRecord, ...]:
+    """The records under the plate's names of views: what was extracted before a plate told its views apart is of the
+    default one, and one view's faces fit a plate that names none.
+    """
+    known = sorted({record.view for record in records})
+    if views == (MONO,) and len(known) > 1:
+        raise InvalidInput(
+            f"{settings.faceset}: holds faces of the views {', '.join(known)}, but the plate has no views; extract "
+            "from this plate",
+            path=settings.faceset,
+            field="faceset",
+            value=settings.faceset,
+        )
+    if views == (MONO,):
+        return tuple(replace(record, view=MONO) for record in records)
+    return tuple(record if record.view else replace(record, view=views[0]) for record in records)
 
 
 def _of_plate(faceset: Faceset, settings: MergeSettings) -> tuple[tuple[FaceRecord, ...], list[Warned]]:
@@ -118,13 +174,15 @@ def _of_plate(faceset: Faceset, settings: MergeSettings) -> tuple[tuple[FaceReco
 def _stages(
     settings: MergeSettings,
     colour: ColourConfig,
+    *,
+    views: tuple[str, ...],
     model: SwapModel,
     faceset: Faceset,
     releases: tuple[Release, ...],
 ) -> Stages:
     assert settings.plate.colour_space is not None
     recipe, space = settings.recipe, colour.resolve(settings.plate.colour_space)
-    outputs = Outputs.of(settings)
+    outputs, curve = Outputs.of(settings, views), SwapCurve.from_dict({**model.state.curve, "gain": 1.0})
     swapper = Swapper(
         network=model,
         face_type=model.config.face_type,
@@ -142,7 +200,19 @@ def _stages(
         headers.PLATE: settings.plate.template.text,
         headers.PLATE_COLOUR: space,
         headers.CONFIG: colour.source,
+        headers.CONFIG_ID: colour.cache_id,
+        headers.KNEE: curve.knee,
+        headers.MAXIMUM: curve.maximum,
     }
+    finish = Finish(
+        settings=settings,
+        outputs=outputs,
+        manifest=Manifest(out=settings.out),
+        header=header,
+        colour=colour,
+        space=space,
+        maximum=curve.maximum,
+    )
     return Stages(
         settings=settings,
         compositor=Compositor(
@@ -154,12 +224,8 @@ def _stages(
         swapper=swapper,
         match=match,
         placed=analyse(faceset, recipe, swapper, match, outputs.track),
-        outputs=outputs,
-        manifest=Manifest(out=settings.out),
-        identity=headers.digest(
-            headers.VERSION, header, colour.cache_id, settings.layers, settings.out.extension
-        ),
-        header=header,
+        finish=finish,
+        identity=headers.digest(headers.VERSION, header, views, settings.layers, settings.out.extension),
     )
 
 
@@ -167,19 +233,35 @@ def _artifacts(
     settings: MergeSettings, colour: ColourConfig, model: SwapModel, stages: Stages
 ) -> Iterator[Artifact]:
     names = layers.names(user=settings.user_matte is not None) if settings.layers else ()
+    finish, outputs = stages.finish, stages.finish.outputs
     about: dict[str, Any] = {
         "version": headers.software(),
-        "plate": {"pattern": settings.plate.template.text, "colour_space": settings.plate.colour_space},
+        "plate": _plate(settings, outputs.views),
         "faceset": str(settings.faceset),
         "model": {"path": str(settings.model), "digest": model.digest, "iteration": model.iteration},
         "recipe": settings.recipe.to_dict(),
         "colour": {"config": colour.source, "cache_id": colour.cache_id, "working": colour.working},
-        "releases": str(stages.header[headers.PREFIX + "release"]).split(","),
+        "curve": {"knee": finish.header[headers.KNEE], "maximum": finish.header[headers.MAXIMUM]},
+        "releases": str(finish.header[headers.PREFIX + "release"]).split(","),
         "layers": list(names),
-        "track": f"track/{stages.outputs.track.name}",
+        "track": f"track/{outputs.track.name}",
     }
     yield Artifact(kind="comp", path=Path(settings.out.text), layers=names)
-    if stages.outputs.layers:
-        yield Artifact(kind="comp", path=Path(stages.outputs.layers.text), layers=names)
-    yield Artifact(kind="track", path=stages.outputs.track)
-    yield Artifact(kind="manifest", path=stages.manifest.assemble(about))
+    if outputs.layers:
+        yield Artifact(kind="comp", path=Path(outputs.layers.text), layers=names)
+    yield Artifact(kind="track", path=outputs.track)
+    yield Artifact(kind="manifest", path=finish.manifest.assemble(about))
+
+
+def _plate(settings: MergeSettings, views: tuple[str, ...]) -> dict[str, Any]:
+    """What the manifest says of the plate."""
+    template = settings.plate.template
+    header = _first_header(template.of_view(views[0]), settings)
+    parts = (header, *header.others) if header else ()
+    return {
+        "pattern": template.text,
+        "colour_space": settings.plate.colour_space,
+        "compression": header.compression if header else None,
+        "lossy": any(part.lossy for part in parts),
+        "views": [] if views == (MONO,) else list(views),
+    }

@@ -1,6 +1,6 @@
 """Plates: OpenEXR and DPX sequences on disk; what we do not touch keeps its bits."""
 
-from understudy.core.plate.find import Plate, find
+from understudy.core.plate.find import Plate, find, views_of
 from understudy.core.plate.hints import guess_colour_space
 from understudy.core.plate.ingest import PLATE_SPACE, ingest
 from understudy.core.plate.metadata import COLOUR_KEY, Typed
@@ -29,5 +29,6 @@ __all__ = [
     "read",
     "read_file",
     "read_header",
+    "views_of",
     "write",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from understudy.core.frames import Frame
+from understudy.core.plate.header import Header
 from understudy.core.plate.metadata import COLOUR_KEY
-from understudy.core.plate.read import Header
 
 
 def guess_colour_space(header: Header | Frame) -> str | None:

@@ -1,19 +1,20 @@
-"""What a header says beside pixels and windows: which of it travels from file to file, and as what type.
+"""What a header says beside pixels and windows: its types, and which of it travels from file to file.
 
-A header entry is a plain `str`, `int` or `float` where the file has a string, a 32-bit integer or a 32-bit
-float, and `Typed` for everything else, because a timecode given as a string is dropped without a word by
-OpenImageIO.
+Keys are OpenEXR's own attribute names (`timeCode`, `framesPerSecond`, `owner`, …). An entry is a plain `str`, `int` or
+`float` where the file has a string, a 32-bit integer or a 32-bit float, and `Typed` for everything else. What is
+decoded from bytes encodes to the same bytes, always; that is also what `same` compares.
 """
 
 from __future__ import annotations
 
-import re
+import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-import OpenImageIO as oiio  # noqa: N813  as its own documentation does
+from understudy.core.errors import InvalidInput
+from understudy.core.plate.exr import Raw
 
 
 @dataclass(frozen=True)
@@ -21,61 +22,140 @@ class Typed:
     """A header entry of any other type.
 
     Attributes:
-        type: as OpenImageIO spells it: `timecode`, `rational`, `keycode`, `float[8]`, `matrix`, `string[2]`, …
-        value: its parts, flat.
+        type: as OpenEXR spells it: `timecode`, `rational`, `keycode`, `v2f`, `m44f`, `double`, `stringvector`, …
+        value: its parts, flat: a matrix by rows, a box as its two corners. The bytes as they are, if the type is not
+            one of OpenEXR's or these bytes are not the only ones for their value (a float's NaN with a payload).
     """
 
     type: str
-    value: tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
+    value: tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | bytes
 
 
 COLOUR_KEY = "understudy/colour"
 """The name of the colour space the pixels are in, in the config that `understudy/config` names."""
 
-# Not the picture's but the file's: they describe how the old file was laid out, and corrupt or contradict a
-# new one (gaffer PR 6696 on openexr:lineOrder), or OpenImageIO derives them from entries that we keep.
-_FILES_OWN_PREFIXES = ("openexr:", "oiio:", "tiff:", "c2pa", "jumbf")
-_FILES_OWN = frozenset(
-    """
-    compression tiles channels chunkCount dataWindow displayWindow lineOrder type version name view multiView
-    preview nuke/full_layer_names pixelAspectRatio PixelAspectRatio Orientation textureformat XResolution
-    YResolution ResolutionUnit thumbnail_image thumbnail_width thumbnail_height thumbnail_nchannels
-    """.split()  # noqa: SIM905  a list of 25 names with quotes around each reads worse
+STRUCTURE = frozenset(
+    ["channels", "dataWindow", "displayWindow", "pixelAspectRatio", "name", "type", "chunkCount"]
 )
-# OpenImageIO's OpenEXR writer drops entries of these types without a word, and wraps unsigned ones (tried with 3.2.2)
-_UNWRITABLE = (oiio.UNKNOWN, oiio.DOUBLE, oiio.INT8, oiio.INT16, oiio.INT64)
-_WHOLE_VECTOR = re.compile(r"vector(2?)i(?:\[(\d+)\])?")
+"""Attributes that a `Frame` has fields for, or that follow from these: never among its metadata."""
+
+_PLAIN = MappingProxyType({"int": "<i", "float": "<f"})
+_FLAT = MappingProxyType(
+    {
+        "box2f": "<4f",
+        "box2i": "<4i",
+        "chromaticities": "<8f",
+        "double": "<d",
+        "envmap": "<B",
+        "keycode": "<7i",
+        "lineOrder": "<B",
+        "m33d": "<9d",
+        "m33f": "<9f",
+        "m44d": "<16d",
+        "m44f": "<16f",
+        "rational": "<iI",
+        "timecode": "<2I",
+        "v2d": "<2d",
+        "v2f": "<2f",
+        "v2i": "<2i",
+        "v3d": "<3d",
+        "v3f": "<3f",
+        "v3i": "<3i",
+    }
+)
+
+# Not the picture's but the file's: how its pixels lay in it, and pictures and signatures of the old pixels
+# (on copying lineOrder see gaffer PR 6696). `compression` is chosen anew by the writer.
+_FILES_OWN_PREFIXES = ("openexr:", "c2pa", "jumbf")
+_FILES_OWN = STRUCTURE | frozenset(
+    """
+    compression dwaCompressionLevel tiles lineOrder version preview maxSamplesPerPixel deepImageState textureformat
+    nuke/full_layer_names dpx:header dpx:rest
+    """.split()  # noqa: SIM905  a list of names with quotes around each reads worse
+)
 
 
-def _type(text: str) -> Any:
-    """OpenImageIO's type of a name. It does not know all of its own: no vectors of whole numbers or doubles."""
-    whole = _WHOLE_VECTOR.fullmatch(text)
-    if whole is None:
-        return oiio.TypeDesc(text)
-    return oiio.TypeDesc(oiio.INT, oiio.VEC2 if whole[1] else oiio.VEC3, oiio.VECTOR, int(whole[2] or 0))
+def decode(raw: Raw) -> Any:
+    """The value of an attribute; `Typed` with its bytes where nothing else would encode to them again."""
+    try:
+        value = _decoded(raw)
+        if encode(value) == raw:
+            return value
+    except (struct.error, InvalidInput):
+        pass  # of a size that its type cannot have: its bytes are all there is to keep
+    return Typed(raw.type, raw.data)
 
 
-def from_spec(spec: Any) -> dict[str, Any]:
-    """All extra entries of an OpenImageIO spec."""
-    return {p.name: _plain(p.type, p.value) for p in spec.extra_attribs}
+def _decoded(raw: Raw) -> Any:
+    kind, data = raw
+    if kind == "string":
+        return data.decode("utf-8", "surrogateescape")
+    if kind in _PLAIN:
+        return struct.unpack(_PLAIN[kind], data)[0]
+    if kind in _FLAT:
+        return Typed(kind, struct.unpack(_FLAT[kind], data))
+    if kind == "floatvector":
+        return Typed(kind, struct.unpack(f"<{len(data) // 4}f", data))
+    if kind == "stringvector":
+        return Typed(kind, tuple(_strings(data)))
+    return Typed(kind, data)
 
 
-def _plain(kind: Any, value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        value = tuple(value.ravel().tolist())
-    if kind == oiio.TypeUInt and 0 <= value < 2**31:
-        return int(value)
-    if kind in (oiio.TypeString, oiio.TypeInt, oiio.TypeFloat):
-        return value
-    return Typed(str(kind), value if isinstance(value, tuple) else (value,))
+def _strings(data: bytes) -> list[str]:
+    texts, at = [], 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<i", data, at)
+        if not 0 <= length <= len(data) - at - 4:
+            raise struct.error(f"a text of {length} bytes")
+        texts.append(data[at + 4 : at + 4 + length].decode("utf-8", "surrogateescape"))
+        at += 4 + length
+    return texts
+
+
+def encode(value: object) -> Raw:
+    """The attribute that holds a value.
+
+    Raises:
+        InvalidInput: OpenEXR has no attribute for it: an integer beyond 32 bits, a type without bytes that is not one
+            of its own, a wrong number of parts.
+    """
+    try:
+        return _encoded(value)
+    except (struct.error, OverflowError, AttributeError, TypeError) as error:
+        raise InvalidInput(f"metadata: {value!r} is no OpenEXR attribute: {error}", value=value) from error
+
+
+def _encoded(value: object) -> Raw:
+    if isinstance(value, str):
+        return Raw("string", _bytes(value))
+    if isinstance(value, int | float):
+        kind = "int" if isinstance(value, int) else "float"
+        return Raw(kind, struct.pack(_PLAIN[kind], value))
+    if not isinstance(value, Typed):
+        raise TypeError(f"it is {type(value).__name__}")
+    return Raw(value.type, value.value if isinstance(value.value, bytes) else _flat(value.type, value.value))
+
+
+def _flat(kind: str, parts: tuple[Any, ...]) -> bytes:
+    if kind == "stringvector":
+        texts = [_bytes(text) for text in parts]
+        return b"".join(struct.pack("<i", len(text)) + text for text in texts)
+    if kind == "floatvector":
+        return struct.pack(f"<{len(parts)}f", *parts)
+    if kind not in _FLAT:
+        raise TypeError(f"{kind} is not a type that we know the bytes of")
+    return struct.pack(_FLAT[kind], *parts)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def carried(metadata: Mapping[str, Any], channels: Collection[str]) -> dict[str, Any]:
-    """The entries that go on into a new EXR with these channels.
+    """The entries that go on into a new EXR with these channels, whatever their type.
 
-    Left behind: what describes the old file's layout; a cryptomatte's manifest when its channels are gone;
-    entries of unsigned, 64-bit or opaque types, which OpenImageIO's EXR writer cannot hold. A DPX's own fields, which
-    it would drop as another format's, go along as `dpx/…`, the name that Nuke gives them.
+    Left behind: what describes the old file's layout; a preview and signatures of the old pixels; a cryptomatte's
+    manifest when its channels are gone. A DPX's own fields go along as `dpx/…`, the name that Nuke gives them.
     """
     return {
         f"dpx/{name[4:]}" if name.startswith("dpx:") else name: value
@@ -83,15 +163,7 @@ def carried(metadata: Mapping[str, Any], channels: Collection[str]) -> dict[str,
         if name not in _FILES_OWN
         and not name.lower().startswith(_FILES_OWN_PREFIXES)
         and _cryptomatte_lives(name, metadata, channels)
-        and _has_type(value)
     }
-
-
-def _has_type(value: object) -> bool:
-    """Can OpenEXR, through OpenImageIO, hold the entry?"""
-    return not isinstance(value, Typed) or (
-        not value.type.startswith("uint") and _type(value.type).basetype not in _UNWRITABLE
-    )
 
 
 def _cryptomatte_lives(name: str, metadata: Mapping[str, Any], channels: Collection[str]) -> bool:
@@ -102,23 +174,6 @@ def _cryptomatte_lives(name: str, metadata: Mapping[str, Any], channels: Collect
     return isinstance(layer, str) and any(channel.startswith(layer) for channel in channels)
 
 
-def to_spec(metadata: Mapping[str, Any], spec: Any) -> None:
-    """Put entries into an OpenImageIO spec with their types."""
-    for name, value in metadata.items():
-        if isinstance(value, Typed):
-            single = len(value.value) == 1 and "[" not in value.type
-            spec.attribute(name, _type(value.type), value.value[0] if single else value.value)
-        else:
-            spec.attribute(name, value)
-
-
 def same(asked: object, found: object) -> bool:
-    """Does a file hold what we asked it to? Floats count as 32 bits; `float[2]` and `float2` are one type."""
-    if isinstance(asked, Typed) and isinstance(found, Typed):
-        a, b = _type(asked.type), _type(found.type)
-        meaning = {a.vecsemantics, b.vecsemantics} - {oiio.NOSEMANTICS, oiio.VECTOR}
-        alike = a.basetype == b.basetype and len(meaning) <= 1 and len(asked.value) == len(found.value)
-        return alike and all(map(same, asked.value, found.value))
-    if isinstance(asked, float) and isinstance(found, float):
-        return np.float32(asked).tobytes() == np.float32(found).tobytes()
-    return type(asked) is type(found) and asked == found
+    """Does a file hold what we asked it to? They are the same when their bytes and their type are."""
+    return found is not None and encode(asked) == encode(found)

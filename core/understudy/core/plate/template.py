@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from understudy.core.errors import InvalidInput
@@ -21,6 +21,9 @@ class Template:
     `####`, `@@@@` and `%04d` mean the same: as many digits as there are signs (Nuke's reading of `#`;
     fileseq's own default counts four for each). As in C, the sign of a negative frame counts in the width and
     a longer number is written in full: width 4 gives `-005`, `0000`, `9999`, `10000`.
+
+    Folder and name may also have `%V` or `%v`, Nuke's tokens for the view: one file for each eye. Such a template
+    names no file until `of_view` has put a view in.
 
     Attributes:
         directory: the folder, as given (relative or absolute).
@@ -47,12 +50,10 @@ class Template:
 
         Raises:
             InvalidInput: there is no frame number in the file's name, or more than one, or one in a folder's
-                name, or a view (`%V`), or no extension.
+                name, or no extension.
         """
         directory, name = Path(text).parent, Path(text).name
         tokens = list(_TOKEN.finditer(name))
-        if _VIEW.search(text):
-            raise _refusal(text, "has a view (%V, %v); name one view's files, such as left or right")
         if _FOLDER_TOKEN.search(str(directory)):
             raise _refusal(text, "has a frame number in a folder's name; only the file's name may have it")
         if not tokens:
@@ -67,6 +68,23 @@ class Template:
         if not Path(name[token.end() :]).suffix and not name[token.end() :].startswith("."):
             raise _refusal(text, "has no extension such as .exr or .dpx")
         return cls(directory, name[: token.start()], max(width, 1), name[token.end() :])
+
+    @property
+    def has_view(self) -> bool:
+        """Whether each view has files of its own: there is `%V` or `%v`."""
+        return bool(_VIEW.search(f"{self.directory}/{self.prefix}{self.suffix}"))
+
+    def of_view(self, view: str) -> Template:
+        """The files of one view: `%V` is its name, `%v` the name's first letter. Itself where there is neither."""
+        if not self.has_view:
+            return self
+
+        def put(text: str) -> str:
+            return text.replace("%V", view).replace("%v", view[:1])
+
+        return replace(
+            self, directory=Path(put(str(self.directory))), prefix=put(self.prefix), suffix=put(self.suffix)
+        )
 
     def path(self, number: int) -> Path:
         """The file of a frame."""

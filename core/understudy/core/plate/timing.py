@@ -11,8 +11,10 @@ from typing import Any
 from understudy.core.errors import InvalidInput
 from understudy.core.plate.metadata import Typed
 
-TIMECODE_KEY = "smpte:TimeCode"
+TIMECODE_KEY = "timeCode"
 RATE_KEY = "framesPerSecond"
+KEYCODE_KEY = "keyCode"
+KEYCODE_KEY = "keyCode"
 
 _TEXT = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)")
 _NTSC = Fraction(1000, 1001)

@@ -1,54 +1,67 @@
-"""Frames onto the disk: in the planes' own types, lossless, all or nothing, and looked at again."""
+"""Frames onto the disk: in the planes' own types, lossless, all or nothing, and looked at again.
+
+OpenEXR files are made by the OpenEXR library out of planes as they are, any mix of types, in any number of parts. It
+gets none of the header entries, for it would change some and drop others: it leaves room for them, and their
+bytes are put there before the file gets its name. What it wrote is read back by OpenImageIO.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813  as its own documentation does
+import OpenEXR
 
-from understudy.core.errors import FrameUnreadable, InvalidInput, UnderstudyError, WriteFailed
+from understudy.core.errors import InvalidInput, UnderstudyError, WriteFailed
 from understudy.core.files import replacing
 from understudy.core.frames import Array, Frame
-from understudy.core.plate import dpx
-from understudy.core.plate.metadata import carried, same, to_spec
-from understudy.core.plate.read import read_rows, words
+from understudy.core.plate import chunks, dpx, exr
+from understudy.core.plate.header import LOSSLESS
+from understudy.core.plate.metadata import carried, encode
+from understudy.core.plate.read import decoders
 from understudy.core.plate.timing import RATE_KEY, rate, rate_entry
 
-LOSSLESS = ("zips", "zip", "piz", "rle", "none")
-"""Codecs that keep every bit of every type and that the hosts read. Not pxr24, which rounds float32; not
-HTJ2K and ZSTD, which Nuke's reader does not know."""
+_EXR_TYPES = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.uint32))
+_CODECS = {
+    "none": OpenEXR.NO_COMPRESSION,
+    "rle": OpenEXR.RLE_COMPRESSION,
+    "zips": OpenEXR.ZIPS_COMPRESSION,
+    "zip": OpenEXR.ZIP_COMPRESSION,
+    "piz": OpenEXR.PIZ_COMPRESSION,
+}
+_SMALLEST = exr.composed("p", exr.Raw("x", b""))  # an entry that holds nothing
 
-_EXR_TYPES = {np.dtype(np.float16): "half", np.dtype(np.float32): "float", np.dtype(np.uint32): "uint"}
+Attributes = Mapping[str, exr.Raw]
 
 
-def write(frame: Frame, path: Path, *, compression: str | None = None) -> None:
+def write(frame: Frame, path: Path, *, compression: str | None = None, threads: int | None = None) -> None:
     """Write a frame as OpenEXR or DPX, by the path's extension.
 
-    Planes keep their type; channels, windows, pixel aspect and header entries are the frame's. An OpenEXR is
-    one scanline part. The file appears under its name only when it is complete, on the disk and has been
-    opened again.
+    Planes keep their type; channels, parts, windows, pixel aspect and header entries are the frame's. Parts of an
+    OpenEXR are made of scan lines. The file appears under its name only when it is complete, on the disk and has been
+    opened again: every byte of its header and the place of every chunk are compared, and its first, middle
+    and last line decoded.
 
     Args:
-        frame: what to write; planes all of the data window's size. Header entries as `metadata.carried` says.
+        frame: what to write; planes all of their part's data window in size. Header entries: see `metadata.carried`.
         path: `.exr` or `.dpx`.
-        compression: one of `LOSSLESS`; default: the codec that `frame.metadata` names if lossless, else `zips`.
+        compression: one of `LOSSLESS`; default: the codec that each part's metadata names if lossless, else `zips`.
+        threads: that compress; default: one for each core that the process may use.
 
     Raises:
-        InvalidInput: a codec that is not lossless, planes the format cannot hold.
+        InvalidInput: a codec that is not lossless, planes or header entries that the format cannot hold.
         DiskFull, WriteFailed: naming the file and the frame.
     """
     try:
-        shape = (frame.data.height, frame.data.width)
-        for name, plane in frame.planes.items():
-            assert plane.shape == shape, f"channel {name} is {plane.shape}, the data window {shape}"
         if path.suffix.lower() == ".exr":
-            _write_exr(frame, path, compression)
+            _write_exr(frame, path, compression, threads or _cores())
         elif path.suffix.lower() == ".dpx":
-            _write_dpx(frame, path)
+            with replacing(path) as beside:
+                dpx.write(frame, beside, path)
         else:
             raise InvalidInput(f"{path}: plates are written as .exr or .dpx", field="path", value=path)
     except UnderstudyError as error:
@@ -56,52 +69,56 @@ def write(frame: Frame, path: Path, *, compression: str | None = None) -> None:
         raise
 
 
-def _write_exr(frame: Frame, path: Path, compression: str | None) -> None:
-    spec = _spec(frame)
-    for name, plane in frame.planes.items():
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _write_exr(frame: Frame, path: Path, compression: str | None, threads: int) -> None:
+    parts = _named((replace(frame, others=()), *frame.others), path)
+    for part in parts:
+        _check_planes(part, path)
+    present = {name for part in parts for name in part.planes}
+    codecs = [_codec(part, path, compression) for part in parts]
+    several = len(parts) > 1
+    required = [_required(part, codec, several=several) for part, codec in zip(parts, codecs, strict=True)]
+    headers = [{**own, **_entries(part, present, path)} for own, part in zip(required, parts, strict=True)]
+    with replacing(path) as beside:
+        _save(
+            _made(parts, codecs, len(exr.compose(headers)) - len(exr.compose(required))),
+            beside,
+            path,
+            threads,
+        )
+        _put_header(exr.compose(headers), beside, path)
+        _look_again(parts, headers, beside, path)
+
+
+def _named(parts: Sequence[Frame], path: Path) -> list[Frame]:
+    """The parts with names, which they have to have and which must differ where there are several."""
+    if len(parts) == 1:
+        return list(parts)
+    named = [replace(part, name=part.name or f"part{index}") for index, part in enumerate(parts)]
+    names = [part.name for part in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInput(f"{path}: two parts are called {name!r}", path=path, field="name", value=name)
+    return named
+
+
+def _check_planes(part: Frame, path: Path) -> None:
+    shape = (part.data.height, part.data.width)
+    for name, plane in part.planes.items():
+        assert plane.shape == shape, f"channel {name} is {plane.shape}, the data window {shape}"
         if plane.dtype not in _EXR_TYPES:
-            raise _refusal(path, name, f"is {plane.dtype}; OpenEXR holds float16, float32 and uint32")
-    types = [oiio.TypeDesc(_EXR_TYPES[plane.dtype]) for plane in frame.planes.values()]
-    spec.set_format(types[0])
-    if len(set(map(str, types))) > 1:  # given the same type for all, OpenImageIO takes half instead
-        spec.channelformats = tuple(types)
-    spec.attribute("compression", _codec(frame, path, compression))
-    spec.attribute("PixelAspectRatio", float(frame.pixel_aspect))
-    kept = carried(frame.metadata, frame.planes)
-    per_second = rate(frame.metadata)
-    if per_second is not None:  # a DPX plate's float rates; where it was rational it stays what it was
-        kept.setdefault(RATE_KEY, rate_entry(per_second))
-    # without this OpenImageIO stamps the hour of writing as the hour of shooting, and no two runs agree
-    to_spec({"DateTime": "", **kept}, spec)
-    with replacing(path) as beside:
-        _save(spec, _interleave(frame.planes, path), beside, path)
-        _look_again(frame, kept, beside, path, row=frame.data.height - 1)
+            raise InvalidInput(
+                f"{path}: channel {name} is {plane.dtype}; OpenEXR holds float16, float32 and uint32",
+                path=path,
+                field="channels",
+                value=name,
+            )
 
 
-def _write_dpx(frame: Frame, path: Path) -> None:
-    pixels = dpx.pixels(frame, path)
-    spec = _spec(frame)
-    spec.set_format(oiio.TypeDesc("uint8" if pixels.dtype == np.uint8 else "uint16"))
-    spec.attribute("PixelAspectRatio", float(frame.pixel_aspect))
-    kept = dpx.carried(frame)
-    to_spec(kept, spec)
-    with replacing(path) as beside:
-        _save(spec, pixels, beside, path)
-        dpx.name(beside, path.name)
-        _look_again(frame, dpx.comparable(kept), beside, path, row=None)
-
-
-def _spec(frame: Frame) -> Any:
-    spec = oiio.ImageSpec(frame.data.width, frame.data.height, len(frame.planes), "half")
-    spec.channelnames = tuple(frame.planes)
-    spec.x, spec.y = frame.data.x, frame.data.y
-    spec.full_x, spec.full_y = frame.display.x, frame.display.y
-    spec.full_width, spec.full_height = frame.display.width, frame.display.height
-    return spec
-
-
-def _codec(frame: Frame, path: Path, asked: str | None) -> str:
-    """The codec to write; never one that OpenImageIO does not know, which it takes for `zip` silently."""
+def _codec(part: Frame, path: Path, asked: str | None) -> str:
     if asked is not None and asked not in LOSSLESS:
         raise InvalidInput(
             f"{path}: compression {asked!r} is not one of {', '.join(LOSSLESS)}",
@@ -109,76 +126,129 @@ def _codec(frame: Frame, path: Path, asked: str | None) -> str:
             field="compression",
             value=asked,
         )
-    of_the_plate = str(frame.metadata.get("compression", "")).split(":")[0]
+    of_the_plate = part.metadata.get("compression")
     return asked or (of_the_plate if of_the_plate in LOSSLESS else "zips")
 
 
-def _interleave(planes: Mapping[str, Array], path: Path) -> Array:
-    """(H, W, C) in a type from which OpenImageIO gets every plane back exactly.
+def _required(part: Frame, codec: str, *, several: bool) -> dict[str, exr.Raw]:
+    """The attributes that every part has, and that the library writes itself: of these sizes, if not these values."""
+    number, lines = exr.CODECS[codec]
+    of_several = {"chunkCount": encode(-(-part.data.height // lines)), "name": encode(part.name)}
+    return {
+        "channels": exr.channel_list({name: plane.dtype for name, plane in part.planes.items()}),
+        "compression": exr.Raw("compression", bytes([number])),
+        "dataWindow": exr.box(part.data),
+        "displayWindow": exr.box(part.display),
+        "lineOrder": exr.Raw("lineOrder", b"\0"),
+        "pixelAspectRatio": encode(float(part.pixel_aspect)),
+        "screenWindowCenter": exr.Raw("v2f", bytes(8)),
+        "screenWindowWidth": encode(1.0),
+        "type": encode("scanlineimage"),
+        **(of_several if several else {}),
+    }
 
-    That is the planes' own type if they share one. float32 holds every half, and its conversion keeps NaN
-    payloads (tried on all 65536). No type that OpenImageIO takes holds uint32 beside floats.
-    """
-    kinds = {plane.dtype for plane in planes.values()}
-    if np.dtype(np.uint32) in kinds and len(kinds) > 1:
-        name = next(n for n, plane in planes.items() if plane.dtype == np.uint32)
-        raise _refusal(path, name, "is uint32 beside floats, which cannot be written exactly; leave it out")
-    return np.stack(list(planes.values()), axis=-1, dtype=kinds.pop() if len(kinds) == 1 else np.float32)
+
+def _entries(part: Frame, present: set[str], path: Path) -> dict[str, exr.Raw]:
+    """The attributes that a frame brings."""
+    per_second = rate(part.metadata)
+    entries = carried(part.metadata, present)
+    if per_second is not None:  # a DPX plate's float rates; where it was rational it stays what it was
+        entries.setdefault(RATE_KEY, rate_entry(per_second))
+    if part.name:
+        entries["name"] = part.name
+    return {name: _entry(name, value, path) for name, value in entries.items()}
 
 
-def _refusal(path: Path, channel: str, why: str) -> InvalidInput:
-    return InvalidInput(f"{path}: channel {channel} {why}", path=path, field="channels", value=channel)
+def _entry(name: str, value: object, path: Path) -> exr.Raw:
+    try:
+        raw = encode(value)
+        for text in (name, raw.type):
+            if not 0 < len(text.encode("utf-8", "surrogateescape")) < 256 or "\0" in text:
+                raise InvalidInput(f"metadata: {text!r} is no name")
+    except InvalidInput as error:
+        message = f"{path}: header entry {name}: {error.message}"
+        raise InvalidInput(message, path=path, field=name, value=value) from error
+    return raw
 
 
-def _save(spec: Any, pixels: Array, beside: Path, path: Path) -> None:
-    """Hand the pixels to OpenImageIO. Every return counts: on a full disk `close` says True."""
-    out = oiio.ImageOutput.create(str(beside))
-    if out is None:
-        raise WriteFailed(f"{path}: {words(oiio.geterror())}", path=path)
-    good = out.open(str(beside), spec) and out.write_image(pixels)
-    trouble = out.geterror()
-    if not (out.close() and good):
-        _blame_system(beside, pixels.nbytes)
-        raise WriteFailed(f"{path}: could not be written: {words(trouble or out.geterror())}", path=path)
+def _made(parts: Sequence[Frame], codecs: Sequence[str], room: int) -> list[OpenEXR.Part]:
+    """The parts as the library wants them, with `room` bytes in the headers beyond what is required."""
+    made: list[OpenEXR.Part] = []
+    for part, codec in zip(parts, codecs, strict=True):
+        known: dict[str, Any] = {
+            "type": OpenEXR.scanlineimage,
+            "compression": _CODECS[codec],
+            "dataWindow": ((part.data.x, part.data.y), (part.data.x1 - 1, part.data.y1 - 1)),
+        }
+        if room and not made:
+            known["p"] = OpenEXR.OpaqueAttribute(bytes(room - len(_SMALLEST)), "x")
+        planes = {name: np.ascontiguousarray(plane) for name, plane in part.planes.items()}
+        made.append(OpenEXR.Part(known, planes, part.name if len(parts) > 1 else ""))
+    return made
+
+
+def _save(made: list[OpenEXR.Part], beside: Path, path: Path, threads: int) -> None:
+    if OpenEXR.global_thread_count() < threads > 1:
+        OpenEXR.set_global_thread_count(
+            threads
+        )  # the workers that all files share; one takes no more than it may
+    try:
+        OpenEXR.File(made, threads if threads > 1 else 0).write(str(beside))
+    except (RuntimeError, ValueError, TypeError) as error:
+        _blame_system(beside, 2**20)
+        raise WriteFailed(f"{path}: could not be written: {error}", path=path) from error
 
 
 def _blame_system(beside: Path, size: int) -> None:
-    """Raise the OSError that OpenImageIO has met, if it is one, for its words do not tell: try it ourselves."""
+    """Raise the OSError that the library has met, if it is one, for its words do not tell: try it ourselves."""
     with beside.open("ab") as file:
         file.write(bytes(min(size, 2**20)))
         file.flush()
         os.fsync(file.fileno())
 
 
-def _look_again(frame: Frame, kept: Mapping[str, Any], beside: Path, path: Path, row: int | None) -> None:
-    """Open the new file and compare what may have been lost in silence: entries, geometry, types, and pixels.
+def _put_header(header: bytes, beside: Path, path: Path) -> None:
+    with beside.open("rb+") as file:
+        try:
+            end = exr.parse(file).end
+        except exr.Broken as broken:
+            _blame_system(beside, 2**20)
+            raise WriteFailed(f"{path}: written, but {broken}", path=path) from broken
+        if end != len(header):
+            raise WriteFailed(f"{path}: OpenEXR left {end} bytes for a header of {len(header)}", path=path)
+        file.seek(0)
+        file.write(header)
 
-    Of an OpenEXR the last row of pixels (`row`), which is the last to be written: reading all would take half as long
-    again. Of a DPX all (None): it is fast, and its packings are many.
+
+def _look_again(parts: Sequence[Frame], headers: Sequence[Attributes], beside: Path, path: Path) -> None:
+    """Read the new file as if it were another's: all its header, the place of all its pixels, some of these.
+
+    Of each part the first, the middle and the last line; to decode all would take as long again as to compress them.
     """
     try:
-        again = read_rows(beside, row)
-    except FrameUnreadable as error:
+        with beside.open("rb", buffering=0) as file:
+            layout = exr.parse(file)
+            chunks.check(file.fileno(), layout)
+        for asked, found in zip(headers, layout.parts, strict=True):
+            _compare_entries(asked, found.attributes, path)
+        with decoders(beside, layout) as decoded:
+            for part, decoder in zip(parts, decoded, strict=True):
+                for row in {0, part.data.height // 2, part.data.height - 1}:
+                    _compare_row(part, row, decoder.planes(slice(row, row + 1)), path)
+    except exr.Broken as broken:
         _blame_system(beside, 2**20)
-        raise WriteFailed(f"{path}: written, but {error.message}", path=path) from error
-    for name, value in kept.items():
-        found = again.metadata.get(name)
-        if not same(value, found):
-            message = f"{path}: header entry {name} = {value!r} came back as {found!r}"
-            raise WriteFailed(message, path=path, field=name, value=value)
-    if _geometry(again) != _geometry(frame):
-        raise WriteFailed(f"{path}: {_geometry(frame)} came back as {_geometry(again)}", path=path)
-    for name, plane in frame.planes.items():
-        asked = plane if row is None else plane[row : row + 1]
-        if asked.tobytes() != again.planes[name].tobytes():
-            raise WriteFailed(f"{path}: channel {name} came back with other values", path=path, field=name)
+        raise WriteFailed(f"{path}: written, but {broken}", path=path) from broken
 
 
-def _geometry(frame: Frame) -> tuple[object, ...]:
-    return (
-        frame.data,
-        frame.display,
-        float(np.float32(frame.pixel_aspect)),
-        frame.maximum,
-        sorted(frame.planes),
-    )
+def _compare_entries(asked: Attributes, found: Attributes, path: Path) -> None:
+    for name in {**asked, **found}:
+        if asked.get(name) != found.get(name):
+            message = f"{path}: header entry {name} = {asked.get(name)} came back as {found.get(name)}"
+            raise WriteFailed(message, path=path, field=name, value=asked.get(name))
+
+
+def _compare_row(part: Frame, row: int, found: Mapping[str, Array], path: Path) -> None:
+    for name, plane in part.planes.items():
+        if plane[row].tobytes() != found[name].tobytes():
+            message = f"{path}: channel {name} came back with other values in row {row}"
+            raise WriteFailed(message, path=path, field=name)

@@ -15,6 +15,7 @@ from understudy.client.cli import (
     ingest,
     jobs,
     merge,
+    plate,
     release,
     serve,
     swap,
@@ -47,7 +48,7 @@ for verb, module in (
     ("doctor", doctor),
 ):
     app.command(verb)(module.command)
-for noun, group in (("jobs", jobs), ("weights", weights), ("release", release)):
+for noun, group in (("plate", plate), ("jobs", jobs), ("weights", weights), ("release", release)):
     app.add_typer(group.app, name=noun)
 
 

@@ -20,6 +20,7 @@ def command(
     frames: options.Frames = None,
     frames_dialect: options.Dialect = "fileseq",
     colour_space: options.ColourSpace = "",
+    view: options.Views = None,
     release: options.Release = "",
     face_type: Annotated[str, typer.Option("--face-type", help="half, mid_full, full, whole or head.")] = "",
     size: Annotated[int, typer.Option("--size", min=0, help="Side of the aligned faces; 0: 512 pixels.")] = 0,
@@ -28,7 +29,7 @@ def command(
     detach: options.Detach = False,
 ) -> None:
     """Find the faces in a plate and keep them, aligned, in a faceset."""
-    given = Plate(plate, segments(frames, frames_dialect), colour_space)
+    given = Plate(plate, segments(frames, frames_dialect), colour_space, view or ())
     run(
         State.of(context),
         lambda session: session.extract(

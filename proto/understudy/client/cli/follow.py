@@ -91,9 +91,9 @@ def made(state: State, job: Job) -> None:
         return
     for artifact in job.message.artifacts:
         print(f"{artifact.kind.replace('_', ' '):<14}{artifact.path}")
-    if progress.unit == "frame":
+    if progress.unit in ("frame", "plate"):
         trouble = "".join(f", {number} {name}" for name, number in counts.items() if number)
-        print(f"{'frames':<14}{progress.done} of {progress.total} done{trouble}")
+        print(f"{progress.unit + 's':<14}{progress.done} of {progress.total} done{trouble}")
     elif job.stage == "train":
         losses = ", ".join(
             f"{name} {value:.4f}" for name, value in sorted(job.message.training.losses.items())

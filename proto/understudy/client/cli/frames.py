@@ -7,23 +7,24 @@ from typing import Annotated
 import typer
 
 from understudy.client import frames as ranges
-from understudy.client.cli import options
 from understudy.client.cli.context import State, one_of
 from understudy.client.lines import plain
+
+_CHOICE = "|".join(ranges.DIALECTS)
 
 
 def command(
     context: typer.Context,
     *,
-    text: Annotated[str, typer.Argument(metavar="RANGE")],
-    frames_dialect: options.Dialect = "fileseq",
-    to: Annotated[
-        str, typer.Option("--to", metavar="|".join(ranges.DIALECTS), help="Dialect to write.")
+    text: Annotated[str, typer.Argument(metavar="RANGE", help="Put -- before one that starts with a minus.")],
+    dialect: Annotated[
+        str, typer.Option("--from", "--frames-dialect", metavar=_CHOICE, help="Dialect of RANGE.")
     ] = "fileseq",
+    to: Annotated[str, typer.Option("--to", metavar=_CHOICE, help="Dialect to write.")] = "fileseq",
     expand: Annotated[bool, typer.Option("--list", help="Every frame on a line of its own.")] = False,
 ) -> None:
     """Translate a frame range between dialects, or list its frames. Needs no daemon."""
-    segments = ranges.parse(text, frames_dialect)
+    segments = ranges.canonical(ranges.parse(text, one_of(dialect, ranges.DIALECTS, "from")))
     written = ranges.text(segments, one_of(to, ranges.DIALECTS, "to"))
     numbers = ranges.expand(segments)
     data: dict[str, object] = {

@@ -34,6 +34,7 @@ def command(
     ] = None,
     frames_dialect: options.Dialect = "fileseq",
     colour_space: options.ColourSpace = "",
+    view: options.Views = None,
     track: Annotated[
         options.Whole, typer.Option("--track", help="Which person, where there are several.")
     ] = None,
@@ -61,7 +62,8 @@ def command(
     detach: options.Detach = False,
 ) -> None:
     """Put the model's face into the plate, and write finished frames with layers."""
-    given = Plate(plate, segments(plate_frames, frames_dialect, "plate_frames"), colour_space)
+    shot = segments(plate_frames, frames_dialect, "plate_frames")
+    given = Plate(plate, shot, colour_space, view or ())
     look = specs.recipe(
         recipe,
         match=match,

@@ -32,6 +32,12 @@ Dialect = Annotated[
 ColourSpace = Annotated[
     str, typer.Option("--colour-space", help="As the colour config calls it. Default: what the files say.")
 ]
+Views = Annotated[
+    Texts,
+    typer.Option(
+        "--view", metavar="NAME", help="Of a stereo plate; may be given several times. Default: all."
+    ),
+]
 Release = Annotated[
     str,
     typer.Option("--release", metavar="FILE", help="Release record of the face; see `understudy release`."),

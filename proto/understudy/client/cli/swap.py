@@ -43,6 +43,10 @@ def command(
     dst_colour_space: Annotated[
         str, typer.Option("--dst-colour-space", help="Of dst, if its files lie.")
     ] = "",
+    view: Annotated[
+        options.Texts,
+        typer.Option("--view", metavar="NAME", help="Of a stereo dst; repeatable. Default: all."),
+    ] = None,
     match: options.Match = None,
     blend: options.Blend = None,
     mask: options.Mask = None,
@@ -75,6 +79,7 @@ def command(
         dst_track=dst_track,
         src_colour_space=src_colour_space,
         dst_colour_space=dst_colour_space,
+        views=view or (),
         recipe=specs.recipe(match=match, blend=blend, mask=mask, erode=erode, feather=feather),
         device=device,
         seed=seed,

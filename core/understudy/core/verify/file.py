@@ -1,0 +1,205 @@
+"""One finished file against its plate's: every part, every header entry and every channel beside the picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import UnderstudyError
+from understudy.core.frames import Frame, Window
+from understudy.core.merge import headers, layers
+from understudy.core.merge.outputs import layers_of
+from understudy.core.plate import LOSSLESS, Template, dpx, exr, read
+from understudy.core.plate.metadata import carried, encode, same
+from understudy.core.plate.views import MONO, names, select
+from understudy.core.verify.picture import Picture, bits, differing
+
+_SHOWN = 100  # characters of a header entry in a message
+
+
+class File:
+    """One finished file; each check yields what is wrong in words.
+
+    Attributes:
+        made, plate: the file and its plate's, with all parts.
+        beside: what holds the layers: `made`, or the EXR beside a DPX.
+        said: the header that has our keys: of `beside`.
+        faces: how many views hold a swapped face, once `faults` has gone through.
+    """
+
+    def __init__(
+        self,
+        out: Template,
+        source: Template,
+        number: int,
+        *,
+        colour: ColourConfig,
+        boxes: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """`boxes`: view → the manifest's entry, which knows the box of what has no header of ours."""
+        self.made, self.plate = read(out, number), read(source, number)
+        self._path, self._source = out.path(number), source.path(number)
+        beside = layers_of(out)
+        self.beside = read(beside, number) if beside.path(number).is_file() else self.made
+        self.said = headers.own(self.beside.metadata)
+        self.faces = 0
+        self._colour, self._boxes = colour, boxes
+
+    def faults(self, files: tuple[str, ...]) -> Iterator[str]:
+        """All that is wrong; `files` are the views whose files there are."""
+        yield from self._identity(files)
+        yield from self._coding()
+        for index, (made, plate) in enumerate(zip(_parts(self.made), _parts(self._reference), strict=False)):
+            part = f"part {plate.name or index}: " if self.plate.others else ""
+            yield from (part + fault for fault in self._part(made, plate))
+        yield from self._newcomers()
+        asked = self._asked
+        for view in names(self.plate):
+            words = f"{view}: " if view else ""
+            try:
+                picture = self._picture(view, asked)
+            except UnderstudyError as error:
+                yield words + error.message
+                continue
+            yield from (words + fault for fault in picture.faults())
+            self.faces += picture.swapped
+
+    @property
+    def _codes(self) -> bool:
+        """Whether the file holds codes, as DPX does, not numbers."""
+        return self.made.maximum != 1.0
+
+    @property
+    def _reference(self) -> Frame:
+        """The plate as it must be found again, but for its pictures."""
+        return self.plate if self._codes else layers.as_exr(self.plate)
+
+    @property
+    def _present(self) -> set[str]:
+        """The channels of the plate, in all its parts."""
+        return {name for part in _parts(self._reference) for name in part.planes}
+
+    @property
+    def _asked(self) -> list[str]:
+        """The views of this file that were worked on."""
+        there = names(self.plate)
+        said = str(self.said.get(headers.VIEWS, "")).split(",")
+        return [view for view in said if view in there] or list(there)
+
+    def _identity(self, files: tuple[str, ...]) -> Iterator[str]:
+        """The frame is the plate's, in all its views."""
+        named = self.said.get(headers.PLATE_FRAME)
+        if named is not None and named != self._source.name:
+            yield f"its header says that it was made from {named}, not from {self._source.name}"
+        said = str(self.said.get(headers.VIEWS, "")).split(",")
+        if files != (MONO,) and (lacking := [view for view in said if view and view not in files]):
+            yield f"its header says that there is a view {lacking[0]}, but no frame of it is on disk"
+        lost = _parts(self.plate)[len(_parts(self.made)) :]
+        yield from (f"part {part.name} of the plate is lost" for part in lost)
+
+    def _coding(self) -> Iterator[str]:
+        """What our writer promises and hosts read fastest, unless the file is the plate's own, byte for byte."""
+        faults: list[str] = []
+        with self._path.open("rb") as file:
+            parts = exr.parse(file).parts if not self._codes else ()
+        for part in parts:
+            where = f"part {part.name}: " if len(parts) > 1 else ""
+            kind = part.attributes.get("type")
+            if kind != encode("scanlineimage"):
+                said = kind.data.decode("latin-1") if kind else "not there"
+                faults.append(f"{where}attribute type is {said}, it should be scanlineimage")
+            if part.compression not in LOSSLESS:
+                faults.append(f"{where}codec {part.compression} is none of {', '.join(LOSSLESS)}")
+        if faults and headers.file_digest(self._path) != headers.file_digest(self._source):
+            yield from faults
+
+    def _part(self, made: Frame, plate: Frame) -> Iterator[str]:
+        """One part: windows, all that its header says, and every channel beside the picture, bit for bit."""
+        if made.name != plate.name:
+            yield f"its name is {made.name!r}, the plate's is {plate.name!r}"
+        for name in ("display", "data"):
+            ours, theirs = getattr(made, name), getattr(plate, name)
+            if ours != theirs:
+                yield f"{name} window is {ours}, the plate's is {theirs}"
+        if np.float32(made.pixel_aspect) != np.float32(plate.pixel_aspect):
+            yield f"pixel aspect is {made.pixel_aspect}, the plate's is {plate.pixel_aspect}"
+        kept = dpx.comparable(plate.metadata) if self._codes else carried(plate.metadata, plate.planes)
+        found = dpx.comparable(made.metadata) if self._codes else made.metadata
+        for name, value in kept.items():
+            if name.startswith(headers.PREFIX):
+                continue  # an earlier step's, and this step's to replace
+            if name not in found:
+                yield f"header entry {name} is lost"
+            elif not same(value, found[name]):
+                yield f"header entry {name} is {found[name]!r}, the plate's is {value!r}"
+        if made.data == plate.data:
+            yield from self._channels(made, plate)
+
+    def _channels(self, made: Frame, plate: Frame) -> Iterator[str]:
+        pictures = _pictures(self.plate)
+        for name, plane in plate.planes.items():
+            if id(plane) in pictures:
+                continue
+            found = made.planes.get(name)
+            if found is None:
+                yield f"channel {name} of the plate is lost"
+            elif found.dtype != plane.dtype:
+                yield f"channel {name} is {found.dtype}, the plate's is {plane.dtype}"
+            else:
+                bad = np.asarray(bits(found) != bits(plane))
+                yield from differing(made, name, bad, "differ from the plate", plane)
+
+    def _newcomers(self) -> Iterator[str]:
+        """Nothing but R, G, B and our layers has come in."""
+        ours = _pictures(self.made)
+        for view in names(self.made):
+            planes = select(self.made, view).planes
+            ours |= {id(planes[name]) for name in layers.channels(user=True) if name in planes}
+        known = _parts(self._reference)
+        for index, part in enumerate(_parts(self.made)):
+            theirs = known[index].planes if index < len(known) else {}
+            for name, plane in part.planes.items():
+                if name not in theirs and id(plane) not in ours:
+                    where = f"part {part.name}: " if self.made.others else ""
+                    yield f"{where}channel {name} is neither the plate's nor one of our layers"
+
+    def _picture(self, view: str, asked: list[str]) -> Picture:
+        made, plate = select(self.made, view), select(self.plate, view)
+        beside = made if self.beside is self.made else select(self.beside, MONO)
+        said = self.said.get(headers.box_key(view, asked)) if view in asked else None
+        box = (
+            json.loads(said) if isinstance(said, str) else self._boxes.get(view, {}).get("box", [0, 0, 0, 0])
+        )
+        space = self.said.get(headers.PLATE_COLOUR)
+        return Picture(
+            made=made,
+            plate=plate,
+            beside=beside.planes if view in asked else {},
+            box=Window(*box),
+            space=space if isinstance(space, str) else "",
+            linearised=self.said.get(headers.COLOUR) != space,
+            config=str(self.said.get(headers.CONFIG, "")),
+            config_id=str(self.said.get(headers.CONFIG_ID, "")),
+            swapped=view in asked and self.said.get(headers.SYNTHETIC) == "face_replacement" and any(box[2:]),
+            colour=self._colour,
+        )
+
+
+def _short(value: object) -> str:
+    """As the entry reads, or the beginning of it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _parts(frame: Frame) -> tuple[Frame, ...]:
+    return (frame, *frame.others)
+
+
+def _pictures(frame: Frame) -> set[int]:
+    """Which planes of a file are R, G and B of a view; `select` hands on the planes themselves."""
+    found = [select(frame, view).planes for view in names(frame)]
+    return {id(planes[channel]) for planes in found for channel in layers.COLOUR if channel in planes}

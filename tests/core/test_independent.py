@@ -1,0 +1,182 @@
+"""The torture set's merges by readers that are not ours: the OpenEXR package, and the OpenEXR and OpenImageIO tools.
+
+Their names and versions are in the last row of the torture table.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import OpenEXR
+import pytest
+
+from tests.core.torture_bench import LINEAR, PICTURES, bits
+from tests.core.torture_files import LAYOUT
+from understudy.core.plate import torture
+
+COLOUR = ("R", "G", "B")
+_ADDED = "understudy/"
+
+
+def tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not on this machine (Debian: openimageio-tools, openexr)")
+    return path
+
+
+def said(*command: str | Path) -> str:
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    return done.stdout.decode(errors="replace")
+
+
+def debian(package: str) -> str:
+    """The version of a tool that cannot say its own."""
+    query = shutil.which("dpkg-query")
+    return said(query, "-W", "-f", "${Version}", package) if query else "unknown"
+
+
+@pytest.fixture
+def row(torture_table):
+    """How a test writes into the table: broken until it comes to its end."""
+
+    def begin(name: str, reader: str, version: str) -> dict[str, str]:
+        torture_table.setdefault("~version", {})[reader] = version
+        torture_table.setdefault(name, {})[reader] = "BROKEN"
+        return torture_table[name]
+
+    return begin
+
+
+def mattes(parts) -> dict[str, np.ndarray]:
+    """View (`""` for mono) → the matte that was used, wherever a file keeps it."""
+    found = {}
+    for part in parts:
+        for name, channel in part.channels.items():
+            layer = f"{part.name()}.{name}" if "." not in name and len(parts) > 1 else name
+            words = layer.split(".")
+            if words[0] == "mask_blend":
+                found[next((w for w in words[1:] if w in ("left", "right")), "")] = channel.pixels
+    return found
+
+
+EXR = [name for name in torture.names() if not name.startswith("dpx") and name != "latin1"]
+
+
+@pytest.mark.parametrize("name", EXR)
+def test_torture_by_the_openexr_package(name, torture_bench, row):
+    """All attributes, and the bits of all channels: of the picture, those outside the matte.
+
+    Not the plate `latin1`, which this package cannot open: it takes every text for UTF-8.
+    """
+    mine = row(name, "OpenEXR", OpenEXR.__version__)
+    done = torture_bench.merged(name)
+    for theirs, ours in done.files(done.entry["frames"][0]):
+        before, after = (OpenEXR.File(str(path), separate_channels=True).parts for path in (theirs, ours))
+        used = mattes(after)
+        assert used
+        for index, (old, new) in enumerate(zip(before, after, strict=False)):
+            attributes(old.header, new.header, done.entry["must_go"])
+            for channel, pixels in old.channels.items():
+                plane, found = pixels.pixels, new.channels[channel].pixels
+                inside = np.zeros(plane.shape, bool)
+                if channel.split(".")[-1] in COLOUR and index in PICTURES.get(name, {0}):
+                    if "." in channel and not channel.startswith("right."):
+                        pass  # a layer of the plate's
+                    elif done.entry["colour_space"] not in LINEAR:
+                        continue  # was made linear
+                    else:
+                        right = channel.startswith("right.") or old.name().endswith("right")
+                        inside = used.get("right" if right else "left", used.get("")) > 0
+                assert found.dtype == plane.dtype, channel
+                assert (bits(found) == bits(plane))[~inside].all(), f"part {index} {channel}"
+    mine["OpenEXR"] = "ok"
+
+
+def attributes(old: dict, new: dict, gone: list[str]) -> None:
+    for key, value in old.items():
+        if key in LAYOUT:
+            continue
+        if key in gone:
+            assert key not in new
+            continue
+        found = new[key]
+        assert type(found) is type(value), key
+        same = repr(found) == repr(value)
+        assert same or np.array_equal(np.asarray(found), np.asarray(value)), (
+            f"{key}: {found!r}, not {value!r}"
+        )
+    assert all(key in old or key in LAYOUT or key.startswith(_ADDED) for key in new)
+
+
+@pytest.mark.parametrize("name", torture.names())
+def test_torture_by_oiiotool(name, torture_bench, row):
+    """Plate minus output, R, G and B, where the matte is 0: nothing is left."""
+    oiiotool = tool("oiiotool")
+    mine = row(name, "oiiotool", said(oiiotool, "--version").strip())
+    done = torture_bench.merged(name)
+    if done.entry["colour_space"] not in LINEAR and not done.settings.dpx:
+        mine["oiiotool"] = "-"  # the picture was made linear; other tests see to it
+        return
+    number = done.entry["frames"][0]
+    for theirs, ours in done.files(number):
+        for which in done.views if not done.settings.out.has_view else [""]:
+            at, channels, matte = where(name, which, len(done.views))
+            mask = ours.with_name(f"{name}_layers.{number:04d}.exr") if done.settings.dpx else ours
+            picture = ("--subimage", at[0]) if at[0] else ()
+            both: list[str | Path] = []
+            for path in (theirs, ours):
+                both += [path, *picture, "--ch", channels, "--chnames", "R,G,B"]
+                both += ["--origin", "+0+0"] if done.settings.dpx else []
+            both += ["--absdiff", "--fixnan", "black"]
+            both += [mask, *(("--subimage", at[1]) if at[1] else ()), "--ch", ",".join([matte] * 3)]
+            keep = ["--chnames", "R,G,B", "--mulc", "-1e10", "--addc", "1", "--clamp:min=0:max=1"]
+            text = said(oiiotool, *both, *keep, "--mul", "--printstats")
+            largest = re.search(r"Stats Max:\s+(\S+) (\S+) (\S+)", text)
+            smallest = re.search(r"Stats Min:\s+(\S+) (\S+) (\S+)", text)
+            assert largest is not None, text
+            assert smallest is not None, text
+            assert {float(v) for v in (*largest.groups(), *smallest.groups())} == {0.0}, text
+    mine["oiiotool"] = "ok"
+
+
+def where(name: str, view: str, views: int) -> tuple[tuple[str, str], str, str]:
+    """Parts of picture and matte by name (empty: the first), the picture's channels, the matte's."""
+    if name == "parts_plain":
+        return ("rgba", "mask_blend"), "R,G,B", "A"
+    if name == "parts_windows":
+        return ("rgba", "mask_blend"), "R,G,B", "A"
+    if name == "parts_dotted":
+        return ("beauty", "beauty"), "R,G,B", "mask_blend.A"
+    if name == "stereo_parts":
+        return (f"rgba.{view}", f"mask_blend.{view}"), "R,G,B", "A"
+    if views > 1 and view == "right":
+        return ("", ""), "right.R,right.G,right.B", "mask_blend.right.A"
+    if views > 1 and view == "left":
+        return ("", ""), "R,G,B", "mask_blend.left.A"
+    return ("", ""), "R,G,B", "mask_blend.A"
+
+
+@pytest.mark.parametrize("name", [name for name in torture.names() if not name.startswith("dpx")])
+def test_torture_by_exrheader(name, torture_bench, row):
+    """What the OpenEXR tool prints of the plate's attributes it prints of the output's too."""
+    exrheader = tool("exrheader")
+    mine = row(name, "exrheader", debian("openexr"))
+    done = torture_bench.merged(name)
+    for theirs, ours in done.files(done.entry["frames"][0]):
+        gone = (*LAYOUT, *done.entry["must_go"], "file format version", "flags")
+        before = [line for line in dump(said(exrheader, theirs)) if not line.startswith(gone)]
+        after = dump(said(exrheader, ours))
+        assert len(before) > 5
+        assert [line for line in before if line not in after] == []
+    mine["exrheader"] = "ok"
+
+
+def dump(text: str) -> list[str]:
+    """One entry an attribute; what is indented belongs to the line before."""
+    return [entry.strip() for entry in re.split(r"\n(?=\S)", text) if " (type " in entry]

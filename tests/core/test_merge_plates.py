@@ -1,0 +1,152 @@
+"""Merge on plates of other kinds: without layers, float, linear, log, anamorphic, DPX."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.core import shots
+from tests.core.merging import made, reports, statuses, verified
+from understudy.core import plate
+from understudy.core.frames import Frame, FrameRange, Window
+from understudy.core.merge import headers
+
+NO_FACE = shots.FIRST + 4
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return shots.tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """Six frames, the fifth with no face."""
+    return shots.make(tmp_path_factory.mktemp("scene"))
+
+
+class TestOtherPlates:
+    def test_no_layers_copies_frames_without_a_face(self, scene, model, colour):
+        settings = scene.settings(model, out="bare/comp.####.exr", layers=False)
+        assert statuses(settings, colour)[NO_FACE] == "no_face"
+        source, copied = scene.plate.template.path(NO_FACE), settings.out.path(NO_FACE)
+        assert copied.read_bytes() == source.read_bytes()
+        assert set(made(settings).planes) == set(plate.read(scene.plate.template, shots.FIRST).planes)
+        assert set(statuses(settings, colour).values()) == {"skipped"}
+        assert verified(settings, colour) == {""}
+
+    def test_float_plates_stay_float(self, tmp_path, model, colour):
+        scene = shots.make(
+            tmp_path, numbers=[1001], without_face=[], frames={1001: shots.frame(1001, dtype=np.float32)}
+        )
+        settings = scene.settings(model)
+        assert statuses(settings, colour) == {1001: "done"}
+        assert made(settings).planes["R"].dtype == np.float32
+        assert made(settings).planes["face.R"].dtype == np.float16
+        assert verified(settings, colour) == {""}
+
+    def test_linear_plates_stay_in_their_own_primaries(self, tmp_path, model, colour):
+        scene = shots.make(tmp_path, numbers=[1001], without_face=[], colour_space="Linear Rec.709 (sRGB)")
+        settings = scene.settings(model)
+        reports(settings, colour)
+        assert made(settings).metadata[headers.COLOUR] == "Linear Rec.709 (sRGB)"
+        assert verified(settings, colour) == {""}
+
+    def test_log_plates_are_linearised_by_a_function_of_the_frame_alone(self, tmp_path, model, colour):
+        scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[1002], colour_space="ACEScct")
+        settings = scene.settings(model)
+        assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
+        for number in (1001, 1002):
+            ours, theirs = made(settings, number), plate.read(scene.plate.template, number)
+            outside = (ours.planes["mask_blend.A"] == 0) & np.isfinite(theirs.rgb()).all(axis=-1)
+            linear = colour.to_working(np.nan_to_num(theirs.rgb(), posinf=0), "ACEScct").clip(-65504, 65504)
+            assert ours.metadata[headers.COLOUR] == "ACEScg"
+            assert (ours.planes["G"][outside] == linear[..., 1].astype(np.float16)[outside]).all()
+        assert verified(settings, colour) == {""}
+
+    def test_anamorphic_plates_are_swapped_in_square_space(self, tmp_path, scene, model, colour):
+        """A face squeezed to half its width gets a matte squeezed to half its width, at the same sampling."""
+        from understudy.core import align, faceset
+
+        number = shots.FIRST
+        squeezed = replace(shots.frame(number), pixel_aspect=2.0)
+        wide = shots.make(tmp_path, numbers=[number], without_face=[], frames={number: squeezed})
+        record = faceset.Faceset.open(wide.faceset).records[0]
+        points = record.face.landmarks.points * np.array([0.5, 1.0], np.float32)
+        face = replace(record.face, landmarks=replace(record.face.landmarks, points=points))
+        aligned = align.fit(points, "whole", 96, 2.0)
+        moved = replace(record, face=face, alignment=aligned, pixel_aspect=2.0)
+        faceset.write(moved, faceset.Faceset.open(wide.faceset).load(record))
+        settings = wide.settings(model)
+        assert statuses(settings, colour) == {number: "done"}
+        assert made(settings).pixel_aspect == 2.0
+
+        def extent(planes):
+            rows, columns = np.nonzero(planes["mask_hull.A"] > 0.5)
+            return np.ptp(rows) + 1, np.ptp(columns) + 1
+
+        square = scene.settings(model, out="square/comp.####.exr", frames=FrameRange.of(number, number))
+        reports(square, colour)
+        (tall, narrow), (height, width) = extent(made(settings).planes), extent(made(square).planes)
+        assert abs(tall - height) <= 1
+        assert abs(2 * narrow - width) <= 3
+
+
+class TestDPX:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def scene(tmp_path_factory):
+        """Two frames of 10 bits in a log space; the second has no face."""
+
+        def codes(number):
+            display = Window(0, 0, 160, 120)
+            log = np.clip(0.4 + 0.1 * np.log2(np.maximum(shots.picture(number, display), 0.01) / 0.18), 0, 1)
+            stored = np.rint(log * 1023).astype(np.uint16)
+            planes = {c: stored[..., i] for i, c in enumerate("RGB")}
+            metadata = {"timeCode": plate.Typed("timecode", (5, 0)), "dpx:FrameRate": 23.976}
+            return Frame(
+                number=number, planes=planes, display=display, data=display, maximum=1023.0, metadata=metadata
+            )
+
+        frames = {n: codes(n) for n in (1001, 1002)}
+        folder = tmp_path_factory.mktemp("dpx")
+        return shots.make(
+            folder,
+            numbers=[1001, 1002],
+            without_face=[1002],
+            colour_space="ACEScct",
+            name="p.####.dpx",
+            frames=frames,
+        )
+
+    def test_codes_outside_are_untouched_and_layers_lie_beside(self, scene, model, colour):
+        settings = scene.settings(model, out="out/comp.####.dpx")
+        assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
+        ours, theirs = made(settings), plate.read(scene.plate.template, 1001)
+        beside = plate.read_file(settings.out.directory / "comp_layers.1001.exr")
+        inside = beside.planes["mask_blend.A"] > 0
+        assert 300 < inside.sum() < inside.size / 2
+        for name in "RGB":
+            assert (ours.planes[name][~inside] == theirs.planes[name][~inside]).all()
+        assert (ours.planes["G"][inside] != theirs.planes["G"][inside]).mean() > 0.8
+        assert settings.out.path(1002).read_bytes() == scene.plate.template.path(1002).read_bytes()
+        assert verified(settings, colour) == {""}
+        assert set(statuses(settings, colour).values()) == {"skipped"}
+
+    def test_exr_is_the_default(self, scene, model, colour):
+        settings = scene.settings(model, out="exr/comp.####.exr")
+        assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
+        assert made(settings).planes["R"].dtype == np.float16
+        assert made(settings).metadata["timeCode"] == plate.Typed("timecode", (5, 0))
+        assert made(settings).metadata["framesPerSecond"] == plate.Typed("rational", (24000, 1001))
+        assert verified(settings, colour) == {""}
+
+    def test_dpx_without_layers_is_skipped_by_its_bytes(self, scene, model, colour):
+        settings = scene.settings(model, out="bare/comp.####.dpx", layers=False)
+        assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
+        assert set(statuses(settings, colour).values()) == {"skipped"}
+        assert verified(settings, colour) == {""}
+        settings.out.path(1001).write_bytes(scene.plate.template.path(1001).read_bytes())
+        assert statuses(settings, colour) == {1001: "done", 1002: "skipped"}
