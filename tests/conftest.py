@@ -87,7 +87,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         width = max(map(len, table))
         terminalreporter.section("torture")
         terminalreporter.line("".join([" " * width, *(f"  {name:<9}" for name in columns)]))
-        for plate, row in sorted(table.items()):
+        for plate, row in sorted(table.items(), key=lambda item: (item[0] == "version", item[0])):
             cells = (f"  {row.get(name, '-'):<9}" for name in columns)
             terminalreporter.line(f"{plate:<{width}}" + "".join(cells))
 

@@ -58,6 +58,10 @@ def test_wrong_usage_is_1_because_2_means_failed_frames(understudy: Command, arg
 def test_frames_translates_without_a_daemon(tmp_path):
     offline = Command(tmp_path, f"unix:{tmp_path}/none.sock")
     assert offline("frames", "1001-1010x3,1020", "--to", "openjd").out == "1001-1010:3,1020\n"
+    nuke = offline("frames", "--from", "nuke", "--to", "openjd", "1001-1100x2 1150")
+    assert nuke.out == "1001-1099:2,1150\n"
+    assert offline("frames", "--to", "nuke", "--", "-5--1,3").out == "-5--1 3\n"
+    assert "from: 'deadline' is none of" in offline("frames", "1-5", "--from", "deadline").err
     assert (
         offline("frames", "1001-1005:2", "--frames-dialect", "openjd", "--list").out == "1001\n1003\n1005\n"
     )

@@ -67,7 +67,7 @@ def test_a_card_says_what_a_td_asks_first():
         "frames        1001-1100 (100 on disk, 1.2 GB)",
         "codec         OpenEXR, zips, scanlines",
         "windows       display 1920×1080, data 1936×1088 at -8, -4",
-        "channels      R G B A half; depth.Z float",
+        "channels      half: R G B A; float: depth.Z",
         "colour        the header does not say; name it when you work on it",
         "timecode      01:00:00:00 to 01:00:04:03, without a break",
         "rate          24000/1001 (23.976) frames a second",
@@ -132,7 +132,7 @@ def test_what_is_special_is_said():
 def test_parts_and_dpx_have_rows_of_their_own():
     parts = [part(name="rgba", view="left"), part(data={"width": 1920, "height": 1080})]
     said = card(plate(parts=parts), 80)
-    assert "part 0        rgba (view left)\n" in said
+    assert "part 0        rgba, view left\n" in said
     assert "part 1        without a name\n" in said
     assert "display 1920×1080, data window the same" in said
     codes = part(layers=[layer("", "uint16", "R", "G", "B")], compression="none", line_order="")
@@ -148,7 +148,12 @@ def test_lines_fit_in_80_columns_but_for_words_that_do_not():
     first, *others = card(long, 80).splitlines()
     assert first.endswith("/plate.####.exr")
     assert max(map(len, others)) <= 80
-    assert "aov39.R G B half" in rows(long)["channels"]
+    assert "aov38.R G B, aov39.R G B" in rows(long)["channels"]
+
+
+def test_a_header_does_not_reach_the_terminal_itself():
+    said = card(plate(slate={"owner": "a\x1b[2Jstudio\nB"}), 80)
+    assert "owner         a [2Jstudio B" in said
 
 
 def test_a_plate_that_cannot_be_read_at_all_still_has_a_card():

@@ -23,9 +23,14 @@ def run_fixture(weight_store, colour, tmp_path: Path):
     """Extract `text` into tmp_path / "faces" (or `into`), to the end."""
 
     def extracted(
-        text: str, *, into: str = "faces", frames: FrameRange | None = None, **settings
+        text: str,
+        *,
+        into: str = "faces",
+        frames: FrameRange | None = None,
+        views: tuple[str, ...] = (),
+        **settings,
     ) -> list[Report]:
-        found = plate.find(text, frames, SPACE)
+        found = plate.find(text, frames, SPACE, views)
         wanted = ExtractSettings(plate=found, faceset=tmp_path / into, size=128, **settings)
         return list(extract.run(wanted, store=weight_store, colour=colour))
 

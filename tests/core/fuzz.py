@@ -75,9 +75,9 @@ class Tally:
 
 def judge(seeds: dict[str, bytes], numbers: range, *, processes: int = 2) -> Tally:
     """Let us and the others read these mutants, and compare."""
-    mine = _outcomes(OURS, seeds, numbers, processes)
+    mine = outcomes(OURS, seeds, numbers, processes)
     readable = [number for number, outcome in mine.items() if "parts" in outcome]
-    yours = _outcomes(THEIRS, seeds, readable, processes)
+    yours = outcomes(THEIRS, seeds, readable, processes)
     findings, confirmed = [], 0
     for number, outcome in mine.items():
         other = yours.get(number, {})
@@ -225,7 +225,7 @@ def _by_openimageio(path: Path) -> Outcome:
 # The processes.
 
 
-def _outcomes(
+def outcomes(
     reader: str, seeds: dict[str, bytes], numbers: Iterable[int], processes: int
 ) -> dict[int, Outcome]:
     """Mutant → what the reader made of it, or how it died of it; the numbers are dealt to so many processes."""
@@ -250,6 +250,7 @@ def _outcomes(
 
 
 _READY = b"ready"
+_STARTING = 120.0  # seconds: the libraries are large, and disks may be cold
 
 
 class _Hand:
@@ -295,7 +296,7 @@ class _Hand:
         if self._process is None or not self.todo:
             return {}
         code = self._process.poll()
-        hangs = time.monotonic() - self._heard > PATIENCE
+        hangs = time.monotonic() - self._heard > (PATIENCE if self._begun else _STARTING)
         if code is None and not hangs:
             return {}
         found = self.listen()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 
 import numpy as np
+import PyOpenColorIO as ocio  # noqa: N813
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,12 +68,50 @@ class TestConfig:
         assert colour.resolve("scene_linear") == "ACEScg"
         assert colour.resolve("sRGB - Texture") == colour.resolve("srgb_tx")
 
-    def test_an_unknown_name_is_refused_with_close_ones(self, colour):
-        with pytest.raises(
-            InvalidInput, match=r"source: .* no colour space 'ACESgc'; did you mean .*ACEScg"
-        ) as caught:
-            colour.resolve("ACESgc", field="source")
-        assert (caught.value.field, caught.value.value) == ("source", "ACESgc")
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("ACESgc", {"ACEScg"}),
+            ("ACES cg", {"ACEScg"}),
+            ("ARRI LogC3", {"ARRI LogC3 (EI800)"}),
+            ("AlexaV3LogC", {"ARRI LogC3 (EI800)"}),
+            ("logc", {"ARRI LogC3 (EI800)", "ARRI LogC4"}),
+            ("S-Log3", {"S-Log3 S-Gamut3", "S-Log3 S-Gamut3.Cine"}),
+            ("slog3", {"S-Log3 S-Gamut3", "S-Log3 S-Gamut3.Cine"}),
+            ("REDLog3G10", {"Log3G10 REDWideGamutRGB"}),
+            ("canon log 3", {"CanonLog3 CinemaGamut D55"}),
+            ("vlog", {"V-Log V-Gamut"}),
+            ("bmdfilm", {"BMDFilm WideGamut Gen5"}),
+            ("sRGB", {"sRGB Encoded Rec.709 (sRGB)", "Linear Rec.709 (sRGB)"}),
+            ("rec709", {"Camera Rec.709", "Linear Rec.709 (sRGB)"}),
+            ("linear", {"Linear Rec.709 (sRGB)", "ACEScg"}),
+            ("Linear Rec.709", {"Linear Rec.709 (sRGB)"}),
+            ("Linear BT.709", {"Linear Rec.709 (sRGB)"}),
+            ("Filmic sRGB", {"sRGB Encoded Rec.709 (sRGB)"}),
+            ("p3", {"Linear P3-D65"}),
+        ],
+    )
+    def test_an_unknown_name_is_refused_with_close_ones(self, colour, name, meant):
+        """Typing errors, and what Nuke's and Blender's own configs call things: suggested, never taken."""
+        with pytest.raises(InvalidInput, match="did you mean") as caught:
+            colour.resolve(name, field="source")
+        suggested = caught.value.message.partition("did you mean ")[2].rstrip("?").split(", ")
+        assert meant <= set(suggested)
+        assert len(suggested) <= 5
+        assert (caught.value.field, caught.value.value) == ("source", name)
+
+    def test_the_closest_comes_first(self, colour):
+        for name, first in (("AlexaV3LogC", "ARRI LogC3 (EI800)"), ("rec709", "Camera Rec.709")):
+            with pytest.raises(InvalidInput, match=f"did you mean {re.escape(first)}"):
+                colour.resolve(name)
+
+    def test_a_name_like_none_gets_the_whole_list(self, colour):
+        with pytest.raises(InvalidInput, match=r"it has sRGB - Display, .*Linear Rec\.2020$"):
+            colour.resolve("zzzz")
+
+    def test_cineon_is_said_to_be_missing(self, colour):
+        with pytest.raises(InvalidInput, match=r"no colour space 'Cineon'; .* film scans"):
+            colour.resolve("Cineon")
 
     def test_data_is_not_colour(self, colour):
         with pytest.raises(InvalidInput, match="'Raw' is for data"):
@@ -123,6 +163,138 @@ class TestConfig:
         )
         with pytest.raises(InvalidInput, match="no role scene_linear"):
             ColourConfig.open(str(path))
+
+    def test_pixels_may_lie_in_memory_as_they_like(self, colour):
+        """And are not written into: OpenColorIO itself ignores that an array is read-only."""
+        wide = np.random.default_rng(0).random((6, 8, 4), np.float32)
+        flipped = wide[::2, ::-1, :3]
+        flipped.setflags(write=False)
+        before = flipped.tobytes()
+        plain = colour.to_working(flipped.copy(), "ARRI LogC4")
+        assert (colour.to_working(flipped, "ARRI LogC4") == plain).all()
+        assert (colour.to_working(flipped.astype(np.float64), "ARRI LogC4") == plain).all()
+        assert flipped.tobytes() == before
+        assert plain.flags.c_contiguous
+
+    @pytest.mark.parametrize("shape", [(0, 5, 3), (5, 0, 3)])
+    def test_no_pixels_are_no_error(self, colour, shape):
+        assert colour.to_working(np.zeros(shape, np.float32), "ARRI LogC4").shape == shape
+
+    def test_it_is_what_opencolorio_says(self, colour):
+        """Pixel by pixel through its own binding, in three channels."""
+        rgb = grid(np.linspace(-0.02, 1.0, 7, dtype=np.float32))
+        processor = ocio.Config.CreateFromFile(PINNED).getProcessor("S-Log3 S-Gamut3", "ACEScg")
+        ours = colour.to_working(rgb, "S-Log3 S-Gamut3")
+        for pixel, expected in zip(rgb[:, ::5].reshape(-1, 3), ours[:, ::5].reshape(-1, 3), strict=True):
+            theirs = processor.getDefaultCPUProcessor().applyRGB(pixel.tolist())
+            assert expected == pytest.approx(theirs, rel=2e-6, abs=1e-7)
+
+
+CLAMPED = {
+    "ACEScc": "no logarithm below 0",
+    "ADX10": "film density: no light below 0",
+    "ADX16": "film density: no light below 0; ends at 65504",
+    "Apple Log": "table over codes 0 to 1",
+    "CanonLog2 CinemaGamut D55": "table over codes 0 to 1",
+    "CanonLog3 CinemaGamut D55": "table over codes 0 to 1",
+    "Rec.1886 Rec.709 - Display": "power, negative codes become 0",
+    "Rec.1886 Rec.2020 - Display": "power, negative codes become 0",
+    "P3-D60 - Display": "power, negative codes become 0",
+    "P3-D65 - Display": "power, negative codes become 0",
+    "P3-DCI - Display": "power, negative codes become 0",
+}
+"""Spaces of the pinned config that do not bring every float back; `ColourConfig`'s docstring has the same list."""
+SPACES = ColourConfig.open().names()
+
+
+def grey(values):
+    return np.repeat(np.asarray(values, np.float32)[None, :, None], 3, axis=-1)
+
+
+class TestUntouchedFace:
+    """A face that nothing changes: plate → working → swap space → working → plate, in every space of the config."""
+
+    curve = SwapCurve(2.5)
+
+    def there_and_back(self, colour, stored, space):
+        """The pixels that lie within the curve's maximum, before and after."""
+        linear = colour.to_working(stored, space)
+        inside = (np.abs(linear) * self.curve.gain).max(axis=-1) <= self.curve.maximum
+        back = colour.from_working(self.curve.decode(self.curve.encode(linear)), space)
+        assert inside.sum() > 50
+        return stored[inside], back[inside]
+
+    def values(self, colour, space):
+        """What a plate stores, (1, N): linear light from −0.02 to beyond the curve's end, or all 10-bit codes."""
+        if colour.is_scene_linear(space):
+            up = np.geomspace(1e-4, 60.0, 500)
+            return np.concatenate([-up[up < 0.02][::-1], [-0.02, 0.0], up]).astype(np.float16)
+        below = colour.from_working(grey([-0.02]), space)[0, 0, 1]
+        codes = np.arange(1024) / 1023
+        return codes if space in CLAMPED else np.concatenate([[below], codes])
+
+    @pytest.mark.parametrize("space", SPACES)
+    def test_the_light_is_the_same_to_a_thousandth(self, colour, space):
+        values = self.values(colour, space)
+        few = np.concatenate([values[:1], values[:: len(values) // 11]])
+        for stored in (grey(values), grid(few.astype(np.float32))):
+            before, after = self.there_and_back(colour, stored, space)
+            light, again = (colour.to_working(rgb[None], space) for rgb in (before, after))
+            largest = np.abs(light).max(axis=-1, keepdims=True)
+            assert (np.abs(again - light) <= 1e-3 * np.maximum(largest, 1e-3)).all()
+
+    @pytest.mark.parametrize("space", SPACES)
+    def test_what_is_stored_is_the_same(self, colour, space):
+        """10-bit codes of a neutral ramp exactly; half floats to the last bit but one."""
+        before, after = self.there_and_back(colour, grey(self.values(colour, space)), space)
+        if not colour.is_scene_linear(space):
+            assert (np.rint(after * 1023) == np.rint(before * 1023)).all()
+        half = grey(self.values(colour, space).astype(np.float16))
+        before, after = (x.astype(np.float16) for x in self.there_and_back(colour, half, space))
+        assert (np.abs(after - before) <= np.maximum(np.spacing(np.abs(before)), np.float16(2**-14))).all()
+
+    def test_which_spaces_clamp(self, colour):
+        def clamps(space):
+            stored = grey(np.linspace(-0.1, 1.1, 241))
+            below = grey([-0.02])
+            back = colour.from_working(colour.to_working(stored, space), space)
+            dark = colour.to_working(colour.from_working(below, space), space)
+            return np.abs(back - stored).max() > 1e-3 or np.abs(dark - below).max() > 1e-3
+
+        assert {space for space in SPACES if clamps(space)} == set(CLAMPED)
+
+    def test_integer_codes_come_back_even_there(self, colour):
+        for space in set(CLAMPED) - {"ADX16"}:
+            codes = grey(np.arange(1024) / 1023)
+            back = colour.from_working(colour.to_working(codes, space), space)
+            assert (np.rint(back * 1023) == np.rint(codes * 1023)).all()
+
+
+def test_a_cineon_curve_in_a_config_of_the_show(tmp_path):
+    """The recipe of docs/pipeline-td.md: 10-bit printing density, black 95, white 685, gamma 0.6."""
+    config = ocio.Config.CreateFromFile(PINNED)
+    black = 10 ** ((95 - 685) * 0.002 / 0.6)
+    curve = ocio.LogAffineTransform(
+        logSideSlope=[0.6 / 0.002 / 1023] * 3,
+        logSideOffset=[685 / 1023] * 3,
+        linSideSlope=[1 - black] * 3,
+        linSideOffset=[black] * 3,
+        direction=ocio.TRANSFORM_DIR_INVERSE,
+    )
+    curve.setBase(10)
+    to_ap1 = ocio.BuiltinTransform("UTILITY - ACES-AP1_to_LINEAR-REC709_BFD", ocio.TRANSFORM_DIR_INVERSE)
+    to_ap0 = ocio.BuiltinTransform("ACEScg_to_ACES2065-1")
+    config.addColorSpace(
+        ocio.ColorSpace(name="Cineon", toReference=ocio.GroupTransform([curve, to_ap1, to_ap0]))
+    )
+    (tmp_path / "show.ocio").write_text(config.serialize())
+
+    show = ColourConfig.open(str(tmp_path / "show.ocio"))
+    codes = grey(np.array([0, 95, 445, 685, 1023]) / 1023)
+    light = show.convert(codes, "Cineon", "Linear Rec.709 (sRGB)")[0, :, 1]
+    assert light == pytest.approx([-0.0057, 0.0, 0.1504, 1.0, 13.52], abs=0.005)
+    assert np.abs(show.from_working(show.to_working(codes, "Cineon"), "Cineon") - codes).max() < 1e-5
+    assert show.cache_id != ColourConfig.open().cache_id
 
 
 class TestProxy:

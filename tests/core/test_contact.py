@@ -70,3 +70,14 @@ def test_refusals(settings, colour, tmp_path):
     with pytest.raises(InvalidInput, match="no layers"):
         contact.sheet(bare.out, tmp_path / "s.png", colour=colour, frames=[1001])
     assert not (tmp_path / "s.png").exists()
+
+
+@pytest.mark.parametrize(("layout", "out"), [("multi_view", "o/c.####.exr"), ("files", "o/%V/c.####.exr")])
+def test_of_a_stereo_merge_the_first_view_is_shown(colour, tmp_path, layout, out):
+    scene = shots.make_stereo(tmp_path, layout, numbers=[1001])
+    settings = scene.settings(shots.tiny_model(tmp_path / "model"), out=out)
+    assert list(shot.run(settings, colour=colour))
+    sheet = read(contact.sheet(settings.out, tmp_path / "sheet.png", colour=colour, src=settings.faceset))
+    plate, swap, matte = (cell(sheet, 0, i) for i in (1, 2, 3))
+    assert matte.max() > 150
+    assert np.abs(plate - swap)[130:170, 130:170].mean() > 5

@@ -158,6 +158,35 @@ def test_two_people_are_asked_about(tmp_path: Path):
         found.select(7)
 
 
+def test_a_record_says_which_eye_saw_it(tmp_path: Path):
+    for view in ("right", "left"):
+        faceset.write(replace(record(tmp_path), path=tmp_path / f"{view}.1001.exr", view=view), pixels())
+    found = Faceset.open(tmp_path)
+    assert [(r.path.name, r.view) for r in found.records] == [
+        ("left.1001.exr", "left"),
+        ("right.1001.exr", "right"),
+    ]
+    assert found.views() == ("left", "right")
+    assert fill(tmp_path / "mono", (1001, 0, 100.0)).views() == ("",)
+    header = plate.read_header(tmp_path / "mono" / "shot_t0.1001.exr")
+    assert "understudy/view" not in header.metadata
+
+
+def test_two_eyes_make_nobody_more_of_a_lead(tmp_path: Path):
+    """The lead is in one eye, a bystander of 8 % in both: counted twice, that one would be asked about."""
+    faceset.write(record(tmp_path, half=100.0), pixels())
+    for view in ("left", "right"):
+        other = record(tmp_path, track=1, half=28.0)
+        faceset.write(replace(other, path=tmp_path / f"{view}_t1.1001.exr", view=view), pixels())
+    found = Faceset.open(tmp_path)
+    lead, bystander = found.tracks()
+    assert (lead.id, bystander.id) == (0, 1)
+    assert bystander.area == pytest.approx(56.0**2, rel=1e-3)
+    assert "about 56 px wide" in str(bystander)
+    assert {r.face.track for r in found.select().records} == {0}
+    assert [r.view for r in found.select(1).records] == ["left", "right"]
+
+
 def test_an_empty_folder_is_an_empty_faceset(tmp_path: Path):
     found = Faceset.open(tmp_path)
     assert found.records == ()

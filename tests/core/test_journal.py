@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -26,6 +27,17 @@ def test_what_is_noted_is_known_and_the_last_word_counts(tmp_path: Path):
     journal.add(1001, looked(0, 1, digest="e" * 64))
     Journal(tmp_path / "faces", "/plates/other.%04d.exr").add(1002, looked(7))
     assert Journal(tmp_path / "faces", PLATE).looked == {1001: looked(0, 1, digest="e" * 64), 1002: looked()}
+
+
+def test_each_view_has_lines_of_its_own_and_mono_ones_are_as_ever(tmp_path: Path):
+    views = {view: Journal(tmp_path, PLATE, view) for view in ("left", "right", "")}
+    for track, journal in enumerate(views.values()):
+        journal.add(1001, looked(track))
+    for track, view in enumerate(views):
+        assert Journal(tmp_path, PLATE, view).looked == {1001: looked(track)}
+    lines = [json.loads(line) for line in (tmp_path / NAME).read_text().splitlines()]
+    assert [line.get("view") for line in lines] == ["left", "right", None]
+    assert list(lines[2]) == ["plate", "frame", "digest", "gain", "tracks"]
 
 
 def test_a_line_cut_anywhere_costs_that_line_only(tmp_path: Path):

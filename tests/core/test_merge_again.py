@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 
 from tests.core import shots
-from tests.core.merging import bits, made, reports, statuses
+from tests.core.merging import bits, made, reports, statuses, verified
 from understudy.core import plate
 from understudy.core.frames import FrameRange
-from understudy.core.merge import shot
+from understudy.core.merge import headers, shot
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.recipe import Curve, Key
 from understudy.core.plate import Template
@@ -80,6 +80,23 @@ class TestRecipe:
         assert ours.planes["mask_blend.A"][:, : 70 - shots.DATA.x].max() > 0.3
         assert ours.planes["mask_user.A"].max() == 1.0
         assert set(made(settings, NO_FACE).planes) == set(ours.planes)
+
+
+def test_a_comp_as_plate_keeps_no_word_of_the_first_merge(tmp_path, scene, model, colour):
+    """Where the second merge swaps nothing, its header does not name the first one's gain."""
+    first = scene.settings(model, out="first/comp.####.exr", layers=False, frames=FrameRange.of(1001, 1001))
+    reports(first, colour)
+    comp = made(first)
+    assert {headers.GAIN, headers.BRIGHTEST} <= comp.metadata.keys()
+    again = shots.make(
+        tmp_path, numbers=[1001, 1002], without_face=[1002], frames={1002: replace(comp, number=1002)}
+    )
+    second = again.settings(model)
+    assert statuses(second, colour) == {1001: "done", 1002: "no_face"}
+    said = made(second, 1002).metadata
+    assert not {headers.GAIN, headers.BRIGHTEST} & said.keys()
+    assert (said[headers.SYNTHETIC], json.loads(said[headers.BOX])[2:]) == ("none", [0, 0])
+    assert verified(second, colour) == {""}
 
 
 class TestRunning:

@@ -159,6 +159,40 @@ class TestOneOfTwo:
         assert verified(settings, colour) == {""}
 
 
+class TestRoto:
+    def roto(self, folder, name, level):
+        """A matte that is `level` all over, by the file's name."""
+        template = Template.parse(str(folder / name))
+        plane = np.full((shots.DISPLAY.height, shots.DISPLAY.width), level, np.float16)
+        shown = plate.read(shots.user_matte(folder / "any", [FIRST]), FIRST)
+        plate.write(replace(shown, planes={"A": plane}), template.path(FIRST))
+        return template
+
+    def test_one_for_all_views_or_one_for_each(self, tmp_path, model, colour):
+        scene = shots.make_stereo(tmp_path, numbers=[FIRST])
+        most = {}
+        both = self.roto(tmp_path / "roto", "both.####.exr", 0.5)
+        for view, level in (("left", 1.0), ("right", 0.0)):
+            self.roto(tmp_path / "roto", f"each.{view}.####.exr", level)
+        each = replace(both, prefix="each.%V.")
+        for name, matte in (("both", both), ("each", each)):
+            settings = scene.settings(model, out=f"{name}/comp.####.exr", user_matte=matte)
+            assert statuses(settings, colour) == {FIRST: "done"}
+            for view in shots.EYES:
+                planes = seen(settings.out, FIRST, view).planes
+                most[name, view] = planes["mask_blend.A"].max() / planes["mask_face.A"].max()
+        assert most["both", "left"] == pytest.approx(0.5, abs=0.05)
+        assert most["both", "right"] == pytest.approx(0.5, abs=0.05)
+        assert most["each", "left"] > 0.9
+        assert most["each", "right"] == 0.0
+        each.of_view("right").path(FIRST).unlink()
+        settings = scene.settings(model, out="lacking/comp.####.exr", user_matte=each)
+        (report,) = reports(settings, colour)
+        assert report.status is FrameStatus.FAILED
+        assert report.message.startswith("right: ")
+        assert "the user's matte has no frame 1001" in report.message
+
+
 class TestBadViews:
     def test_a_view_that_fails_fails_the_frame_by_name(self, tmp_path, model, colour):
         """The second frame has lost its right eye."""
@@ -191,6 +225,12 @@ class TestBadViews:
             scene.settings(model, out=out)
         assert caught.value.field == "out"
 
+    def test_the_views_of_files_must_be_known(self, tmp_path, model):
+        scene = shots.make_stereo(tmp_path, "files", numbers=[FIRST])
+        with pytest.raises(InvalidInput) as caught:
+            scene.settings(model, out=out_of("files"), plate=replace(scene.plate, views=()))
+        assert caught.value.field == "plate.views"
+
     def test_folders_of_views_have_one_manifest(self, tmp_path, model, colour):
         scene = shots.make_stereo(tmp_path, "files", numbers=[FIRST])
         settings = scene.settings(model, out="out/%V/comp.####.exr")
@@ -209,10 +249,12 @@ class TestBadViews:
 
 
 class TestParts:
-    @pytest.fixture
-    def scene(self, tmp_path):
-        """A beauty, an AOV in a part of its own, and a part over another window."""
-        beauty = replace(shots.frame(FIRST), name="rgba")
+    @pytest.fixture(params=["dotted", "plain"])
+    def scene(self, request, tmp_path):
+        """A beauty, an AOV in a part of its own, and a part over another window; with and without dotted names."""
+        whole = shots.frame(FIRST)
+        planes = {name: p for name, p in whole.planes.items() if request.param == "dotted" or "." not in name}
+        beauty = replace(whole, name="rgba", planes=planes)
         small = Window(10, 10, 40, 30)
         plane = np.arange(1200, dtype=np.float32).reshape(30, 40)
         diffuse = replace(
@@ -253,16 +295,32 @@ class TestParts:
         plate.write(replace(whole, others=()), settings.out.path(FIRST))
         assert "part diffuse of the plate is lost" in " ".join(verified(settings, colour))
 
+    def test_layers_are_parts_where_the_plates_are(self, tmp_path, model, colour):
+        """Nuke stops reading part names as soon as one channel has a dot."""
+        whole = shots.frame(FIRST)
+        beauty = replace(whole, name="rgba", planes={c: whole.planes[c] for c in "RGBA"})
+        diffuse = replace(beauty, name="diffuse", planes={c: whole.planes[c] for c in "RGB"})
+        frame = replace(beauty, others=(diffuse,))
+        scene = shots.make(tmp_path, numbers=[FIRST], without_face=[], frames={FIRST: frame})
+        settings = scene.settings(model)
+        assert warned(settings, colour) == {}
+        ours = made(settings)
+        assert [part.name for part in ours.others] == ["diffuse", *layers.names(user=False)]
+        assert {name for part in ours.others for name in part.planes} == {"R", "G", "B", "A", "u", "v"}
+        assert headers.DIGEST in ours.metadata
+        assert verified(settings, colour) == {""}
+
     def test_a_layer_of_ours_in_a_part_of_another_window(self, tmp_path, model, colour):
-        beauty = replace(shots.frame(FIRST), name="rgba")
+        whole = shots.frame(FIRST)
+        beauty = replace(whole, name="rgba", planes={c: whole.planes[c] for c in "RGBA"})
         face = {c: np.zeros((30, 40), np.float16) for c in "RGB"}
-        whole = replace(
+        frame = replace(
             beauty, others=(replace(beauty, name="face", data=Window(10, 10, 40, 30), planes=face),)
         )
-        scene = shots.make(tmp_path, numbers=[FIRST], without_face=[], frames={FIRST: whole})
+        scene = shots.make(tmp_path, numbers=[FIRST], without_face=[], frames={FIRST: frame})
         (report,) = reports(scene.settings(model), colour)
         assert report.status is FrameStatus.FAILED
-        assert "part 'face' has a channel R already" in report.message
+        assert "two parts are called 'face'" in report.message
 
 
 def test_the_layers_of_a_two_eyed_frame_go_by_nukes_names(tmp_path, model, colour):

@@ -90,11 +90,18 @@ def test_values_that_are_not_finite_are_counted_and_located(tmp_path):
     odd = odd.with_planes({**odd.planes, "depth.Z": np.full((16, 24), np.inf, np.float32)})
     others = {n: ailing.frame(n, data=odd.data) for n in (1001, 1003)}
     found = frames_of(run(ailing.make(tmp_path, (1001, 1002, 1003), {**others, 1002: odd})))
-    said = found[1002].warnings
-    assert "p.1002.exr: channel G: 2 of 384 values are NaN or Inf, the first at 1, 1" in said
-    assert "p.1002.exr: channel depth.Z: 384 of 384 values are NaN or Inf, the first at -4, -2" in said
+    said = next(text for text in found[1002].warnings if "NaN" in text)
+    assert said.startswith("NaN or Inf in G (2 of 384 values, the first at 1, 1), ")
+    assert said.endswith("depth.Z (384 of 384 values, the first at -4, -2)")
     assert found[1002].status is FrameStatus.DONE
     assert not found[1003].warnings
+
+
+def test_a_channel_whose_name_is_not_utf8_is_read_like_any_other(tmp_path):
+    odd = ailing.frame(1001)
+    odd = odd.with_planes({**odd.planes, "caf\udce9.R": np.full((16, 24), np.nan, np.float16)})
+    (said,) = frames_of(run(ailing.make(tmp_path, (1001,), {1001: odd})))[1001].warnings
+    assert "café.R (384 of 384" in said
 
 
 def test_every_kind_of_non_finite_half_and_float_is_found_and_no_other(tmp_path):

@@ -2,75 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
-import subprocess
 from dataclasses import replace
 from fractions import Fraction
 
-import av
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813  as its own documentation does
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.scans import (
+    CHANNELS,
+    DEPTHS,
+    FILES,
+    METADATA,
+    PACKINGS,
+    again,
+    assert_same_planes,
+    frame,
+    no_name,
+    patched,
+    plates,
+    save,
+)
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, UnderstudyError, WriteFailed
 from understudy.core.frames import Frame, Window
-from understudy.core.plate import Timecode, Typed, dpx, guess_colour_space, rate, rate_entry
+from understudy.core.plate import dpx, rate_entry, read_file, read_header, write
 from understudy.core.plate.dpx_pixels import FILLED_A, FILLED_B, PACKED, Element
-
-DEPTHS = (8, 10, 12, 16)
-PACKINGS = ("Packed", "Filled, method A", "Filled, method B")
-CHANNELS = ("RGB", "RGBA", "ABGR", "Y")
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-
-
-def frame(depth=10, channels="RGB", width=64, height=16, seed=0, metadata=None, **kw):
-    window = Window(0, 0, width, height)
-    codes = np.random.default_rng(seed).integers(0, 2**depth, (len(channels), height, width))
-    kind = np.uint8 if depth == 8 else np.uint16
-    planes = {c: plane.astype(kind) for c, plane in zip(channels, codes, strict=True)}
-    entries = {**(metadata or {}), **({"dpx:ImageDescriptor": "ABGR"} if channels == "ABGR" else {})}
-    return Frame(
-        number=1001,
-        planes=planes,
-        display=window,
-        data=window,
-        maximum=2.0**depth - 1,
-        metadata=entries,
-        **kw,
-    )
-
-
-def save(tmp_path, asked, name="p.1001.dpx"):
-    dpx.write(asked, tmp_path / name, tmp_path / name)
-    return tmp_path / name
-
-
-def again(tmp_path, asked):
-    return dpx.read(save(tmp_path, asked), 1001)
-
-
-def patched(tmp_path, asked, fields):
-    """A file with other bytes at some places."""
-    path = save(tmp_path, asked)
-    raw = bytearray(path.read_bytes())
-    for place, data in fields.items():
-        raw[place : place + len(data)] = data
-    path.write_bytes(raw)
-    return path
-
-
-def assert_same_planes(found, asked):
-    assert set(found.planes) == set(asked.planes)
-    for name, plane in asked.planes.items():
-        np.testing.assert_array_equal(found.planes[name], plane, err_msg=name)
-
-
-def no_name(raw):
-    """The file without the name in its header, which is the new file's."""
-    return raw[:36] + raw[136:]
 
 
 class TestPixels:
@@ -170,158 +128,6 @@ class TestRoundTrip:
         assert_same_planes(again(tmp_path, asked), asked)
 
 
-# What other programs read, where they read right. OpenImageIO, new and old, does not where the last word of a 10-bit
-# filled line is not full, and does not know that lines of 8 bits are padded; FFmpeg does not read 10 bits packed, and
-# of A, B, G, R only 8 bits. These are all the exceptions.
-
-
-def by_openimageio(path):
-    source = oiio.ImageInput.open(str(path))
-    spec, codes = source.spec(), source.read_image("native")
-    source.close()
-    depth = spec.get_int_attribute("oiio:BitsPerSample")
-    return {name: codes[..., i] >> (8 * codes.itemsize - depth) for i, name in enumerate(spec.channelnames)}
-
-
-def by_oiiotool(path, depth):
-    """Debian's, years older: a process and a library of its own, which makes 16-bit TIFF of the codes."""
-    tiff = path.with_suffix(".tif")
-    subprocess.run(["oiiotool", path, "-d", "uint16", "-o", tiff], check=True, capture_output=True)
-    source = oiio.ImageInput.open(str(tiff))
-    codes = source.read_image("uint16")
-    source.close()
-    names = "Y" if codes.shape[-1] == 1 else "RGBA"
-    return {name: codes[..., i] >> (16 - depth) for i, name in enumerate(names[: codes.shape[-1]])}
-
-
-FFMPEG_ORDER = {"gbrap": "GBRA", "gbrp": "GBR", "rgba": "RGBA", "rgb": "RGB", "abgr": "ABGR", "gray": "Y"}
-
-
-def by_ffmpeg(path):
-    with av.open(str(path)) as container:
-        picture = next(container.decode(video=0))
-    order = next(order for form, order in FFMPEG_ORDER.items() if picture.format.name.startswith(form))
-    wide = picture.format.components[0].bits > 8
-    kind = np.dtype(("<u2" if picture.format.name.endswith("le") else ">u2") if wide else np.uint8)
-    lines = [np.frombuffer(bytes(p), np.uint8).reshape(picture.height, -1) for p in picture.planes]
-    each = len(order) // len(lines)  # components in a plane
-    used = picture.width * each * kind.itemsize
-    codes = [line[:, :used].copy().view(kind).reshape(picture.height, picture.width, each) for line in lines]
-    return dict(zip(order, np.moveaxis(np.concatenate(codes, axis=-1), -1, 0), strict=True))
-
-
-LAYOUTS = [(d, p) for d in DEPTHS for p in PACKINGS if d in (10, 12) or p == "Packed"]
-
-
-@pytest.mark.parametrize("endian", ["big", "little"])
-@pytest.mark.parametrize(("depth", "packing"), LAYOUTS)
-@pytest.mark.parametrize("channels", CHANNELS)
-class TestOthersReadWhatWeWrite:
-    def written(self, tmp_path, depth, channels, packing, endian, width):
-        asked = frame(depth, channels, width, 7, metadata={"dpx:Packing": packing, "dpx:Endian": endian})
-        return asked, save(tmp_path, asked)
-
-    def test_openimageio(self, tmp_path, depth, channels, packing, endian):
-        asked, path = self.written(tmp_path, depth, channels, packing, endian, 36)
-        for name, codes in by_openimageio(path).items():
-            np.testing.assert_array_equal(codes, asked.planes[name.rstrip("'")])
-
-    @pytest.mark.skipif(shutil.which("oiiotool") is None, reason="no oiiotool on this machine")
-    def test_oiiotool(self, tmp_path, depth, channels, packing, endian):
-        asked, path = self.written(tmp_path, depth, channels, packing, endian, 36)
-        found = by_oiiotool(path, depth)
-        assert set(found) == set(asked.planes)
-        for name, codes in found.items():
-            np.testing.assert_array_equal(codes, asked.planes[name])
-
-    def test_ffmpeg(self, tmp_path, depth, channels, packing, endian):
-        if (depth == 10 and packing == "Packed") or (channels == "ABGR" and depth > 8):
-            pytest.skip("FFmpeg does not read these")
-        for width in (35, 37):  # lines that end inside a word
-            asked, path = self.written(tmp_path, depth, channels, packing, endian, width)
-            found = by_ffmpeg(path)
-            assert set(found) == set(asked.planes)
-            for name, codes in found.items():
-                np.testing.assert_array_equal(codes, asked.planes[name])
-
-
-class TestWeReadWhatOthersWrite:
-    @pytest.mark.parametrize("endian", ["big", "little"])
-    @pytest.mark.parametrize("depth", DEPTHS)
-    @pytest.mark.parametrize("width", [33, 36])
-    def test_openimageio(self, tmp_path, depth, endian, width):
-        """Its lines of 8 bits are not padded, which the size of the file tells."""
-        asked = frame(depth, width=width, height=7)
-        spec = oiio.ImageSpec(width, 7, 3, "uint8" if depth == 8 else "uint16")
-        spec["oiio:BitsPerSample"], spec["oiio:Endian"] = depth, endian
-        path = tmp_path / "other.dpx"
-        out = oiio.ImageOutput.create(str(path))
-        codes = np.stack(list(asked.planes.values()), axis=-1)
-        wide = codes if depth == 8 else (codes << (16 - depth)) | (codes >> (2 * depth - 16))
-        assert out.open(str(path), spec)
-        assert out.write_image(wide)
-        assert out.close()
-        found = dpx.read(path)
-        assert_same_planes(found, asked)
-        rewritten = save(tmp_path, found)
-        assert no_name(rewritten.read_bytes()) == no_name(path.read_bytes())
-
-    @pytest.mark.parametrize(("form", "depth"), [("gbrp10be", 10), ("gbrp12le", 12), ("rgb48le", 16)])
-    def test_ffmpeg(self, tmp_path, form, depth):
-        asked = frame(depth, width=36, height=8)
-        picture = av.VideoFrame(36, 8, form)
-        kind = ">u2" if form.endswith("be") else "<u2"
-        if form.startswith("gbr"):
-            lines = [asked.planes[c] for c in "GBR"]
-        else:
-            lines = [np.stack([asked.planes[c] for c in "RGB"], axis=-1).reshape(8, -1)]
-        for plane, line in zip(picture.planes, lines, strict=True):
-            wide = np.zeros((8, plane.line_size // 2), kind)
-            wide[:, : line.shape[1]] = line
-            plane.update(wide.tobytes())
-        path = tmp_path / "other.dpx"
-        with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
-            stream = container.add_stream("dpx", rate=24)
-            stream.width, stream.height, stream.pix_fmt = 36, 8, form
-            container.mux(stream.encode(picture))
-            container.mux(stream.encode())
-        found = dpx.read(path)
-        assert_same_planes(found, asked)
-        assert no_name(save(tmp_path, found).read_bytes()) == no_name(path.read_bytes())
-
-
-@st.composite
-def plates(draw):
-    """Bytes of DPX files of every layout that we read, with noise wherever it may be: fill bits, padding, user data,
-    reserved fields, after the picture."""
-    noise = np.random.default_rng(draw(st.integers(0, 2**32)))
-    depth, packing, big = draw(st.sampled_from(DEPTHS)), draw(st.integers(0, 2)), draw(st.booleans())
-    order, width, height = ">" if big else "<", draw(st.integers(1, 40)), draw(st.integers(1, 5))
-    codes = draw(st.sampled_from([(50,), (51,), (52,), (6,), (50, 4), (3, 2, 1)]))
-    components = {50: 3, 51: 4, 52: 4}
-    header = draw(st.sampled_from([1664, 2048, 2048 + 99, 8192]))
-    extra, gap = draw(st.sampled_from([0, 4, 7])), draw(st.sampled_from([0, 12]))
-    raw = bytearray(noise.integers(0, 256, header, np.uint8).tobytes())
-    raw[:16] = struct.pack(f"{order}4sI8s", b"SDPX" if big else b"XPDS", header, b"V1.0")
-    raw[660:664] = b"\xff" * 4
-    struct.pack_into(f"{order}HHII", raw, 768, draw(st.integers(0, 3)), len(codes), width, height)
-    at = header
-    for index, code in enumerate(codes):
-        element = Element(
-            channels=("?",) * components.get(code, 1),
-            depth=depth,
-            packing=packing,
-            big_endian=big,
-            width=width,
-            height=height,
-        )
-        struct.pack_into(f"{order}I", raw, 780 + 72 * index, 0)
-        fields = (code, depth, packing, 0, at, extra)
-        struct.pack_into(f"{order}BxxBHHII", raw, 800 + 72 * index, *fields)
-        at += (element.usual + extra) * height + gap
-    return bytes(raw) + noise.integers(0, 256, at - header, np.uint8).tobytes()
-
-
 class TestPlateKeepsItsBytes:
     @FILES
     @given(plates())
@@ -374,186 +180,6 @@ class TestPlateKeepsItsBytes:
         assert "understudy/box" not in dpx.comparable({**plate.metadata, "understudy/box": "[]"})
 
 
-METADATA = {
-    "timeCode": Timecode(1, 2, 3, 4, drop_frame=True, user=7).entry,
-    "keyCode": Typed("keycode", (1, 2, 3, 4, 5, 4, 64)),
-    "dpx:Transfer": "Printing density",
-    "dpx:Colorimetric": "ITU-R 709-4",
-    "dpx:FrameRate": 24.0,
-    "dpx:TemporalFrameRate": 24.0,
-    "dpx:FramePosition": 1001,
-    "dpx:SequenceLength": 240,
-    "dpx:HeldCount": 1,
-    "dpx:ShutterAngle": 180.0,
-    "dpx:InputDevice": "scanner",
-    "dpx:InputDeviceSerialNumber": "0815",
-    "dpx:SourceImageFileName": "reel.001",
-    "dpx:FrameId": "key",
-    "dpx:SlateInfo": "12A",
-    "dpx:Format": "Academy",
-    "dpx:LowData": 95,
-    "dpx:HighData": 685,
-    "dpx:LowQuantity": 0.5,
-    "dpx:HighQuantity": 2.0,
-    "dpx:Interlace": 0,
-    "dpx:FieldNumber": 1,
-    "dpx:HorizontalSampleRate": 4.0,
-    "dpx:VerticalSampleRate": 5.0,
-    "dpx:TimeOffset": 6.0,
-    "dpx:BlackLevel": 64.0,
-    "dpx:BlackGain": 1.5,
-    "dpx:BreakPoint": 2.5,
-    "dpx:WhiteLevel": 940.0,
-    "dpx:IntegrationTimes": 8.0,
-}
-# under other names there, or (the scanned size) in the wrong byte order
-OURS = {
-    "dpx:Project": "project",
-    "dpx:Creator": "creator",
-    "dpx:Copyright": "nobody",
-    "dpx:Gamma": 1.75,
-    "dpx:XScannedSize": 24.0,
-    "dpx:YScannedSize": 18.0,
-}
-
-
-class TestHeader:
-    def test_survives_generations(self, tmp_path):
-        asked = frame(metadata={**METADATA, **OURS, "dpx:DateTime": "2020:01:02:03:04:05"}, pixel_aspect=2.0)
-        first = again(tmp_path, asked)
-        assert first.metadata.items() >= asked.metadata.items()
-        assert first.pixel_aspect == 2.0
-        before = (tmp_path / "p.1001.dpx").read_bytes()
-        assert before[:4] == b"SDPX"  # big-endian
-        assert before[36:].startswith(b"p.1001.dpx\0")
-        assert struct.unpack_from(">I", before, 16) == (len(before),)
-        second = again(tmp_path, first)
-        assert second.metadata == first.metadata
-        assert (tmp_path / "p.1001.dpx").read_bytes() == before
-
-    @pytest.mark.parametrize("endian", ["big", "little"])
-    def test_openimageio_finds_every_field_in_its_place(self, tmp_path, endian):
-        path = save(tmp_path, frame(metadata={**METADATA, **OURS, "dpx:Endian": endian}, pixel_aspect=2.0))
-        source = oiio.ImageInput.open(str(path))
-        said = {p.name: p.value for p in source.spec().extra_attribs}
-        source.close()
-        renamed = {"timeCode": "smpte:TimeCode", "keyCode": "smpte:KeyCode"}
-        for name, value in METADATA.items():
-            found = said[renamed.get(name, name)]
-            plain = value.value if isinstance(value, Typed) else value
-            assert (tuple(found) if isinstance(plain, tuple) else found) == plain, name
-        assert said["DocumentName"] == OURS["dpx:Project"]
-        assert said["Software"] == OURS["dpx:Creator"]
-        assert said["Copyright"] == OURS["dpx:Copyright"]
-        assert said["PixelAspectRatio"] == 2.0
-
-    def test_undefined_says_nothing(self, tmp_path):
-        found = again(tmp_path, frame())
-        assert set(found.metadata) == {
-            *("dpx:header", "dpx:Version", "dpx:Orientation", "dpx:Packing", "dpx:Endian"),
-            *("dpx:EndOfLinePadding", "dpx:EndOfImagePadding", "dpx:ImageDescriptor", "dpx:DittoKey"),
-        }
-        assert found.pixel_aspect == 1.0
-
-    @pytest.mark.parametrize(
-        ("fields", "name"),
-        [
-            ({1724: struct.pack(">f", np.inf)}, "dpx:FrameRate"),
-            ({1724: struct.pack(">I", 0xFFFFFFFF)}, "dpx:FrameRate"),
-            ({1764: b"\xff" * 100}, "dpx:SlateInfo"),
-            ({1764: b"\0"}, "dpx:SlateInfo"),
-            ({1712: b"\x80\0\0\0"}, "dpx:FramePosition"),
-            ({1920: b"\xff" * 8}, "timeCode"),
-            ({1664: b"  "}, "keyCode"),
-            ({801: b"\xff"}, "dpx:Transfer"),
-            ({1724: b"\0" * 4, 1940: b"\0" * 4}, "framesPerSecond"),
-        ],
-    )
-    def test_every_way_to_say_nothing(self, tmp_path, fields, name):
-        assert name in again(tmp_path, frame(metadata=METADATA)).metadata
-        assert name not in dpx.read(patched(tmp_path, frame(metadata=METADATA), fields)).metadata
-
-    @pytest.mark.parametrize("ratio", [(0, 1), (1, 0), (0xFFFFFFFF, 1), (0xFFFFFFFF,) * 2, (1, 70000)])
-    def test_an_aspect_that_is_none_is_square(self, tmp_path, ratio):
-        path = patched(tmp_path, frame(), {1628: struct.pack(">II", *ratio)})
-        assert dpx.read(path).pixel_aspect == dpx.read_header(path).pixel_aspect == 1.0
-
-    @pytest.mark.parametrize("aspect", [0.9090909, 10 / 11, 4 / 3, 1.5, 2.0])
-    def test_an_aspect_comes_back(self, tmp_path, aspect):
-        assert np.float32(again(tmp_path, frame(pixel_aspect=aspect)).pixel_aspect) == np.float32(aspect)
-
-    def test_an_aspect_beyond_reason(self, tmp_path):
-        with pytest.raises(InvalidInput, match="pixel aspect 100 is none"):
-            save(tmp_path, frame(pixel_aspect=100.0))
-
-    @given(time=st.integers(0, 2**32 - 2), user=st.integers(0, 2**32 - 2))
-    @FILES
-    def test_timecode_words_are_openexrs(self, tmp_path, time, user):
-        path = patched(tmp_path, frame(8, width=4, height=1), {1920: struct.pack(">II", time, user)})
-        assert dpx.read_header(path).metadata["timeCode"] == Typed("timecode", (time, user))
-
-    @pytest.mark.parametrize(
-        ("film", "perforations"),
-        [
-            ("", (4, 64)),
-            ("3perf", (3, 64)),
-            ("VistaVision", (8, 64)),
-            ("8kimax", (15, 120)),
-            ("16mm", (1, 20)),
-        ],
-    )
-    def test_key_code(self, tmp_path, film, perforations):
-        entry = Typed("keycode", (12, 34, 567890, 1234, 56, 4, 64))
-        found = again(tmp_path, frame(metadata={"keyCode": entry, "dpx:Format": film}))
-        assert found.metadata["keyCode"] == Typed("keycode", (12, 34, 567890, 1234, 56, *perforations))
-        assert (tmp_path / "p.1001.dpx").read_bytes()[1664:1680] == b"1234565678901234"
-
-    @pytest.mark.parametrize("per_second", [Fraction(24), Fraction(24000, 1001), Fraction(25, 2)])
-    def test_an_openexr_rate_goes_into_both_fields(self, tmp_path, per_second):
-        found = again(tmp_path, frame(metadata={"framesPerSecond": rate_entry(per_second)}))
-        assert rate(found.metadata) == per_second
-        assert found.metadata["framesPerSecond"] == rate_entry(per_second)
-        stored = [found.metadata[name] for name in ("dpx:FrameRate", "dpx:TemporalFrameRate")]
-        assert stored == [np.float32(per_second)] * 2
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("dpx:SlateInfo", "x" * 101),
-            ("dpx:SlateInfo", "日本"),
-            ("dpx:SlateInfo", "a\0b"),
-            ("dpx:SlateInfo", 3),
-            ("dpx:Transfer", "Cineon"),
-            ("dpx:FrameRate", 1e39),
-            ("dpx:FrameRate", float("nan")),
-            ("dpx:FramePosition", -1),
-            ("dpx:FramePosition", 2**31),
-            ("dpx:Interlace", 255),
-            ("timeCode", "01:00:00:00"),
-            ("timeCode", Typed("timecode", (2**32 - 1, 0))),
-            ("keyCode", Typed("keycode", (100, 0, 0, 0, 0, 4, 64))),
-        ],
-    )
-    def test_an_entry_that_its_field_cannot_hold(self, tmp_path, name, value):
-        with pytest.raises(InvalidInput, match=f"p.1001.dpx.*{name} cannot hold") as caught:
-            save(tmp_path, frame(metadata={name: value}))
-        assert (caught.value.field, caught.value.value) == (name, value)
-
-    def test_header_alone(self, tmp_path):
-        asked = frame(12, metadata=METADATA)
-        found, header = again(tmp_path, asked), dpx.read_header(tmp_path / "p.1001.dpx")
-        assert (header.format, header.maximum, header.data) == ("dpx", 4095.0, Window(0, 0, 64, 16))
-        assert dict(header.channels) == dict.fromkeys("RGB", np.dtype(np.uint16))
-        assert header.metadata == found.metadata
-        assert not header.lossy
-
-    @pytest.mark.parametrize(
-        ("transfer", "space"), [("Linear", "lin_rec709_scene"), ("Logarithmic", None), ("ITU-R 709-4", None)]
-    )
-    def test_the_transfer_is_a_hint_only_if_linear(self, tmp_path, transfer, space):
-        assert guess_colour_space(again(tmp_path, frame(metadata={"dpx:Transfer": transfer}))) == space
-
-
 class TestLayout:
     @pytest.mark.parametrize("code", range(4))
     def test_lines_come_as_one_looks_at_them(self, tmp_path, code):
@@ -576,6 +202,7 @@ class TestLayout:
         lines = (codes << (16 - depth)).astype(">u2").view(np.uint8) if depth > 8 else codes
         pad = -lines.shape[1] % 4 if padded else 0
         header = save(tmp_path, asked).read_bytes()[:2048]
+        header = header[:16] + b"\xff" * 4 + header[20:]  # it does not
         if declared:
             header = header[:812] + struct.pack(">I", pad) + header[816:]
         path = tmp_path / "other.dpx"
@@ -583,6 +210,31 @@ class TestLayout:
         found = dpx.read(path)
         assert_same_planes(found, asked)
         assert no_name(save(tmp_path, found).read_bytes()) == no_name(path.read_bytes())
+
+    @pytest.mark.parametrize("gap", [0, 12])
+    def test_alpha_in_an_element_of_its_own(self, tmp_path, gap):
+        """12 bits filled, one pixel wide: the first element with its lines padded would end where the file ends."""
+        picture, alpha = frame(12, width=1, height=3), frame(12, "A", width=1, height=3, seed=1)
+        first, second = (save(tmp_path, part).read_bytes() for part in (picture, alpha))
+        raw = bytearray(first) + bytes(gap) + second[2048:]
+        raw[16:20] = b"\xff" * 4
+        raw[770:772] = b"\0\2"
+        raw[852:924] = second[780:852]
+        raw[852 + 28 : 852 + 32] = struct.pack(">I", len(first) + gap)
+        path = tmp_path / "two.dpx"
+        path.write_bytes(raw)
+        found = dpx.read(path)
+        assert list(found.planes) == ["R", "G", "B", "A"]
+        assert list(dpx.read_header(path).channels) == ["R", "G", "B", "A"]
+        assert_same_planes(found, replace(picture, planes={**picture.planes, **alpha.planes}))
+        assert no_name(save(tmp_path, found).read_bytes()) == no_name(bytes(raw))
+
+    def test_a_truncated_file_is_not_one_without_padding(self, tmp_path):
+        """Where what is left of it would be just that, its header tells."""
+        path = save(tmp_path, frame(8, width=33))  # 99 bytes a line, and one of padding
+        path.write_bytes(path.read_bytes()[:-16])
+        with pytest.raises(FrameUnreadable, match="truncated: 16 of 3648 bytes"):
+            dpx.read(path)
 
     def test_padding_that_is_garbage(self, tmp_path):
         """Nuke passes over it too."""
@@ -743,3 +395,33 @@ class TestLookedAtAgain:
         monkeypatch.setattr(dpx, "_put", wrong)
         with pytest.raises(WriteFailed, match="came back with other"):
             save(tmp_path, frame().with_planes({c: np.zeros((16, 64), np.uint16) for c in "RGB"}))
+
+
+class TestAsAPlate:
+    """Through the door that all other rooms use."""
+
+    def test_there_and_back(self, tmp_path):
+        asked = frame(metadata=METADATA, pixel_aspect=2.0)
+        write(asked, tmp_path / "p.1001.dpx")
+        found = read_file(tmp_path / "p.1001.dpx", 1001)
+        assert_same_planes(found, asked)
+        assert (found.number, found.pixel_aspect) == (1001, 2.0)
+        assert read_header(tmp_path / "p.1001.dpx").format == "dpx"
+        assert [path.name for path in tmp_path.iterdir()] == ["p.1001.dpx"]
+
+    def test_what_is_wrong_names_the_frame(self, tmp_path):
+        with pytest.raises(InvalidInput, match=r"planes with 1\.0 at 511") as caught:
+            write(frame(9), tmp_path / "p.1001.dpx")
+        assert caught.value.frame == 1001
+        assert not list(tmp_path.iterdir())
+
+    def test_a_scans_header_goes_into_openexr(self, tmp_path):
+        """What a merge of a DPX plate does: the picture becomes float, the header goes along."""
+        scan = again(tmp_path, frame(metadata=METADATA))
+        planes = {c: plane.astype(np.float32) / 1023 for c, plane in scan.planes.items()}
+        write(replace(scan, planes=planes, maximum=1.0), tmp_path / "p.1001.exr")
+        found = read_file(tmp_path / "p.1001.exr").metadata
+        for name, value in METADATA.items():
+            assert found[name.replace("dpx:", "dpx/")] == value
+        assert found["framesPerSecond"] == rate_entry(Fraction(24))
+        assert "dpx/header" not in found

@@ -119,6 +119,14 @@ def test_the_first_break_of_timecode(tmp_path):
         ("01:00:00:00", "01:00:00:01", 1, Fraction(48), True),
         ("01:00:00:00", "01:00:00:02", 1, Fraction(60000, 1001), False),
         ("01:00:00:29", "01:00:00:30", 1, Fraction(24), False),
+        (
+            "01:02:03;17",
+            "01:02:03;18",
+            1,
+            Fraction(24000, 1001),
+            True,
+        ),  # counts at another rate than the plate
+        ("01:02:03;17", "01:02:03;19", 1, Fraction(24000, 1001), False),
     ],
 )
 def test_which_timecode_follows_which(before, after, steps, rate, expected):
@@ -143,6 +151,25 @@ def test_slate_and_colour(tmp_path):
     assert (said.slate.camera, said.slate.lens, said.slate.owner) == ("Maker One", "", "a studio")
     assert (said.colour.guess, said.colour.interop_id) == ("lin_ap1_scene", "lin_ap1_scene")
     assert said.colour.chromaticities == pytest.approx(xy)
+
+
+@pytest.mark.parametrize("name", [plate.TIMECODE_KEY, plate.RATE_KEY, "keyCode"])
+def test_entries_of_a_wrong_size_say_nothing(tmp_path, name):
+    """The type names that the entries have in OpenEXR, and bytes that are none of these types' values."""
+    kind = {plate.TIMECODE_KEY: "timecode", plate.RATE_KEY: "rational"}.get(name, name.lower())
+    shown = ailing.frame(1001)
+    shown = shown.with_planes(shown.planes, **{name: Typed(kind, b"\1\2\3")})
+    said = info(ailing.make(tmp_path, (1001,), {1001: shown}))
+    assert (said.first_timecode is None) is (name == plate.TIMECODE_KEY)
+    assert (said.rate is None) is (name == plate.RATE_KEY)
+    assert said.slate.key_code == ""
+
+
+def test_text_that_is_not_utf8_is_taken_for_latin1(tmp_path):
+    shown = ailing.frame(1001)
+    shown = shown.with_planes(shown.planes, owner="Andr\udce9", reelName="Zo\u00eb")
+    said = info(ailing.make(tmp_path, (1001,), {1001: shown})).slate
+    assert (said.owner, said.reel) == ("André", "Zoë")
 
 
 def test_a_dpx_says_how_it_keeps_its_codes(tmp_path):

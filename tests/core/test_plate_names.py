@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.core.errors import InvalidInput, NotFound
-from understudy.core.frames import FrameRange
-from understudy.core.plate import Plate, Template, find
+from understudy.core.frames import Frame, FrameRange, Window
+from understudy.core.plate import Plate, Template, find, read, write
 
 
 class TestTemplate:
@@ -131,3 +132,51 @@ class TestFind:
     def test_present_is_part_of_asked(self):
         with pytest.raises(InvalidInput, match="frame 3 is present but was not asked for"):
             Plate(template=Template.parse("p.#.exr"), frames=FrameRange.of(1, 2), present=FrameRange.of(1, 3))
+
+
+@pytest.mark.parametrize("extension", ["exr", "dpx"])
+class TestGrowingNumbers:
+    """9999 → 10000 and −1 → 0: a width is the least number of characters, never the most."""
+
+    def shot(self, folder, extension, *, first, last, holes=()):
+        template = Template.parse(str(folder / f"p.####.{extension}"))
+        for number in set(range(first, last + 1)) - set(holes):
+            level = np.full((4, 6), number % 251, np.float16 if extension == "exr" else np.uint16)
+            window, white = Window(0, 0, 6, 4), 1.0 if extension == "exr" else 1023.0
+            planes = dict.fromkeys("RGB", level)
+            frame = Frame(number=number, planes=planes, display=window, data=window, maximum=white)
+            write(frame, template.path(number))
+        return template
+
+    def test_a_shot_that_grows_a_digit(self, tmp_path, extension):
+        template = self.shot(tmp_path, extension, first=9997, last=10003, holes=(9998, 10000))
+        names = sorted(path.name for path in tmp_path.iterdir())
+        assert names == [f"p.{n}.{extension}" for n in ("10001", "10002", "10003", "9997", "9999")]
+        plate = find(str(tmp_path / f"p.%04d.{extension}"))
+        assert (str(plate.frames), str(plate.missing)) == ("9997-10003", "9998,10000")
+        assert list(plate.present) == [9997, 9999, 10001, 10002, 10003]
+        for number in plate.present:
+            assert read(template, number).planes["G"][0, 0] == number % 251
+
+    def test_every_second_frame_across_it(self, tmp_path, extension):
+        self.shot(tmp_path, extension, first=9995, last=10005, holes=(10001,))
+        plate = find(str(tmp_path / f"p.####.{extension}"), FrameRange.of(9995, 10005, 2))
+        assert (str(plate.frames), str(plate.present), str(plate.missing)) == (
+            "9995-10005x2",
+            "9995-9999x2,10003,10005",
+            "10001",
+        )
+
+    def test_a_shot_that_begins_below_0(self, tmp_path, extension):
+        template = self.shot(tmp_path, extension, first=-2, last=1, holes=(-1,))
+        names = sorted(path.name for path in tmp_path.iterdir())
+        assert names == [f"p.{n}.{extension}" for n in ("-002", "0000", "0001")]
+        plate = find(str(template))
+        assert (str(plate.frames), str(plate.missing)) == ("-2-1", "-1")
+        assert read(template, -2).number == -2
+
+    def test_five_digits_below_10000_are_another_sequence(self, tmp_path, extension):
+        self.shot(tmp_path, extension, first=9999, last=10000)
+        (tmp_path / f"p.09998.{extension}").write_bytes(b"")
+        with pytest.raises(InvalidInput, match=r"another padding, p\.09998"):
+            find(str(tmp_path / f"p.####.{extension}"))

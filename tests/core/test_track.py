@@ -79,6 +79,78 @@ def test_what_an_earlier_run_found_is_taken_up_from_both_sides():
     assert [f.track for f in tracker.assign([face(99, 902)])] == [9]
 
 
+def eyes(tracker: track.Tracker, left: list[Face], right: list[Face]) -> tuple[list[int], list[int]]:
+    """The ids of one frame's faces in both views."""
+    seen = [tracker.assign(faces, view=view) for view, faces in (("left", left), ("right", right))]
+    return [f.track for f in seen[0]], [f.track for f in seen[1]]
+
+
+@pytest.mark.parametrize("shift", [-150.0, -60.0, 0.0, 120.0, 250.0])
+def test_a_person_has_one_id_in_both_eyes(shift: float):
+    """Three people in a row, in any order of detection, seen with a shift of up to 0.8 of a face."""
+    tracker = track.Tracker()
+    for n in range(1, 6):
+        left = [face(n, x + 5 * n, y) for x, y in ((400, 300), (800, 340), (1250, 310))]
+        right = [face(n, x + 5 * n + shift, y + 6) for x, y in ((800, 340), (1250, 310), (400, 300))]
+        assert eyes(tracker, left, right) == ([0, 1, 2], [1, 2, 0])
+
+
+def test_who_is_in_one_eye_only_keeps_an_id_that_nobody_else_has():
+    tracker = track.Tracker()
+    assert eyes(tracker, [face(1, 300)], [face(1, 1500), face(1, 330)]) == ([0], [1, 0])
+    assert eyes(tracker, [face(2, 300), face(2, 900)], [face(2, 1500), face(2, 330)]) == ([0, 2], [1, 0])
+    assert eyes(tracker, [face(3, 300), face(3, 1480)], [face(3, 330)]) == ([0, 1], [0])
+    assert eyes(tracker, [], [face(4, 930), face(4, 335)]) == ([], [2, 0])
+
+
+def test_what_one_eye_sees_now_counts_more_than_what_the_other_saw_before():
+    """Behind a wipe the right eye's two people have changed places; the left eye saw who went where."""
+    tracker = track.Tracker()
+    eyes(tracker, [face(1, 300), face(1, 900)], [face(1, 310), face(1, 910)])
+    for n in range(2, 22):
+        eyes(tracker, [face(n, 300 + 30 * (n - 1)), face(n, 900 - 30 * (n - 1), y=420)], [])
+    assert eyes(tracker, [face(22, 920), face(22, 290, y=420)], [face(22, 300, y=420), face(22, 930)]) == (
+        [0, 1],
+        [1, 0],
+    )
+
+
+def test_nobody_is_taken_for_a_face_at_another_height_or_of_another_size_or_shape():
+    for other in (face(1, 310, y=390), face(1, 310, scale=1.6), face(1, 700)):
+        assert eyes(track.Tracker(), [face(1, 300)], [other]) == ([0], [1])
+    grin = face(1, 310)
+    points = grin.landmarks.points.copy()
+    points[48:] += (0.0, 250.0)
+    grin = replace(grin, landmarks=Landmarks(scheme="68", points=points))
+    assert eyes(track.Tracker(), [face(1, 300)], [grin]) == ([0], [1])
+
+
+def test_what_an_earlier_run_found_in_one_eye_names_who_is_in_the_other():
+    recorded = [("left", face(n, x, track=t)) for n in (1, 2) for t, x in ((3, 300.0), (5, 900.0))]
+    tracker = track.Tracker(recorded)
+    assert [f.track for f in tracker.assign([face(1, 930), face(1, 330)], view="right")] == [5, 3]
+    assert [f.track for f in tracker.assign([face(2, 930), face(2, 1500)], view="right")] == [5, 6]
+
+
+@pytest.mark.parametrize("aspect", [2.0, 1.33, 0.5])
+def test_people_are_told_apart_in_square_pixels(aspect: float):
+    """What is near enough, sideways or up and down, does not depend on how the plate is squeezed."""
+
+    def narrow(seen: Face) -> Face:
+        x0, y0, x1, y1 = seen.box
+        points = (seen.landmarks.points / (aspect, 1.0)).astype(np.float32)
+        return replace(
+            seen, box=(x0 / aspect, y0, x1 / aspect, y1), landmarks=Landmarks(scheme="68", points=points)
+        )
+
+    for x, y in ((175.0, 0.0), (185.0, 0.0), (0.0, 175.0), (0.0, 185.0), (120.0, 120.0), (135.0, 135.0)):
+        plain, squeezed = track.Tracker(), track.Tracker()
+        both = [face(1), face(2, 500 + x, 300 + y)]
+        expected = [plain.assign([f])[0].track for f in both]
+        assert [squeezed.assign([narrow(f)], pixel_aspect=aspect)[0].track for f in both] == expected
+        assert expected == [0, int(np.hypot(x, y) > 180)]
+
+
 def test_cuts_are_told_from_flashes_moves_and_grain():
     rng = np.random.default_rng(0)
     a, b = (np.kron(rng.random((9, 16, 3)), np.ones((12, 12, 1))).astype(np.float32) for _ in range(2))

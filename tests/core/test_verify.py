@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import OpenEXR
 import pytest
 
 from tests.core import shots
 from understudy.core import plate, verify
 from understudy.core.errors import InvalidInput, NotFound
-from understudy.core.frames import FrameRange, Window
+from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.merge import shot
 from understudy.core.plate import Template
 from understudy.core.reports import FrameReport, FrameStatus, Started
@@ -181,3 +182,83 @@ def test_no_output_and_no_plate(tmp_path, out, colour):
 def test_the_plate_may_be_named(out, colour, finished):
     given = found(out, colour, plate=finished.plate.template)
     assert {r.message for r in given.values()} == {""}
+
+
+def test_a_lossy_codec_and_tiles(out, colour):
+    """What another program may have done to a finished frame, though every pixel were right."""
+    whole = plate.read(out, 1001)
+    header = {
+        "dataWindow": corners(whole.data),
+        "displayWindow": corners(whole.display),
+        "type": OpenEXR.tiledimage,
+        "tiles": OpenEXR.TileDescription(),
+        "compression": OpenEXR.PXR24_COMPRESSION,
+    }
+    pixels = {name: np.ascontiguousarray(plane) for name, plane in whole.planes.items()}
+    with OpenEXR.File(header, pixels) as file:
+        file.write(str(out.path(1001)))
+    message = found(out, colour)[1001].message
+    assert "attribute type is tiledimage, it should be scanlineimage" in message
+    assert "codec pxr24 is none of zips" in message
+    assert "header entry timeCode is lost" in message
+
+
+def corners(window):
+    ends = (window.x, window.y), (window.x1 - 1, window.y1 - 1)
+    return tuple(np.array(end, np.int32) for end in ends)
+
+
+def test_a_matte_beyond_one(out, colour):
+    row, column = at(plate.read(out, 1001).planes["mask_blend.A"], inside=True)
+
+    def change(plane):
+        plane[row, column] = 1.5
+
+    altered(out, planes={"mask_blend.A": change})
+    x, y = column + shots.DATA.x, row + shots.DATA.y
+    message = found(out, colour)[1001].message
+    assert f"channel mask_blend.A: 1 pixels are not from 0 to 1, first at ({x}, {y})" in message
+
+
+def test_a_channel_from_elsewhere(out, colour):
+    frame = plate.read(out, 1001)
+    plate.write(replace(frame, planes={**frame.planes, "ao.Y": frame.planes["A"]}), out.path(1001))
+    assert "channel ao.Y is neither the plate's nor one of our layers" in found(out, colour)[1001].message
+
+
+def test_a_face_that_is_not_finite(out, colour):
+    """NaN in the layer under the matte would make any picture look like the mix of it."""
+    row, column = at(plate.read(out, 1001).planes["mask_blend.A"], inside=True)
+
+    def change(plane):
+        plane[row, column] = np.nan
+
+    altered(out, planes={"face.B": change})
+    assert "channel B: 1 pixels inside are not plate * (1 - mask_blend)" in found(out, colour)[1001].message
+
+
+def test_dpx_by_its_codes_and_its_header(tmp_path, colour):
+    codes = np.random.default_rng(5).integers(0, 1024, (120, 160, 3), np.uint16)
+    window = Window(0, 0, 160, 120)
+    planes = {c: codes[..., i] for i, c in enumerate("RGB")}
+    frame = Frame(number=1001, planes=planes, display=window, data=window, maximum=1023.0)
+    scene = shots.make(
+        tmp_path,
+        numbers=[1001],
+        without_face=[],
+        colour_space="ACEScct",
+        name="plate.####.dpx",
+        frames={1001: frame},
+    )
+    settings = scene.settings(shots.tiny_model(tmp_path / "model"), out="out/comp.####.dpx")
+    assert list(shot.run(settings, colour=colour))
+    assert found(settings.out, colour)[1001].message == ""
+    whole = bytearray(settings.out.path(1001).read_bytes())
+    for place, value, fault in [
+        (200, 0x41, "header entry dpx:header is"),  # in the creator's name
+        (2048, 0xFF, "channel R: 1 pixels outside mask_blend differ from the plate, first at (0, 0)"),
+    ]:
+        changed = whole.copy()
+        changed[place] = value if changed[place] != value else value - 1
+        settings.out.path(1001).write_bytes(changed)
+        assert fault in found(settings.out, colour)[1001].message

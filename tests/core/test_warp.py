@@ -42,6 +42,18 @@ def test_pixels_land_where_the_matrix_says(turn: float, side: float, size: int, 
     np.testing.assert_allclose(found, expected, atol=0.06)
 
 
+@pytest.mark.parametrize("turn", [0.0, 0.3])
+@pytest.mark.parametrize("aspect", [1.0, 2.0])
+def test_pixels_of_a_close_up_land_there_too(turn: float, aspect: float):
+    """Where pixels are averaged in blocks before the filter, no block may shift the picture."""
+    data = Window(-30, 40, 1903, 1799)
+    crop = square((900.3, 940.7), 1100.0, 48, turn, aspect)
+    found = warp.to_aligned(coordinates(data), data, crop).reshape(-1, 2)
+    inverse = crop.inverse
+    expected = coordinates(Window(0, 0, 48, 48)).reshape(-1, 2) @ inverse[:, :2].T + inverse[:, 2]
+    np.testing.assert_allclose(found, expected, atol=3 * 0.06)  # blocks of 3 px, sampled to 1/32
+
+
 @pytest.mark.parametrize("turn", [0.0, 0.4])
 def test_there_and_back_is_the_picture(turn: float):
     data = Window(10, 20, 240, 220)
@@ -98,6 +110,14 @@ def test_sharpness_does_not_jump_where_shrinking_begins():
     noise, data = rng.random((400, 400)).astype(np.float32), Window(0, 0, 400, 400)
     around = [warp.to_aligned(noise, data, square((200, 200), side, 200, 0.2)).std() for side in (199, 201)]
     assert around[1] == pytest.approx(around[0], rel=0.02)
+
+
+@pytest.mark.parametrize("side", [385.0, 577.0])
+def test_nor_where_blocks_become_larger(side: float):
+    """A crop of 32 px is averaged from blocks of 2 px where its side is above 385, and of 3 px above 577."""
+    noise, data = np.random.default_rng(0).random((1200, 1200)).astype(np.float32), Window(0, 0, 1200, 1200)
+    before, after = (warp.to_aligned(noise, data, square((600, 600), side + by, 32, 0.2)) for by in (-2, 2))
+    assert after.std() == pytest.approx(before.std(), rel=0.03)
 
 
 def test_only_the_footprint_is_read():

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from tests.core import shots
 from understudy.core import align, faceset, plate, warp
 from understudy.core.colour import ColourConfig
 from understudy.core.face import Face, Landmarks
-from understudy.core.frames import Frame, FrameRange, Window
+from understudy.core.frames import Frame, FrameRange
 from understudy.core.image import fill_nonfinite
 from understudy.core.merge import shot
 from understudy.core.merge.recipe import Curve, Recipe
@@ -120,7 +123,8 @@ class TortureBench:
         if name not in self._merged:
             settings = self.settings(name)
             self.write_faces(self.entries[name], settings)
-            reports = list(shot.run(settings, colour=self.colour))
+            with one_thread():
+                reports = list(shot.run(settings, colour=self.colour))
             self._merged[name] = Merged(entry=self.entries[name], settings=settings, reports=reports)
         return self._merged[name]
 
@@ -159,9 +163,16 @@ class TortureBench:
         return warp.to_aligned(linear, frame.data, alignment)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """For a network this small the others only get in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def bits(plane):
     return np.ascontiguousarray(plane).view(f"u{plane.dtype.itemsize}")
-
-
-def box(entry: dict[str, Any], which: str) -> Window:
-    return Window(*entry[which])

@@ -40,22 +40,27 @@ def exr_parts(path: Path) -> list[PartHeader]:
     while not parts or (flags & 0x1000 and stored[at] != 0):
         attributes = {}
         while stored[at] != 0:
-            name, kind, _ = stored[at:].split(b"\0", 2)
-            at += len(name) + len(kind) + 2
+            name, at = _word(stored, at)
+            kind, at = _word(stored, at)
             (size,) = struct.unpack_from("<i", stored, at)
-            attributes[name.decode()] = (kind.decode(), stored[at + 4 : at + 4 + size])
+            attributes[name] = (kind, stored[at + 4 : at + 4 + size])
             at += 4 + size
         at += 1
         parts.append(PartHeader(attributes, _channels(attributes["channels"][1])))
     return parts
 
 
+def _word(stored: bytes, at: int) -> tuple[str, int]:
+    end = stored.index(b"\0", at)
+    return stored[at:end].decode(), end + 1
+
+
 def _channels(listed: bytes) -> dict[str, int]:
     found, at = {}, 0
     while listed[at] != 0:
-        end = listed.index(b"\0", at)
-        found[listed[at:end].decode()] = struct.unpack_from("<i", listed, end + 1)[0]
-        at = end + 17
+        name, at = _word(listed, at)
+        found[name] = struct.unpack_from("<i", listed, at)[0]
+        at += 16
     return found
 
 

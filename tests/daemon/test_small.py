@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from understudy.core import errors as core_errors
 from understudy.core.errors import InvalidInput, UnderstudyError
 from understudy.core.frames import FrameRange
-from understudy.core.reports import Artifact, FrameReport, FrameStatus, Started, TrainReport
+from understudy.core.reports import Artifact, FrameReport, FrameStatus, Started, TrainReport, Warned
 from understudy.daemon import __main__ as edge
 from understudy.daemon import encode, errors, paging
 from understudy.daemon.config import DaemonConfig
@@ -199,6 +199,21 @@ def test_every_frame_status_has_its_wire_state():
     for status in FrameStatus:
         assert encode.FRAME_STATES[status] == job_pb2.FrameState.Value(f"FRAME_STATE_{status.name}")
     assert encode.segments(FrameRange.of(1, 9, 2))[0].step == 2
+
+
+def test_names_that_are_not_unicode_break_no_message():
+    """A file's name or a header's text may be any bytes; Python keeps them as lone surrogates."""
+    odd = "caf\udce9.exr"
+    report = FrameReport(frame=1, status=FrameStatus.FAILED, reason="INTERNAL", message=odd, warnings=(odd,))
+    assert encode.frame_report(report).error.message == r"caf\udce9.exr"
+    for each in (
+        Warned(reason="LEFTOVERS", message=odd),
+        Artifact(kind="plate", path=Path(odd), layers=(odd,)),
+    ):
+        assert len(encode.events(each)) == 1
+    error = InvalidInput(odd, path=odd, field="path", value=odd)
+    assert errors.message(error).metadata["path"] == r"caf\udce9.exr"
+    assert errors.status(error).message == r"caf\udce9.exr"
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ class ColourConfig:
 
     Nothing is clamped, but where a config itself does so. In the pinned one, codes outside of 0 to 1, which
     only a float file can have, end at 0 or 1 in Apple Log and in Canon Log 2 and 3 (tables); negative codes
-    become 0 in the displays with a pure power; ACEScc ends below 0; ADX16 above 65504, about code 0.48. Codes
-    of an integer file all come back, but those of ADX16.
+    become 0 in the displays with a pure power; ACEScc, ADX10 and ADX16 hold no light below 0, and ADX16 none
+    above 65504 (code 0.48). Codes of an integer file all come back, but those of ADX16.
 
     Attributes:
         source: what it was opened from.

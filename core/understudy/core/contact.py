@@ -17,8 +17,9 @@ from understudy.core.files import replacing
 from understudy.core.frames import Array, Float, Frame, FrameRange, Window
 from understudy.core.image import fill_nonfinite
 from understudy.core.merge import headers
-from understudy.core.merge.outputs import layers_of
+from understudy.core.merge.outputs import layers_of, track_of
 from understudy.core.plate import Template, find, read
+from understudy.core.plate.views import MONO, select
 
 COLUMNS = ("source", "plate", "swap", "matte", "face")
 _CELL = 300  # pixels: two inches at 150 dpi
@@ -41,7 +42,8 @@ def sheet(
 ) -> Path:
     """Write a sheet with a row per frame: a source face in like pose, plate, swap, matte and face layer.
 
-    The cells show the square around the crop; a frame with no face is shown whole.
+    The cells show the square around the crop; a frame with no face is shown whole. Of a stereo merge the sheet shows
+    the first view.
 
     Args:
         out: finished frames, with layers in them or beside them.
@@ -56,13 +58,15 @@ def sheet(
         FrameMissing, FrameUnreadable: of a frame that was named, or its plate.
         WriteFailed, DiskFull: the PNG could not be written.
     """
-    chosen = frames or _spread(find(out.text).present, rows)
+    found = find(out.text)
+    view = found.views[0] if out.has_view else MONO
+    chosen = frames or _spread(found.present, rows)
     faces = Faceset.open(src) if src else None
     poses = _poses(out)
     columns = COLUMNS if faces and faces.records else COLUMNS[1:]
     picture = [_line(columns, len(columns))]
     for number in chosen:
-        cells = _cells(out, number, colour)
+        cells = _cells(out.of_view(view), view, number, colour)
         if faces and faces.records:
             cells.insert(0, _source(faces, poses.get(number), number, colour))
         picture += [_line([f"frame {number}"], len(columns)), _row(cells)]
@@ -82,9 +86,11 @@ def _spread(present: FrameRange, rows: int) -> list[int]:
     return [numbers[i] for i in picks]
 
 
-def _cells(out: Template, number: int, colour: ColourConfig) -> list[Array]:
-    """Plate, swap, matte and face layer of one frame, (H, W, 3) uint8 sRGB each."""
-    made = read(out, number)
+def _cells(out: Template, view: str, number: int, colour: ColourConfig) -> list[Array]:
+    """Plate, swap, matte and face layer of one frame, (H, W, 3) uint8 sRGB each; `view` is that of its file."""
+    file = read(out, number)
+    said, worked_on = file.metadata, str(file.metadata.get(headers.VIEWS, MONO)).split(",")[0]
+    made = select(file, MONO if view else worked_on)
     beside = layers_of(out)
     layered = read(beside, number) if beside.path(number).is_file() else made
     if "mask_blend.A" not in layered.planes:
@@ -94,8 +100,9 @@ def _cells(out: Template, number: int, colour: ColourConfig) -> list[Array]:
             field="layers",
             value=out.text,
         )
-    said = layered.metadata
-    plate = read(Template.parse(str(said[headers.PLATE])), number)
+    said = said if layered is made else layered.metadata
+    source = read(Template.parse(str(said[headers.PLATE])).of_view(view), number)
+    plate = select(source, MONO if view else worked_on)
     gain = float(said.get(headers.GAIN, 1.0))
     space, plate_space = str(said[headers.COLOUR]), str(said[headers.PLATE_COLOUR])
     shown = _square(layered)
@@ -136,8 +143,7 @@ def _source(faces: Faceset, pose: tuple[float, float] | None, number: int, colou
 
 def _poses(out: Template) -> dict[int, tuple[float, float]]:
     """Frame → pitch and yaw, as the merge wrote them down; empty where it did not."""
-    stem = out.prefix.rstrip("._-") or "comp"
-    track = out.directory / "track" / f"{stem}.json"
+    track = track_of(out)
     if not track.is_file():
         return {}
     frames: dict[str, Any] = json.loads(track.read_text(encoding="utf-8"))["frames"]

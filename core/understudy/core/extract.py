@@ -88,10 +88,10 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
     """Extract every face of every frame. Yields `Started`, a `FrameReport` per frame and the faceset as `Artifact`.
 
     A report covers all views of its frame; where one can not be read, the frame fails. A frame that was looked at
-    before, the same file by the same settings, is skipped: so a run that was stopped goes
-    on, a second run does nothing, and a face that was deleted stays deleted. What was looked at is in the faceset's
-    `journal`; without it a frame is done if all of its faces are there, and the others are looked at again. Missing
-    and unreadable frames are reported and the run goes on.
+    before, the same file by the same settings, is skipped: so a run that was stopped goes on, a second run does
+    nothing, and a face that was deleted stays deleted. What was looked at is in the faceset's `journal`; without it a
+    frame is done if all of its faces are there, and the others are looked at again. Missing and unreadable frames are
+    reported and the run goes on.
 
     Raises:
         InvalidInput: the plate's colour space or a view is unknown, or the faceset holds another person's release.
@@ -113,7 +113,7 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
             "the faces can be no better than that; ask for a plate in zips, zip or piz",
         )
     shot.measure()
-    looked, faces = len(known.done), sum(len(seen.tracks) for seen in known.seen.values())
+    looked, faces = len(known.done), known.count
     with closing(overlapped(settings.plate.frames, shot.read, shot.find, shot.write, ahead=1)) as reports:
         for report in reports:
             if report.status in (FrameStatus.DONE, FrameStatus.NO_FACE):

@@ -26,9 +26,10 @@ class Recall:
     """A faceset as one plate sees it.
 
     Attributes:
-        views: of the plate; `(MONO,)` if it has none.
+        views: of the plate, those to work on; `(MONO,)` if it has none.
         broken: a sentence for each image in the folder that could not be read.
-        seen: frame and view → what came of it, for those that need no second look; frames ascending.
+        seen: frame and view → what came of it, for those that need no second look; frames ascending. Of views that
+            are not to be worked on too: they tell who is who, and the exposure.
         done: the frames that need none in any view.
     """
 
@@ -43,8 +44,10 @@ class Recall:
         for record in found.records:
             if record.plate == plate.template.text:
                 self._held.setdefault(record.face.frame, []).append(record)
-        self._journals = {view: Journal(faceset, plate.template.text, view) for view in views}
-        each = ((number, view) for number in plate.present for view in views)
+        held = (record.view for number in sorted(self._held) for record in self._held[number])
+        known = dict.fromkeys((*views, *held))
+        self._journals = {view: Journal(faceset, plate.template.text, view) for view in known}
+        each = ((number, view) for number in plate.present for view in known)
         self.seen = {at: seen for at in each if (seen := self._seen(*at))}
         self.done = {n for n in plate.present if all((n, view) in self.seen for view in views)}
 
@@ -52,6 +55,11 @@ class Recall:
     def gain(self) -> float | None:
         """Exposure that the shot was looked at with; None if it was not."""
         return next((seen.gain for seen in self.seen.values()), None)
+
+    @property
+    def count(self) -> int:
+        """How many faces were found by all that need no second look, in the views to work on."""
+        return sum(len(seen.tracks) for (_, view), seen in self.seen.items() if view in self.views)
 
     @property
     def faces(self) -> list[tuple[str, Face]]:
@@ -87,9 +95,9 @@ class Recall:
 
     def note_again(self, number: int) -> None:
         """For a frame that is done, where a kill came between its faces and the note, or the journal is gone."""
-        for view, journal in self._journals.items():
-            if (seen := self.seen[number, view]) != journal.looked.get(number):
-                journal.add(number, seen)
+        for view in self.views:
+            if (seen := self.seen[number, view]) != self._journals[view].looked.get(number):
+                self.note(number, view, seen)
 
     def clear(self, number: int, looked: Sequence[str], fresh: Sequence[Path]) -> None:
         """Remove a frame's faces of other settings, or of another render of it: all but the `fresh` ones.

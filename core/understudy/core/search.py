@@ -233,9 +233,9 @@ def _check(frame: Frame) -> None:
         InvalidInput: R, G or B holds whole numbers that stand for themselves, or a pixel has no sensible shape.
     """
     low, high = _ASPECTS
-    if not low <= frame.pixel_aspect <= high:  # nor if it is no number
+    if not low <= frame.pixel_aspect <= high:
         raise InvalidInput(
-            f"frame {frame.number}: pixel aspect {frame.pixel_aspect} is not from {low} to {high}; correct the header",
+            f"frame {frame.number}: pixel aspect {frame.pixel_aspect:g} is not {low} to {high}; correct the header",
             frame=frame.number,
             field="pixel_aspect",
             value=frame.pixel_aspect,

@@ -17,6 +17,7 @@ from understudy.core.merge import recipe
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, TrainReport, Warned
 from understudy.core.weights import State, Weights, WeightsReport
+from understudy.daemon.text import text
 from understudy.v1 import common_pb2, job_pb2, resource_pb2, system_pb2
 
 FRAME_STATES: Mapping[FrameStatus, job_pb2.FrameState] = MappingProxyType(
@@ -46,10 +47,12 @@ def events(report: Report | WeightsReport) -> list[job_pb2.JobEvent]:
         case TrainReport():
             return [job_pb2.JobEvent(training=training(report))]
         case Artifact(kind=kind, path=path, frame=frame, layers=layers):
-            made = job_pb2.Artifact(kind=kind, path=str(path), frame=frame, layers=layers)
+            made = job_pb2.Artifact(kind=kind, path=text(path), frame=frame, layers=map(text, layers))
             return [job_pb2.JobEvent(artifact=made)]
         case Warned():
-            return [job_pb2.JobEvent(warning=job_pb2.Error(reason=report.reason, message=report.message))]
+            return [
+                job_pb2.JobEvent(warning=job_pb2.Error(reason=report.reason, message=text(report.message)))
+            ]
         case _:
             return []
 
@@ -58,16 +61,16 @@ def frame_report(report: FrameReport) -> job_pb2.FrameReport:
     error = None
     if report.reason:
         metadata = {"frame": str(report.frame)}
-        error = job_pb2.Error(reason=report.reason, message=report.message, metadata=metadata)
+        error = job_pb2.Error(reason=report.reason, message=text(report.message), metadata=metadata)
     return job_pb2.FrameReport(
         frame=report.frame,
         state=FRAME_STATES[report.status],
         faces=report.faces,
         confidence=report.confidence,
         error=error,
-        warnings=report.warnings,
+        warnings=map(text, report.warnings),
         seconds=report.seconds,
-        outputs=[str(path) for path in report.outputs],
+        outputs=map(text, report.outputs),
         digests=report.digests,
     )
 

@@ -20,6 +20,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from understudy.core.errors import UnderstudyError
+from understudy.daemon.text import text, texts
 from understudy.v1 import job_pb2
 
 DOMAIN = "understudy"
@@ -112,24 +113,24 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
 
 def message(error: UnderstudyError) -> job_pb2.Error:
     """The error as a job or frame carries it."""
-    return job_pb2.Error(reason=error.reason, message=error.message, metadata=error.details())
+    return job_pb2.Error(reason=error.reason, message=text(error.message), metadata=texts(error.details()))
 
 
 def status(error: UnderstudyError) -> status_pb2.Status:
     """The error as a refused request carries it: ErrorInfo, and BadRequest where a field is wrong."""
     code = grpc.StatusCode.ALREADY_EXISTS if isinstance(error, Exists) else CODES[error.reason]
     details = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.details()),
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=texts(error.details())),
     ]
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field or "", description=error.message
+            field=error.field or "", description=text(error.message)
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     packed = [any_pb2.Any() for _ in details]
     for box, detail in zip(packed, details, strict=True):
         box.Pack(detail)
-    return status_pb2.Status(code=code_pb2.Code.Value(code.name), message=error.message, details=packed)
+    return status_pb2.Status(code=code_pb2.Code.Value(code.name), message=text(error.message), details=packed)
 
 
 def _abort(context: grpc.ServicerContext, refused: status_pb2.Status) -> NoReturn:

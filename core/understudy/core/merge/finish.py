@@ -8,7 +8,6 @@ from typing import Any
 
 from understudy.core import plate
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import InvalidInput
 from understudy.core.frames import Array, Frame, Window
 from understudy.core.merge import headers, layers
 from understudy.core.merge.analysis import Placed
@@ -106,7 +105,7 @@ class Finish:
             if self._save_dpx(job, frame, views[0], said):
                 return
         elif self.settings.layers or not all(map(self._is_plates_own, views)):
-            plate.write(_whole(self._put_together(frame, views, said)), target)
+            plate.write(self._put_together(frame, views, said), target)
             return
         copy(source, target)
 
@@ -116,13 +115,14 @@ class Finish:
         for view in views:
             extra = self._layers(view) if view.asked and self.settings.layers else {}
             made = put(made, view.within, {**self._rgb(view), **extra})
-        return replace(made, metadata={**made.metadata, **said})
+        return replace(made, metadata={**headers.fresh(made.metadata), **said})
 
     def _save_dpx(self, job: Job, frame: Frame, view: View, said: Mapping[str, Any]) -> bool:
         """Write an EXR for the layers, where they are wanted, and the DPX; False where it is the plate's own."""
         if self.outputs.layers:
             beside = self.outputs.layers.of_view(view.file).path(job.number)
-            plate.write(layers.as_exr(frame).with_planes(self._layers(view), **said), beside)
+            made = replace(layers.as_exr(frame), planes=self._layers(view))
+            plate.write(replace(made, metadata={**headers.fresh(made.metadata), **said}), beside)
         if view.finished is None or view.box.empty:
             return False
         inside = view.finished.layers["mask_blend.A"] > 0
@@ -196,22 +196,3 @@ class Finish:
 
     def _brightest(self, placed: Placed) -> float:
         return self.maximum / placed.gain
-
-
-def _whole(frame: Frame) -> Frame:
-    """The frame, if every plane fits its part.
-
-    Raises:
-        InvalidInput: one of our layers was the plate's already, in a part of another data window.
-    """
-    for part in (frame, *frame.others):
-        for name, plane in part.planes.items():
-            if plane.shape != (part.data.height, part.data.width):
-                raise InvalidInput(
-                    f"frame {frame.number}: part {part.name!r} has a channel {name} already, one of our layers, over "
-                    "another data window; take the plate that this comp was made from, or write no layers",
-                    frame=frame.number,
-                    field="layers",
-                    value=name,
-                )
-    return frame

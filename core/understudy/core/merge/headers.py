@@ -62,6 +62,12 @@ def box_key(view: str, views: Sequence[str]) -> str:
     return key if len(key) <= LONGEST else f"{BOX}/{place}"
 
 
+def fresh(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A plate's header without what an earlier merge said that this one may have no say on, such as its box."""
+    gone = (GAIN, BRIGHTEST, VIEWS, BOX)
+    return {n: v for n, v in metadata.items() if n not in gone and not n.startswith(f"{BOX}/")}
+
+
 def own(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a header that is ours."""
     return {name: value for name, value in metadata.items() if name.startswith(PREFIX)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -119,13 +120,7 @@ class Stages:
 
     def _is_done(self, job: Job) -> bool:
         """Work out the frame's identity; whether what it names is there already."""
-        template, mattes = self.settings.plate.template, self.settings.user_matte
-        rotos = [mattes.of_view(name).path(job.number) for name in job.faces] if mattes else []
-        for path in rotos:
-            if not path.is_file():
-                raise FrameMissing(
-                    f"{path}: the user's matte has no frame {job.number}", path=path, frame=job.number
-                )
+        template, rotos = self.settings.plate.template, self._rotos(job)
         for file in self.finish.outputs.files:
             job.plates[file] = headers.file_digest(template.of_view(file).path(job.number))
         job.digest = headers.digest(
@@ -139,6 +134,20 @@ class Stages:
         if done:
             job.end(FrameStatus.SKIPPED, outputs=self.finish.outputs.paths(job.number, job.faces))
         return done
+
+    def _rotos(self, job: Job) -> list[Path]:
+        """The files of the user's matte, in the views that need it."""
+        template = self.settings.user_matte
+        paths = []
+        for view in job.views:
+            if template is None or view.placed is None:
+                continue
+            path = template.of_view(view.name).path(job.number)
+            if not path.is_file():
+                message = view.saying(f"{path}: the user's matte has no frame {job.number}")
+                raise FrameMissing(message, path=path, frame=job.number)
+            paths.append(path)
+        return paths
 
     def _load(self, job: Job) -> None:
         """Read the files, and find the views in them."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from understudy.core.errors import FrameMissing, UnderstudyError
 from understudy.core.frames import Array, Frame
 from understudy.core.pipeline import overlapped
-from understudy.core.plate.facts import Facts, differences, facts, files, follows, opened
+from understudy.core.plate.facts import Facts, differences, facts, files, follows, opened, printable
 from understudy.core.plate.find import Plate
 from understudy.core.plate.header import Header
 from understudy.core.plate.read import read_file
@@ -30,7 +30,7 @@ from understudy.core.reports import FrameReport, FrameStatus, Report, Started, W
 
 LOSSY_PLATE, LEFTOVERS, TWO_PADDINGS = "LOSSY_PLATE", "LEFTOVERS", "TWO_PADDINGS"
 _NAMED = 5  # of many files in one message
-_AHEAD = 2  # frames decoded at once beside the one that is compared; each takes its size in memory
+_AHEAD = 2  # frames decoded at once; each takes its size in memory
 
 # A plain frame's name is followed by this where a writer, a copy or an editor was interrupted.
 _BEHIND = r"(?:~|\.(?:tmp|temp|part|partial|filepart|bak|lock)\w*)"
@@ -41,14 +41,12 @@ def run(plate: Plate) -> Generator[Report, None, None]:
 
     Warnings of a frame: values that are not finite; a header unlike the first frame's; a timecode that is not the one
     after the frame before; the picture of the frame before once more. Of the plate: a codec that lost something,
-    what writers left behind, one name with two paddings. Memory holds three decoded frames, however many there are.
+    what writers left behind, one name with two paddings. Memory holds two decoded frames, however many there are.
     """
     yield Started(total=len(plate.frames))
     yield from _beside(plate)
     comparison = _Comparison()
-    seen = overlapped(
-        plate.frames, partial(_looked_at, plate), comparison.reports, tuple[Report, ...], ahead=_AHEAD
-    )
+    seen = overlapped(plate.frames, partial(_looked_at, plate), comparison.reports, tuple, ahead=_AHEAD)
     with closing(seen):
         yield from chain.from_iterable(seen)
 
@@ -92,7 +90,8 @@ def _looked_at(plate: Plate, number: int) -> _Seen:
             for part in (frame, *frame.others):
                 for pixels in _pixels(part):
                     digest.update(pixels)
-                faults += _not_finite(part, f"part {part.name} of {path.name}" if frame.others else path.name)
+                where = (view, f"part {printable(part.name)}" if frame.others else "")
+                faults += _not_finite(part, " ".join(filter(None, where)))
     except UnderstudyError as error:
         return _Seen(number=number, error=error)
     metadata = next(iter(headers.values())).metadata
@@ -110,20 +109,21 @@ def _looked_at(plate: Plate, number: int) -> _Seen:
 def _pixels(part: Frame) -> Iterator[bytes | memoryview]:
     """All that makes a picture, for a digest."""
     for name, plane in part.planes.items():
-        yield f"{name} {plane.dtype} {plane.shape}".encode()
+        yield f"{name!r} {plane.dtype} {plane.shape}".encode()
         yield np.ascontiguousarray(plane).data
 
 
 def _not_finite(part: Frame, where: str) -> Iterator[str]:
-    """Channels with NaN or Inf: how many, and the first in plate coordinates."""
+    """One sentence for the channels with NaN or Inf: how many, and the first in plate coordinates."""
+    found = []
     for name, plane in part.planes.items():
         bad = _bad(plane)
         if bad is not None and (count := int(np.count_nonzero(bad))):
             row, column = divmod(int(bad.argmax()), bad.shape[1])
-            yield (
-                f"{where}: channel {name}: {count} of {bad.size} values are NaN or Inf, the first at "
-                f"{part.data.x + column}, {part.data.y + row}"
-            )
+            first = f"the first at {part.data.x + column}, {part.data.y + row}"
+            found.append(f"{printable(name)} ({count} of {bad.size} values, {first})")
+    if found:
+        yield f"{where}{': ' if where else ''}NaN or Inf in {_some(found)}"
 
 
 def _bad(plane: Array) -> npt.NDArray[np.bool_] | None:
@@ -154,7 +154,7 @@ class _Comparison:
         report = FrameReport(frame=seen.number, status=FrameStatus.DONE, warnings=warnings)
         if seen.lossy and not self._lossy:
             self._lossy = True
-            return self._said_once(seen), report
+            return self._lossy_plate(seen), report
         return (report,)
 
     def _against_first(self, seen: _Seen) -> Iterator[str]:
@@ -175,7 +175,7 @@ class _Comparison:
             yield f"timecode {seen.timecode} does not follow {timed.timecode} of frame {timed.number}"
 
     @staticmethod
-    def _said_once(seen: _Seen) -> Warned:
+    def _lossy_plate(seen: _Seen) -> Warned:
         return Warned(
             reason=LOSSY_PLATE,
             message=f"frame {seen.number} is compressed with {seen.lossy}, which has altered its pixels; what is made "

@@ -8,12 +8,13 @@ under a mapping would kill the process.
 from __future__ import annotations
 
 import os
+import struct
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from understudy.core.plate.exr import MAXIMUM_CHUNKS, Broken, Layout, Part, Tiles
+from understudy.core.plate.exr import MAXIMUM_CHUNKS, Broken, Layout, Part, Raw, Tiles
 
 Numbers = npt.NDArray[np.int64]
 
@@ -30,14 +31,14 @@ def check(descriptor: int, layout: Layout) -> None:
             than its pixels, or over another; or there are more than we take.
     """
     size = os.fstat(descriptor).st_size
-    expected = [_expected(part) for part in layout.parts]
-    count = sum(len(places) for places, _ in expected)
+    count = _total(layout)
     first = layout.end + 8 * count
     if first > size:
         raise Broken(f"is truncated: it ends at byte {size}, inside the table of its {count} chunks")
     table = np.frombuffer(os.pread(descriptor, 8 * count, layout.end), "<u8")
     spans, begin = [], 0
-    for index, (part, (places, bytes_of)) in enumerate(zip(layout.parts, expected, strict=True)):
+    for index, part in enumerate(layout.parts):
+        places, bytes_of = _expected(part)
         offsets = table[begin : begin + len(places)]
         begin += len(places)
         leaders = np.insert(places, 0, index, axis=1) if layout.several else places
@@ -106,6 +107,26 @@ class _Walk:
         return f"{index} of {len(self.places)} ({place}{self._of})"
 
 
+def _total(layout: Layout) -> int:
+    """How many chunks a file must have; `chunkCount`, where it is, has to agree."""
+    counts = [_count(part) for part in layout.parts]
+    if sum(counts) > MAXIMUM_CHUNKS:
+        raise Broken(f"has {sum(counts)} chunks, which is more than we take ({MAXIMUM_CHUNKS})")
+    for part, count in zip(layout.parts, counts, strict=True):
+        said = part.attributes.get("chunkCount")
+        if (said or layout.several) and said != Raw("int", struct.pack("<i", count)):
+            raise Broken(f"is corrupt: its chunkCount is {said}, for {count} chunks")
+    return sum(counts)
+
+
+def _count(part: Part) -> int:
+    if part.tiles is None:
+        return -(-part.data.height // part.lines)
+    return sum(
+        -(-w // part.tiles.width) * -(-h // part.tiles.height) for _, (w, h) in _levels(part, part.tiles)
+    )
+
+
 def _expected(part: Part) -> tuple[Numbers, Numbers]:
     """Of each chunk in the table's order: (N, K) what its leader says of its place, and (N,) bytes of its pixels."""
     if part.tiles is None:
@@ -114,15 +135,12 @@ def _expected(part: Part) -> tuple[Numbers, Numbers]:
         return (tops + part.data.y)[:, None], rows * part.data.width * part.pixel_bytes
     places: list[Numbers] = []
     pixels: list[Numbers] = []
-    for across, down in _levels(part, part.tiles):
-        width, columns = _cut(_side(part.data.width, across, part.tiles), part.tiles.width)
-        height, rows = _cut(_side(part.data.height, down, part.tiles), part.tiles.height)
-        if len(columns) * len(rows) > MAXIMUM_CHUNKS:
-            raise Broken(f"has more than {MAXIMUM_CHUNKS} tiles, which is more than we take")
+    for level, (width, height) in _levels(part, part.tiles):
+        across, columns = _cut(width, part.tiles.width)
+        down, rows = _cut(height, part.tiles.height)
         row, column = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
-        levels = np.broadcast_to([across, down], (len(row), 2))
-        places.append(np.column_stack([column, row, levels]))
-        pixels.append(np.outer(height, width).ravel())
+        places.append(np.column_stack([column, row, np.broadcast_to(level, (len(row), 2))]))
+        pixels.append(np.outer(down, across).ravel())
     return np.concatenate(places), np.concatenate(pixels) * part.pixel_bytes
 
 
@@ -132,19 +150,18 @@ def _cut(side: int, tile: int) -> tuple[Numbers, Numbers]:
     return np.minimum(tile, side - starts), np.arange(len(starts))
 
 
-def _levels(part: Part, tiles: Tiles) -> list[tuple[int, int]]:
-    """(across, down) of each level in the table's order."""
+def _levels(part: Part, tiles: Tiles) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Each level's numbers, across and down, and its width and height, in the table's order."""
 
     def count(side: int) -> int:  # how often it can be halved, and once
         return (side - 1).bit_length() + 1 if tiles.round_up else side.bit_length()
 
+    def at(side: int, level: int) -> int:
+        return max(1, -(-side >> level) if tiles.round_up else side >> level)
+
     width, height = part.data.width, part.data.height
-    if tiles.levels == 0:
-        return [(0, 0)]
-    if tiles.levels == 1:
-        return [(level, level) for level in range(count(max(width, height)))]
-    return [(across, down) for down in range(count(height)) for across in range(count(width))]
-
-
-def _side(side: int, level: int, tiles: Tiles) -> int:
-    return max(1, -(-side >> level) if tiles.round_up else side >> level)
+    if tiles.levels == 2:
+        numbers = [(across, down) for down in range(count(height)) for across in range(count(width))]
+    else:
+        numbers = [(level, level) for level in range(count(max(width, height)) if tiles.levels else 1)]
+    return [((across, down), (at(width, across), at(height, down))) for across, down in numbers]

@@ -21,6 +21,7 @@ class Malformed(ValueError):
     """What is wrong with a file, as the end of a sentence that begins with its path."""
 
 
+# fields of text and reserved bytes, which are undefined where they are 0
 _TEXTS = ((36, 624), (664, 104), (1356, 52), (1432, 188), (1644, 20), (1664, 48), (1732, 188), (1972, 76))
 DESCRIPTORS = {1: "R", 2: "G", 3: "B", 4: "A", 6: "Y", 50: "RGB", 51: "RGBA", 52: "ABGR"}
 _OTHER_DESCRIPTORS = {
@@ -29,9 +30,8 @@ _OTHER_DESCRIPTORS = {
     9: "composite video; decode it to RGB",
 }
 _ELEMENT_AT, _ELEMENT_SIZE = 780, 72
-_ELEMENT = (
-    "I4x4x4x4xBxxBHHIII"  # sign, descriptor, depth, packing, encoding, offset, padding of lines and image
-)
+# sign, descriptor, depth, packing, encoding, offset, padding of lines and of the image
+_ELEMENT = "I4x4x4x4xBxxBHHIII"
 UNDEFINED16, UNDEFINED = 0xFFFF, 0xFFFFFFFF
 
 
@@ -70,12 +70,12 @@ def orientation(raw: bytes) -> int:
 def elements(raw: bytes, file_size: int | None = None) -> tuple[Element, ...]:
     """The image elements of a file, in order.
 
-    Whether lines are padded, the size of the file says where it fits one way exactly; else the header, if the file is
-    long enough for what it says; else what is usual.
+    Whether lines are padded, the place where an element ends tells, if one way fits exactly: where the next one
+    begins, or the file ends, as its header has it or as it is. Else it is as declared if there is room, else as usual.
 
     Args:
         raw: the header, `GENERIC` bytes or more.
-        file_size: in bytes; None: of a file that holds just what the header says.
+        file_size: in bytes, as it is; None: of a file whose lines are as the header declares.
 
     Raises:
         Malformed: of a kind that we refuse; names it.
@@ -85,7 +85,9 @@ def elements(raw: bytes, file_size: int | None = None) -> tuple[Element, ...]:
     (number,) = struct.unpack_from(f"{order}H", raw, 770)
     if not 1 <= number <= 8:
         raise Malformed(f"says that it has {number} image elements, which must be 1 to 8")
-    found = tuple(_element(raw, order, index, file_size) for index in range(number))
+    found = tuple(_element(raw, order, index) for index in range(number))
+    if file_size is not None:
+        found = tuple(_measured(raw, index, found, file_size) for index in range(number))
     names = [name for element in found for name in element.channels]
     if len(set(names)) < len(names):
         raise Malformed(f"has several image elements with the same channels: {', '.join(names)}")
@@ -102,8 +104,9 @@ def _refuse_kind(raw: bytes, order: str) -> None:
         raise Malformed("is a DPX of ST 268-2 (V2.0HDR), which is another layout; write it as V2.0")
 
 
-def _element(raw: bytes, order: str, index: int, file_size: int | None) -> Element:
-    sign, code, depth, packing, encoding, offset, line, image = struct.unpack_from(
+def _element(raw: bytes, order: str, index: int) -> Element:
+    """One element, its lines as declared."""
+    sign, code, depth, packing, encoding, offset, line, _ = struct.unpack_from(
         order + _ELEMENT, raw, _ELEMENT_AT + _ELEMENT_SIZE * index
     )
     if index == 0 and offset in (0, UNDEFINED):
@@ -131,24 +134,24 @@ def _element(raw: bytes, order: str, index: int, file_size: int | None) -> Eleme
         height=height,
         offset=offset,
     )
-    declared = int(line) if line != UNDEFINED else 0
-    after = int(image) if image != UNDEFINED else 0
-    return replace(element, pitch=_pitch(element, declared, after, file_size))
+    return replace(element, pitch=element.usual + (line if line != UNDEFINED else 0))
 
 
-def _pitch(element: Element, declared: int, after: int, file_size: int | None) -> int:
-    """Bytes from line to line; `declared` padding is garbage in some files, and missing in others."""
-    usual, aligned = element.usual, -(-element.natural // 4) * 4
-    if file_size is None:
-        return usual + declared
-    candidates = dict.fromkeys(
-        pitch for base in (usual, aligned, element.natural) for pitch in (base + declared, base)
-    )
-    room = file_size - element.offset
-    for pitch in candidates:
-        if pitch * element.height in (room, room - after):
-            return pitch
-    return usual + declared if (usual + declared) * element.height <= room else usual
+def _measured(raw: bytes, index: int, found: tuple[Element, ...], file_size: int) -> Element:
+    """An element with its lines as they must be; what is declared is garbage in some files, and left out of others."""
+    element, order = found[index], byte_order(raw)
+    (said,) = struct.unpack_from(f"{order}I", raw, 16)
+    (after,) = struct.unpack_from(f"{order}I", raw, _ELEMENT_AT + _ELEMENT_SIZE * index + 36)
+    later = [other.offset for other in found if other.offset > element.offset]
+    ends = [min(later)] if later else [said, file_size]
+    usual, declared = element.usual, element.pitch - element.usual
+    bases = (usual, -(-element.natural // 4) * 4, element.natural)
+    ways = [replace(element, pitch=pitch) for pitch in (*(base + declared for base in bases), *bases)]
+    for end in ends:
+        for way in ways:
+            if way.end in (end, end - after):
+                return way
+    return element if element.end <= ends[-1] else replace(element, pitch=usual)
 
 
 def fresh(element: Element) -> bytearray:

@@ -218,10 +218,12 @@ class _Cursor:
     def _have(self, count: int) -> bool:
         if self.at + count > MAXIMUM_HEADER + 256:
             raise Broken("has a header of more than 16 MiB")
-        lacking = self.at + count - len(self._bytes)
-        if lacking > 0:
-            self._bytes += self._file.read(max(lacking, 1 << 16, len(self._bytes)))
-        return self.at + count <= len(self._bytes)
+        while (lacking := self.at + count - len(self._bytes)) > 0:
+            more = self._file.read(max(lacking, 1 << 16, len(self._bytes)))
+            if not more:
+                return False
+            self._bytes += more
+        return True
 
 
 def _headers(cursor: _Cursor, *, several: bool) -> Iterator[Mapping[str, Raw]]:

@@ -88,6 +88,15 @@ def _unreadable(path: Path, number: int, why: str) -> FrameUnreadable:
     return FrameUnreadable(f"{path}: frame {number} {why}", path=path, frame=number)
 
 
+def printable(text: str) -> str:
+    """Text of a header, or a file's name, as Unicode: what was not UTF-8 is taken for Latin-1."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text
+
+
 def files(plate: Plate, number: int) -> dict[str, Path]:
     """The files of a frame: view → file where each view has its own, else one of `MONO`."""
     views = plate.views if plate.template.has_view else (MONO,)
@@ -145,7 +154,7 @@ def _views(part: Header) -> tuple[str, ...]:
 def differences(first: Facts, other: Facts) -> list[Difference]:
     """In what a frame is not like the first one."""
     return [
-        Difference(what=what, expected=_less(a, b), found=_less(b, a))
+        Difference(what=printable(what), expected=_less(a, b), found=_less(b, a))
         for what in {**first, **other}
         if (a := first.get(what, ())) != (b := other.get(what, ()))
     ]
@@ -154,7 +163,7 @@ def differences(first: Facts, other: Facts) -> list[Difference]:
 def _less(these: tuple[str, ...], those: tuple[str, ...]) -> str:
     """What is only in the one, or all of it where but the order differs."""
     only = tuple(word for word in these if word not in those)
-    return ", ".join(only or (these if sorted(these) == sorted(those) else ())) or "none"
+    return printable(", ".join(only or (these if sorted(these) == sorted(those) else ()))) or "none"
 
 
 def window_text(window: Window) -> str:
@@ -171,18 +180,17 @@ def type_name(kind: np.dtype[np.generic]) -> str:
 def follows(before: Timecode, after: Timecode, steps: int, per_second: Fraction | None) -> bool:
     """Whether a timecode is the one so many frames after another.
 
-    Above 30 frames a second timecode counts pairs of frames (SMPTE ST 12-1), or more. Where the rate is not known, any
-    usual one will do.
+    Above 30 frames a second timecode counts pairs of frames (SMPTE ST 12-1), or more. Where the rate is not known, or
+    the timecode counts at another (drop-frame of 29.97 on a plate of 23.976), any usual one will do.
     """
-    rates = (per_second,) if per_second else _USUAL_RATES
-    return any(_follows(before, after, steps, each) for each in rates)
+    rates = [(per_second, max(1, -int(-per_second // HIGHEST_TIMECODE_RATE)))] if per_second else []
+    counted = [(each / together, together) for each, together in rates if before.fits(each / together)]
+    usual = [(each, 1) for each in _USUAL_RATES if before.fits(each)]
+    return any(_follows(before, after, steps, *each) for each in counted or usual)
 
 
-def _follows(before: Timecode, after: Timecode, steps: int, per_second: Fraction) -> bool:
-    together = max(1, -int(-per_second // HIGHEST_TIMECODE_RATE))
-    counted = per_second / together
-    if not before.fits(counted):
-        return False
+def _follows(before: Timecode, after: Timecode, steps: int, counted: Fraction, together: int) -> bool:
+    """At a rate that timecode counts in, with so many frames to a count."""
     expected = {before.plus(gone, counted) for gone in (steps // together, -(-steps // together))}
     return any((e.hours, e.minutes, e.seconds, e.frames) == _digits(after) for e in expected)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from understudy.core.errors import FrameUnreadable
+from understudy.core.errors import FrameMissing, FrameUnreadable
 from understudy.core.frames import FrameRange, Window
 from understudy.core.pipeline import overlapped
 from understudy.core.plate.facts import (
@@ -20,6 +20,7 @@ from understudy.core.plate.facts import (
     files,
     follows,
     opened,
+    printable,
     type_name,
 )
 from understudy.core.plate.find import Plate
@@ -135,7 +136,7 @@ class PlateInfo:
 
     Attributes:
         plate: as it was found.
-        size: of the frames on disk, in bytes.
+        size: in bytes, of the frames whose header can be read.
         format: `openexr` or `dpx`; empty where no header can be read: then most of the rest is too.
         views: names, the default one first; none for a mono plate.
         parts: of a file; where each view has files of its own, of all of them.
@@ -167,18 +168,18 @@ class _Read:
     """One frame's files: their size, and their headers or why there are none."""
 
     number: int
-    size: int
-    headers: Mapping[str, Header]
+    size: int = 0
+    headers: Mapping[str, Header] = field(default_factory=dict)
     error: str = ""
 
 
 def _read(plate: Plate, number: int) -> _Read:
     paths = files(plate, number)
-    size = sum(path.stat().st_size for path in paths.values() if path.is_file())
     try:
         headers = {view: opened(path, number) for view, path in paths.items()}
-    except FrameUnreadable as error:
-        return _Read(number=number, size=size, headers={}, error=error.message)
+        size = sum(path.stat().st_size for path in paths.values())
+    except (FrameMissing, FrameUnreadable, OSError) as error:  # two of them if a frame goes while we look
+        return _Read(number=number, error=str(error))
     return _Read(number=number, size=size, headers=headers)
 
 
@@ -232,28 +233,30 @@ def describe(plate: Plate) -> PlateInfo:
     Raises:
         InvalidInput: the plate's `views` has one that the files have not.
     """
-    all_ = _Gathered(plate)
-    with closing(overlapped(plate.present, partial(_read, plate), all_.add, _done, ahead=_AHEAD)) as read:
+    gathered = _Gathered(plate)
+    with closing(overlapped(plate.present, partial(_read, plate), gathered.add, _done, ahead=_AHEAD)) as read:
         for _ in read:
             pass
-    first = next(iter(all_.first.values()), None)
+    first = next(iter(gathered.first.values()), None)
     metadata: Mapping[str, Any] = first.metadata if first else {}
-    timecodes = [timecode for _, timecode in all_.timecodes]
+    timecodes = [timecode for _, timecode in gathered.timecodes]
     return PlateInfo(
         plate=plate,
-        size=all_.size,
+        size=gathered.size,
         format=first.format if first else "",
         views=_views(plate, first),
-        parts=tuple(_part(p, view) for view, header in all_.first.items() for p in (header, *header.others)),
+        parts=tuple(
+            _part(p, view) for view, header in gathered.first.items() for p in (header, *header.others)
+        ),
         dpx=_dpx(first),
         colour=_colour(first),
         first_timecode=timecodes[0] if timecodes else None,
         last_timecode=timecodes[-1] if timecodes else None,
-        timecode_break=all_.timecode_break,
+        timecode_break=gathered.timecode_break,
         rate=rate(metadata),
         slate=_slate(metadata),
-        differing=all_.differing,
-        unreadable=all_.unreadable,
+        differing=gathered.differing,
+        unreadable=gathered.unreadable,
     )
 
 
@@ -266,7 +269,7 @@ def _views(plate: Plate, header: Header | None) -> tuple[str, ...]:
         return plate.views
     for view in plate.views:
         header_of(header, view)
-    return plate.views or tuple(view for view in names(header) if view != MONO)
+    return plate.views or tuple(printable(view) for view in names(header) if view != MONO)
 
 
 def _part(part: Header, of_file: str) -> Part:
@@ -274,20 +277,26 @@ def _part(part: Header, of_file: str) -> Part:
     view = part.metadata.get("view", of_file)
     layers: dict[str, dict[str, str]] = {}
     for name, kind in part.channels.items():
-        layer, _, channel = name.rpartition(".")
+        layer, _, channel = printable(name).rpartition(".")
         layers.setdefault(layer, {})[channel] = type_name(kind)
     return Part(
-        name=part.name,
-        view=view if isinstance(view, str) else of_file,
+        name=printable(part.name),
+        view=printable(view) if isinstance(view, str) else of_file,
         display=part.display,
         data=part.data,
         pixel_aspect=part.pixel_aspect,
-        layers=tuple(Layer(name=name, channels=channels) for name, channels in layers.items()),
+        layers=tuple(Layer(name=name, channels=_in_order(channels)) for name, channels in layers.items()),
         compression=part.compression,
         lossy=part.lossy,
         tiles=part.tiles,
         line_order=_line_order(part),
     )
+
+
+def _in_order(channels: Mapping[str, str]) -> dict[str, str]:
+    """R, G, B and A first: the file's order is by name."""
+    rgba = [name for name in "RGBA" if name in channels]
+    return {name: channels[name] for name in (*rgba, *(n for n in channels if n not in rgba))}
 
 
 def _line_order(part: Header) -> str:
@@ -308,9 +317,10 @@ def _values(metadata: Mapping[str, Any], name: str, kind: str) -> tuple[Any, ...
 def _colour(header: Header | None) -> Colour:
     metadata = header.metadata if header else {}
     interop = metadata.get("colorInteropID")
+    guess = guess_colour_space(header) if header else None
     return Colour(
-        guess=guess_colour_space(header) if header else None,
-        interop_id=interop if isinstance(interop, str) else "",
+        guess=printable(guess) if guess else None,
+        interop_id=printable(interop) if isinstance(interop, str) else "",
         chromaticities=tuple(map(float, _values(metadata, "chromaticities", "chromaticities"))),
     )
 
@@ -320,7 +330,7 @@ def _slate(metadata: Mapping[str, Any]) -> Slate:
 
     def said(*names: str) -> str:
         words = (metadata.get(name) for name in names)
-        return " ".join(word.strip() for word in words if isinstance(word, str) and word.strip())
+        return " ".join(printable(word.strip()) for word in words if isinstance(word, str) and word.strip())
 
     return Slate(
         reel=said("reelName"),

@@ -61,11 +61,10 @@ def read_file(path: Path, number: int | None = None) -> Frame:
 def read_header(path: Path, number: int | None = None) -> Header:
     """What `read` would give but the pixels; raises the same, yet cannot see that pixels are cut off."""
     with _opened(path, number) as (file, is_dpx):
-        return dpx.read_header(path, number) if is_dpx else header_of(exr.parse(file))
+        return dpx.read_header(path, number) if is_dpx else _headers(exr.parse(file))
 
 
-def header_of(layout: exr.Layout) -> Header:
-    """An OpenEXR's header in the house's terms."""
+def _headers(layout: exr.Layout) -> Header:
     first, *others = map(_header, layout.parts)
     return replace(first, others=tuple(others))
 
@@ -175,7 +174,7 @@ class Decoder:
         planes: dict[str, Array] = {
             name: np.empty((last - first, part.data.width), part.channels[name]) for name in self._names
         }
-        block = self._step * -(-_ROWS // self._step)
+        block = self._step * -(-min(_ROWS, last - first) // self._step)
         for top in range(first - first % self._step, last, block):
             bottom = min(top + block, part.data.height)
             stored = self._block(top, bottom)

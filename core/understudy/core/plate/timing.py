@@ -115,7 +115,7 @@ class Timecode:
     def from_header(cls, metadata: Mapping[str, Any]) -> Timecode | None:
         """A frame's timecode; None if it has none or one whose digits are no time."""
         entry = metadata.get(TIMECODE_KEY)
-        if not isinstance(entry, Typed) or entry.type != "timecode":
+        if not isinstance(entry, Typed) or entry.type != "timecode" or isinstance(entry.value, bytes):
             return None
         time, user = (int(word) & 0xFFFFFFFF for word in entry.value)
         h, m, s, f = (10 * (time >> at & tens) + (time >> at - 4 & 15) for at, tens in _DIGITS)
@@ -138,8 +138,9 @@ class Timecode:
 def rate(metadata: Mapping[str, Any]) -> Fraction | None:
     """Frames a second: exact from OpenEXR; from DPX, which has a float, the nearest usual rate."""
     entry = metadata.get(RATE_KEY)
-    if isinstance(entry, Typed) and entry.type == "rational" and entry.value[1]:
-        return Fraction(int(entry.value[0]), int(entry.value[1]))
+    if isinstance(entry, Typed) and entry.type == "rational" and not isinstance(entry.value, bytes):
+        frames, seconds = map(int, entry.value)
+        return Fraction(frames, seconds) if frames > 0 and seconds > 0 else None
     for key in ("dpx:FrameRate", "dpx:TemporalFrameRate", "dpx/FrameRate", "dpx/TemporalFrameRate", RATE_KEY):
         value = metadata.get(key)
         if isinstance(value, float) and 0 < value < 1000:

@@ -1,16 +1,18 @@
 """Stereo, and files of several parts: where the picture of a view is, and how a changed one goes back.
 
-OpenEXR keeps views in either of two ways ("Storing Multi-View Images in OpenEXR Files"): one part whose attribute
-`multiView` lists them and whose channels are `layer.view.channel` (the first view's own channels are plain), or parts
-that each carry an attribute `view`. Layers may be dotted channels or parts of their own. The rest of the house sees
-one view at a time, as a frame of one part with plain names: R, G, B, A, `depth.Z`, `face.R`.
+OpenEXR keeps views in either of two ways ("Storing Multi-View Images in OpenEXR Files"): parts that each say in `view`
+which they belong to, and are the default's if they are the first; or one list, `multiView`, and channels called
+`layer.view.channel`, where the first view's own channels are plain. Channels of no view are everyone's. Layers may be
+dotted channels or, as Nuke writes them, parts with plain channels. The rest of the house sees one view at a time,
+as a frame of one part with plain names: R, G, B, A, `depth.Z`, `face.R`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import Array, Frame
@@ -20,23 +22,27 @@ from understudy.core.plate.metadata import Typed
 MONO = ""
 """The view of a file that has none."""
 
-Part = TypeVar("Part", Frame, Header)
+Part = Frame | Header
 
 
 def names(file: Frame | Header) -> tuple[str, ...]:
     """The views in a file, the default one first; `(MONO,)` if it says nothing of views."""
-    listed = _listed(file)
-    if len(listed) > 1:
-        return listed
-    said = dict.fromkeys(view for part in _parts(file) if (view := _of(part)))
-    return tuple(said) or listed or (MONO,)
+    return _names((file, *file.others))
+
+
+def _names(parts: Sequence[Part]) -> tuple[str, ...]:
+    said = tuple(dict.fromkeys(view for part in parts if (view := _view(part))))
+    listed = _listed(parts[0])
+    if len(said) > 1 or not listed:  # parts of several views: these count, and not a list beside them
+        return said or (MONO,)
+    return listed if len(listed) > 1 else said or listed
 
 
 def select(frame: Frame, view: str = MONO) -> Frame:
     """One view of a frame as a frame of one part.
 
     Its planes are the picture's part, and every layer of the same view and data window, under names without view.
-    Windows and metadata are the picture part's.
+    Windows and metadata are the picture part's; a list of views becomes this view.
 
     Args:
         frame: as `plate.read` gives it.
@@ -45,58 +51,55 @@ def select(frame: Frame, view: str = MONO) -> Frame:
     Raises:
         InvalidInput: the file has no such view.
     """
-    where = _located(frame, view)
-    home = where.parts[where.home]
-    planes = {
-        name: where.parts[part].planes[stored]
-        for name, (part, stored) in where.channels.items()
-        if where.parts[part].data == home.data
-    }
-    return replace(home, planes=planes, name="", others=())
+    parts = (replace(frame, others=()), *frame.others)
+    where = _located(parts, view)
+    home = parts[where.home]
+    planes = {name: parts[part].planes[stored] for name, (part, stored) in where.channels.items()}
+    return replace(home, planes=planes, name="", metadata=_alone(home.metadata, where.view))
 
 
 def header_of(header: Header, view: str = MONO) -> Header:
     """`select` for a header."""
-    where = _located(header, view)
-    home = where.parts[where.home]
-    channels = {
-        name: where.parts[part].channels[stored]
-        for name, (part, stored) in where.channels.items()
-        if where.parts[part].data == home.data
-    }
-    return replace(home, channels=channels, name="", others=())
+    parts = (replace(header, others=()), *header.others)
+    where = _located(parts, view)
+    home = parts[where.home]
+    channels = {name: parts[part].channels[stored] for name, (part, stored) in where.channels.items()}
+    return replace(home, channels=channels, name="", metadata=_alone(home.metadata, where.view))
 
 
 def put(frame: Frame, view: str, planes: Mapping[str, Array]) -> Frame:
     """The file with these planes of a view in place of those it had, and new ones where they belong.
 
-    A new layer becomes dotted channels of the picture's part; but where another part has plain names (`diffuse`: R, G,
-    B) a part of its own, because Nuke stops reading part names as soon as one channel has a dot.
+    A new layer becomes dotted channels of the picture's part; but where layers are parts with plain names (`diffuse`:
+    R, G, B) a part of its own, because Nuke stops reading part names as soon as one channel has a dot.
 
     Args:
         frame: as `plate.read` gives it.
         view: as for `select`.
         planes: names without view → (H, W) over the data window of the view's picture.
+
+    Raises:
+        InvalidInput: the file has no such view.
     """
-    where = _located(frame, view)
-    parts = list(where.parts)
+    parts = [replace(frame, others=()), *frame.others]
+    where = _located(parts, view)
     home = parts[where.home]
     changed: dict[int, dict[str, Array]] = {}
     layers: dict[str, dict[str, Array]] = {}
     for name, plane in planes.items():
+        layer, _, channel = name.rpartition(".")
         if name in where.channels:
             part, stored = where.channels[name]
             changed.setdefault(part, {})[stored] = plane
+        elif layer and where.apart:
+            layers.setdefault(layer, {})[channel] = plane
         else:
-            layer, _, channel = name.rpartition(".")
-            if layer and where.apart:
-                layers.setdefault(layer, {})[channel] = plane
-            else:
-                changed.setdefault(where.home, {})[where.stored(layer, channel)] = plane
+            changed.setdefault(where.home, {})[where.stored(layer, channel)] = plane
     for index, new in changed.items():
         parts[index] = replace(parts[index], planes={**parts[index].planes, **new})
     for layer, new in layers.items():
-        parts.append(replace(home, name=where.part_name(layer), planes=new, others=()))
+        suffix = f".{where.view}" if _view(home) else ""
+        parts.append(replace(home, name=f"{layer}{suffix}", planes=new))
     return replace(parts[0], others=tuple(parts[1:]))
 
 
@@ -105,90 +108,92 @@ class _Where:
     """A view's channels in a file.
 
     Attributes:
+        view: its name.
         home: index of the part that has its picture.
-        channels: name without view → (index of the part, name in it).
-        view: what its channels are named by in a `multiView` file, else empty.
-        default: whether that is the first of the list, whose channels outside layers are plain.
-        in_parts: whether views are parts.
+        channels: name without view → (index of the part, name in it), of those that cover what the picture covers.
+        listed: the views of a `multiView` file, whose channels are named by them; else none.
+        apart: whether layers are parts of their own, with plain channels.
     """
 
-    parts: tuple[Any, ...]
+    view: str
     home: int
     channels: Mapping[str, tuple[int, str]]
-    view: str = MONO
-    default: bool = True
-    in_parts: bool = False
-
-    @property
-    def apart(self) -> bool:
-        """Whether layers are parts of their own."""
-        several = len(self.parts) > 1
-        return several and not any("." in name for part in self.parts for name in _channels(part))
+    listed: tuple[str, ...]
+    apart: bool
 
     def stored(self, layer: str, channel: str) -> str:
-        view = self.view if layer or not self.default else MONO
-        return ".".join(word for word in (layer, view, channel) if word)
-
-    def part_name(self, layer: str) -> str:
-        return ".".join(word for word in (layer, self.in_parts and _of(self.parts[self.home])) if word)
+        """What a new channel is called in the picture's part: the default view's own channels are plain."""
+        named = self.listed and (layer or self.view != self.listed[0])
+        return ".".join(word for word in (layer, self.view if named else "", channel) if word)
 
 
-def _located(file: Any, view: str) -> _Where:
-    parts, known = _parts(file), names(file)
+def _located(parts: Sequence[Part], view: str) -> _Where:
+    known = _names(parts)
     asked = view or known[0]
     if asked not in known:
         there = "no views" if known == (MONO,) else f"the views {', '.join(known)}"
         raise InvalidInput(f"view: no {view!r}; the file has {there}", field="view", value=view)
-    listed = _listed(file)
-    if len(listed) > 1:
-        found: dict[str, tuple[int, str]] = {}
-        for index, part in enumerate(parts):
-            for stored in _channels(part):
-                owner, name = _split(stored, listed)
-                if owner in (asked, MONO):
-                    found.setdefault(name, (index, stored))
-        home = next((found[c][0] for c in "RGB" if c in found), 0)
-        return _Where(parts=parts, home=home, channels=found, view=asked, default=asked == listed[0])
-    mine = [i for i, part in enumerate(parts) if known == (MONO,) or _of(part) in (asked, MONO)]
-    found = {}
-    home = next((i for i in mine if set("RGB") <= set(_channels(parts[i]))), mine[0])
-    for index in [home, *(i for i in mine if i != home)]:
-        layer = _layer(parts[index].name, asked)
-        for stored in _channels(parts[index]):
-            plain = "." not in stored and index != home and layer
-            found.setdefault(f"{layer}.{stored}" if plain else stored, (index, stored))
-    return _Where(parts=parts, home=home, channels=found, in_parts=known != (MONO,))
+    in_parts = len({view for part in parts if (view := _view(part))}) > 1
+    listed = () if in_parts else _listed(parts[0])
+    found: dict[int, dict[str, str]] = {}  # part → name without view → name in it
+    for index, part in enumerate(parts):
+        if not in_parts or _view(part) in (asked, MONO):
+            split = ((stored, *_split(stored, listed, asked)) for stored in _channels(part))
+            found[index] = {name: stored for stored, owner, name in split if owner == asked}
+    home = _home(parts, found, asked)
+    channels: dict[str, tuple[int, str]] = {}
+    for index in (home, *(index for index in found if index != home)):
+        layer = "" if index == home else _layer(parts[index].name, asked)
+        if parts[index].data == parts[home].data:
+            for name, stored in found[index].items():
+                plain = layer and "." not in name
+                channels.setdefault(f"{layer}.{name}" if plain else name, (index, stored))
+    dotted = any("." in name for part in parts for name in _channels(part))
+    apart = not dotted and len(parts) > len(known)
+    return _Where(view=asked, home=home, channels=channels, listed=listed, apart=apart)
 
 
-def _split(stored: str, views: tuple[str, ...]) -> tuple[str, str]:
-    """The view a channel belongs to (`MONO`: to none, which is to all) and its name without it."""
-    words = stored.split(".")
-    if len(words) == 1:
-        return views[0], stored
-    if words[-2] in views:
-        return words[-2], ".".join((*words[:-2], words[-1]))
-    return MONO, stored
+def _home(parts: Sequence[Part], found: Mapping[int, Mapping[str, str]], asked: str) -> int:
+    """The first part with the view's R, G and B, rather one that is the view's own; without such its first part."""
+    return min(
+        found,
+        key=lambda index: (not set("RGB") <= set(found[index]), _view(parts[index]) != asked, index),
+    )
+
+
+def _split(stored: str, listed: tuple[str, ...], asked: str) -> tuple[str, str]:
+    """The view that a channel belongs to, where to none to the one asked for; and its name without it."""
+    *layers, name = stored.split(".")
+    if not listed or (layers and layers[-1] not in listed):
+        return asked, stored
+    return (layers[-1], ".".join((*layers[:-1], name))) if layers else (listed[0], stored)
 
 
 def _layer(part: str, view: str) -> str:
-    """`diffuse` of the part `diffuse` or `diffuse.left`."""
-    return part.removesuffix(f".{view}") if view else part
+    """`diffuse` of the part `diffuse`, `diffuse.left` or `diffuse_left`."""
+    return re.sub(rf"[._-]{re.escape(view)}$", "", part) if view else part
 
 
-def _parts(file: Part) -> tuple[Part, ...]:
-    return (file, *file.others)
+def _alone(metadata: Mapping[str, Any], view: str) -> Mapping[str, Any]:
+    """What a file says that has this view of several only: it names it in both ways."""
+    listed = metadata.get("multiView")
+    if not isinstance(listed, Typed) or len(listed.value) < 2:
+        return metadata
+    return {**metadata, "view": view, "multiView": Typed("stringvector", (view,))}
 
 
-def _channels(part: Frame | Header) -> tuple[str, ...]:
+def _channels(part: Part) -> tuple[str, ...]:
     return tuple(part.planes if isinstance(part, Frame) else part.channels)
 
 
-def _listed(file: Frame | Header) -> tuple[str, ...]:
+def _listed(part: Part) -> tuple[str, ...]:
     """The views of `multiView`."""
-    entry = file.metadata.get("multiView")
-    return tuple(map(str, entry.value)) if isinstance(entry, Typed) else ()
+    entry = part.metadata.get("multiView")
+    if not isinstance(entry, Typed) or isinstance(entry.value, bytes):
+        return ()
+    return tuple(dict.fromkeys(map(str, entry.value)))
 
 
-def _of(part: Frame | Header) -> str:
+def _view(part: Part) -> str:
     said = part.metadata.get("view", MONO)
     return said if isinstance(said, str) else MONO

@@ -179,6 +179,8 @@ def _made(parts: Sequence[Frame], codecs: Sequence[str], room: int) -> list[Open
             "type": OpenEXR.scanlineimage,
             "compression": _CODECS[codec],
             "dataWindow": ((part.data.x, part.data.y), (part.data.x1 - 1, part.data.y1 - 1)),
+            # the library wants one for all parts, and takes the data window where it is given none
+            "displayWindow": ((0, 0), (0, 0)),
         }
         if room and not made:
             known["p"] = OpenEXR.OpaqueAttribute(bytes(room - len(_SMALLEST)), "x")

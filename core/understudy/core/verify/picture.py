@@ -92,8 +92,8 @@ class Picture:
         if codes:
             expected, _ = layers.encoded(self.plate, expected, inside, self.space, self.colour)
         for name, mixed in expected.items():
-            allowed = 1.0 if codes else np.spacing(np.abs(mixed)).astype(np.float64)
             with np.errstate(invalid="ignore"):
+                allowed = 1.0 if codes else np.spacing(np.abs(mixed)).astype(np.float64)
                 apart = np.abs(self.made.planes[name].astype(np.float64) - mixed)
             bad = inside & ~(apart <= allowed)
             rule = "inside are not plate * (1 - mask_blend) + face * mask_blend"
@@ -104,7 +104,8 @@ class Picture:
         p, f, m = (a[inside].astype(np.float32) for a in (plane, self.beside[f"face.{name}"], matte))
         p = np.where(np.isfinite(p), p, f)  # there the face stands alone
         mixed = np.zeros_like(plane)
-        mixed[inside] = (p * (np.float32(1.0) - m) + f * m).astype(plane.dtype)
+        with np.errstate(invalid="ignore", over="ignore"):  # a layer that is not finite shows in the result
+            mixed[inside] = (p * (np.float32(1.0) - m) + f * m).astype(plane.dtype)
         return mixed
 
     def _box(self) -> Mask:

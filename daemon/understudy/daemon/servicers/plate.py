@@ -12,6 +12,7 @@ from understudy.core.plate import info
 from understudy.daemon import encode
 from understudy.daemon.refs import Refs
 from understudy.daemon.site import Site
+from understudy.daemon.text import text
 from understudy.v1 import plate_pb2, plate_pb2_grpc
 
 UNREADABLE_MOST = 1000  # with their messages; a reply has 4 MiB
@@ -50,7 +51,7 @@ def _plate(found: info.PlateInfo) -> plate_pb2.Plate:
         slate=_slate(found.slate),
         differences=map(_difference, found.differing),
         unreadable=[
-            plate_pb2.UnreadableFrame(frame=frame, message=why)
+            plate_pb2.UnreadableFrame(frame=frame, message=text(why))
             for frame, why in islice(found.unreadable.items(), UNREADABLE_MOST)
         ],
     )

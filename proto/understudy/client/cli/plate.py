@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Annotated
 
@@ -80,7 +80,9 @@ def card(plate: pb.Plate, width: int) -> str:
     lines: list[str] = []
     for label, text in _rows(plate):
         lines += textwrap.wrap(
-            text,
+            "".join(
+                c if c.isprintable() else " " for c in text
+            ),  # headers may hold a terminal's control codes
             width,
             initial_indent=f"{label:<{LABEL}}",
             subsequent_indent=" " * LABEL,
@@ -123,8 +125,8 @@ def _rows(plate: pb.Plate) -> Iterator[tuple[str, str]]:
 def _part(part: pb.PlatePart, kind: str, number: int | None) -> Iterator[tuple[str, str]]:
     """`number` is of the part, where a frame has several."""
     if number is not None:
-        view = f" (view {part.view})" if part.view else ""
-        yield f"part {number}", f"{part.name or 'without a name'}{view}"
+        view = f"view {part.view}" if part.view else ""
+        yield f"part {number}", ", ".join(filter(None, (part.name, view))) or "without a name"
     if kind != "dpx":
         yield "codec", _codec(part, kind)
     windows = f"display {window(part.display)}"
@@ -132,7 +134,7 @@ def _part(part: pb.PlatePart, kind: str, number: int | None) -> Iterator[tuple[s
     yield "windows", windows
     if part.pixel_aspect != 1:
         yield "pixel aspect", f"{part.pixel_aspect:g}"
-    yield "channels", "; ".join(_layer(layer) for layer in part.layers)
+    yield "channels", _channels(part.layers)
 
 
 def _codec(part: pb.PlatePart, kind: str) -> str:
@@ -143,11 +145,14 @@ def _codec(part: pb.PlatePart, kind: str) -> str:
     return f"{FORMATS.get(kind, kind)}, {part.compression}{lossy}, {layout}{order}"
 
 
-def _layer(layer: pb.PlateLayer) -> str:
-    """`R G B A half`, `depth.Z float`; a type once for neighbours that share it."""
-    prefix = f"{layer.name}." if layer.name else ""
-    grouped = groupby(layer.channels, key=lambda channel: channel.type)
-    return ", ".join(f"{prefix}{' '.join(c.name for c in channels)} {type_}" for type_, channels in grouped)
+def _channels(layers: Iterable[pb.PlateLayer]) -> str:
+    """`half: R G B A, diffuse.R G B; float: depth.Z`."""
+    by_type: dict[str, list[str]] = {}
+    for layer in layers:
+        prefix = f"{layer.name}." if layer.name else ""
+        for kind, channels in groupby(layer.channels, key=lambda channel: channel.type):
+            by_type.setdefault(kind, []).append(prefix + " ".join(channel.name for channel in channels))
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in by_type.items())
 
 
 def _dpx(dpx: pb.DpxCoding) -> str:

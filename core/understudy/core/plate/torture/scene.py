@@ -164,7 +164,7 @@ def _head(rgb: Double, u: Double, v: Double, aspect: float) -> None:
     fringe = _soft((v + 0.56 - 0.35 * u**2) * _WIDTH, aspect)
     _paint(rgb, ellipse(0.0, -0.08, 0.535, 0.65) * fringe, hair * lit(0.0, -0.2, 0.7, 0.7))
     _features_drawn(rgb, u, v, aspect, ellipse)
-    shine = 240.0 * np.exp(-(((u + 0.17) ** 2 + (v + 0.47) ** 2) / 0.0012))
+    shine = 240.0 * np.exp(-(((u + 0.22) ** 2 + (v + 0.06) ** 2) / 0.0012))
     rgb += (face * shine)[..., None] * (1.0, 0.97, 0.9)
 
 
