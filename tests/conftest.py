@@ -83,13 +83,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """The torture table: plate × promise."""
     table = config.stash.get(_TORTURE, {})
     columns = list(dict.fromkeys(name for row in table.values() for name in row))
-    if table:
-        width = max(map(len, table))
-        terminalreporter.section("torture")
-        terminalreporter.line("".join([" " * width, *(f"  {name:<9}" for name in columns)]))
-        for plate, row in sorted(table.items(), key=lambda item: (item[0] == "version", item[0])):
-            cells = (f"  {row.get(name, '-'):<9}" for name in columns)
-            terminalreporter.line(f"{plate:<{width}}" + "".join(cells))
+    if not table:
+        return
+    width = max(map(len, table))
+    terminalreporter.section("torture")
+    terminalreporter.line(" ".join([" " * width, *(f"{name:<7}" for name in columns)]))
+    for plate, row in sorted(table.items(), key=lambda item: (item[0] == "version", item[0])):
+        cells = (f"{row.get(name, '-'):<{max(7, len(name))}}" for name in columns)
+        terminalreporter.line(" ".join([f"{plate:<{width}}", *cells]))
 
 
 @pytest.fixture(scope="session")

@@ -225,10 +225,11 @@ class TestBadViews:
             scene.settings(model, out=out)
         assert caught.value.field == "out"
 
-    def test_the_views_of_files_must_be_known(self, tmp_path, model):
+    def test_the_views_of_files_must_be_known(self, tmp_path, model, colour):
         scene = shots.make_stereo(tmp_path, "files", numbers=[FIRST])
+        settings = scene.settings(model, out=out_of("files"), plate=replace(scene.plate, views=()))
         with pytest.raises(InvalidInput) as caught:
-            scene.settings(model, out=out_of("files"), plate=replace(scene.plate, views=()))
+            reports(settings, colour)
         assert caught.value.field == "plate.views"
 
     def test_folders_of_views_have_one_manifest(self, tmp_path, model, colour):

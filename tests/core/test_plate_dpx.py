@@ -324,6 +324,7 @@ class TestRefused:
             ({}, "same channels"),
             ({820 + 32 + 20: b"\4", 820 + 32 + 23: b"\x10"}, "different depths"),
             ({820 + 32 + 20: b"\4"}, "overlap"),
+            ({820 + 32 + 20: b"\6"}, "elements of R, G, B, Y, which are no picture"),
         ):
             element = bytearray(raw[780:852])
             twice = bytearray(raw[:852] + element + raw[924:])

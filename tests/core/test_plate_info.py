@@ -227,7 +227,8 @@ def test_parts_views_tiles_and_codecs(tmp_path):
         ("rgba.right", "right", "zip", False, False),
         ("depth.left", "left", "zip", False, False),
     ]
-    assert info(template, views=("right",)).views == ("right",)
+    right = info(template, views=("right",))
+    assert (right.views, [part.name for part in right.parts]) == (("right",), ["rgba.right"])
     with pytest.raises(InvalidInput, match="centre"):
         info(template, views=("centre",))
 

@@ -9,6 +9,7 @@ import hashlib
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from understudy.core import plate, verify
 from understudy.core.errors import InvalidInput, UnderstudyError
 from understudy.core.frames import Frame, FrameRange
 from understudy.core.merge import shot
-from understudy.core.plate import LOSSLESS, torture
+from understudy.core.plate import LOSSLESS, TIMECODE_KEY, Template, torture
+from understudy.core.plate.timing import KEYCODE_KEY
 from understudy.core.plate.torture.scene import VALUES
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Started
 
@@ -193,7 +195,7 @@ def finite(done: Merged, theirs: Frame, ours: Frame) -> None:
     assert ("not finite" in said) == done.entry["non_finite"], said
 
 
-def hot(done: Merged, theirs: Frame, ours: Frame) -> np.ndarray:
+def hot(done: Merged, theirs: Frame, ours: Frame):
     """Where the plate is brighter than the network can say, well inside the matte."""
     if done.settings.dpx or done.entry["colour_space"] != "ACEScg" or done.entry["non_finite"]:
         return np.zeros(1, bool)
@@ -216,6 +218,30 @@ def proven(done: Merged, colour) -> None:
     work = verify.run(done.settings.out, asked, colour=colour)
     said = {r.frame: (r.status, r.message) for r in work if isinstance(r, FrameReport)}
     assert said == dict.fromkeys(done.entry["frames"], (FrameStatus.DONE, ""))
+
+
+@pytest.mark.parametrize(
+    "name", ["dpx8_packed_big", "dpx10_a_little", "dpx12_a_big", "dpx16_a_little", "dpx_anamorphic"]
+)
+def test_torture_dpx_to_openexr(name, torture_bench, colour, tmp_path):
+    """What a compositor gets by default of a DPX plate: linear, with the layers in one file, and proven."""
+    settings = torture_bench.merged(name).settings
+    out = Template.parse(str(tmp_path / f"{name}.####.exr"))
+    statuses = {
+        r.status for r in shot.run(replace(settings, out=out), colour=colour) if isinstance(r, FrameReport)
+    }
+    assert statuses == {FrameStatus.DONE}
+    said = [(r.status, r.message) for r in verify.run(out, colour=colour) if isinstance(r, FrameReport)]
+    assert said == [(FrameStatus.DONE, "")] * 2
+    theirs, ours = plate.read(settings.plate.template, 1001), plate.read(out, 1001)
+    assert (ours.display, ours.data, ours.pixel_aspect) == (theirs.display, theirs.data, theirs.pixel_aspect)
+    for key in (TIMECODE_KEY, KEYCODE_KEY, "dpx:header"):
+        assert ours.metadata[key.replace("dpx:", "dpx/")] == theirs.metadata[key], key
+    outside = ours.planes["mask_blend.A"] == 0
+    linear = colour.to_working(theirs.rgb(), settings.plate.colour_space)
+    if settings.plate.colour_space in LINEAR:
+        linear = theirs.rgb()
+    np.testing.assert_allclose(ours.rgb()[outside], linear[outside], rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", torture.refused())
@@ -268,7 +294,7 @@ def test_torture_looks_see_one_bit_outside_and_two_inside(torture_bench, colour)
     theirs, ours = done.pair(1001, "")
     matte = ours.planes["mask_blend.A"]
 
-    def nudged(where, by: int) -> Frame:
+    def nudged(where, by: int):
         plane = ours.planes["G"].copy()
         row, column = np.argwhere(where)[0]
         plane.view(np.uint16)[row, column] += by

@@ -36,7 +36,8 @@ def exr_parts(path: Path) -> list[PartHeader]:
     stored = path.read_bytes()
     magic, flags = struct.unpack_from("<ii", stored)
     assert magic == 20000630, path
-    at, parts = 8, []
+    at = 8
+    parts: list[PartHeader] = []
     while not parts or (flags & 0x1000 and stored[at] != 0):
         attributes = {}
         while stored[at] != 0:

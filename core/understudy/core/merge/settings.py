@@ -63,10 +63,6 @@ class MergeSettings:
                 field="out",
                 value=self.out.text,
             )
-        if self.plate.template.has_view and not self.plate.views:
-            raise InvalidInput(
-                f"plate {self.plate.template.text}: has %V; name its views", field="plate.views", value=""
-            )
         if self.out.has_view != self.plate.template.has_view:
             given, lacking = ("out", "the plate") if self.out.has_view else ("the plate", "out")
             raise InvalidInput(

@@ -47,7 +47,7 @@ def run(settings: MergeSettings, *, colour: ColourConfig) -> Generator[Report, N
         WriteFailed, DiskFull: an output could not be written; what is finished stays. (What comes back from the disk
             other than it was written is its frame's failure alone, in its report.)
     """
-    views = plate.views_of(settings.plate)
+    views = _views(settings)
     checked = _check_plate(settings, views, colour)
     model = swap.load(settings.model, settings.device)
     releases = _releases(settings, model)
@@ -57,6 +57,15 @@ def run(settings: MergeSettings, *, colour: ColourConfig) -> Generator[Report, N
     stages = _stages(settings, colour, views=views, model=model, faceset=faceset, releases=releases)
     yield from overlapped(settings.wanted, stages.read, stages.compute, stages.write)
     yield from _artifacts(settings, colour, model, stages)
+
+
+def _views(settings: MergeSettings) -> tuple[str, ...]:
+    """The views to work on; `plate.find` names those of files, who makes a `Plate` by hand has to."""
+    if views := plate.views_of(settings.plate):
+        return views
+    raise InvalidInput(
+        f"plate {settings.plate.template.text}: has %V; name its views", field="plate.views", value=""
+    )
 
 
 def _check_plate(settings: MergeSettings, views: tuple[str, ...], colour: ColourConfig) -> list[Warned]:

@@ -258,7 +258,7 @@ def _refuse(frame: Frame, path: Path) -> None:
             frame.maximum,
         ),
         (
-            names not in ("BGR", "ABGR", *"RGBAY"),
+            names not in head.PICTURES,
             f"DPX holds R, G, B and A, not {', '.join(frame.planes)}",
             ",".join(frame.planes),
         ),

@@ -24,6 +24,8 @@ class Malformed(ValueError):
 # fields of text and reserved bytes, which are undefined where they are 0
 _TEXTS = ((36, 624), (664, 104), (1356, 52), (1432, 188), (1644, 20), (1664, 48), (1732, 188), (1972, 76))
 DESCRIPTORS = {1: "R", 2: "G", 3: "B", 4: "A", 6: "Y", 50: "RGB", 51: "RGBA", 52: "ABGR"}
+PICTURES = frozenset(["BGR", "ABGR", *"RGBAY"])
+"""What a file may hold: the names of its channels, sorted."""
 _OTHER_DESCRIPTORS = {
     **dict.fromkeys((7, 100, 101, 102, 103), "Y'CbCr; convert it to RGB"),
     8: "depth; give that as OpenEXR",
@@ -91,6 +93,8 @@ def elements(raw: bytes, file_size: int | None = None) -> tuple[Element, ...]:
     names = [name for element in found for name in element.channels]
     if len(set(names)) < len(names):
         raise Malformed(f"has several image elements with the same channels: {', '.join(names)}")
+    if "".join(sorted(names)) not in PICTURES:
+        raise Malformed(f"has image elements of {', '.join(names)}, which are no picture that we know")
     if len({element.depth for element in found}) > 1:
         raise Malformed("has image elements of different depths; write it with one")
     return found

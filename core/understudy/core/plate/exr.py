@@ -3,8 +3,8 @@
 Headers are read by ourselves before any decoder sees the file: every attribute keeps its bytes, and a header that is
 broken, hostile or of a kind that we refuse is known before anything is allocated for its pixels. Limits:
 
-    header 16 MiB; 256 parts; 1024 channels and 2^28 pixels (16384 × 16384) a part; 2^20 chunks and 8 GiB of decoded
-    pixels a file
+    header 16 MiB; 256 parts; 2^14 entries, 1024 channels and 2^28 pixels (16384 × 16384) a part; 2^20 chunks and
+    8 GiB of decoded pixels a file
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _VERSION, _TILED, _LONG_NAMES, _DEEP, _MULTI_PART = 2, 0x200, 0x400, 0x800, 0x10
 
 MAXIMUM_HEADER = 2**24  # bytes
 MAXIMUM_PARTS = 256
+MAXIMUM_ENTRIES = 2**14  # of a part's header
 MAXIMUM_CHANNELS = 1024  # of a part; Nuke holds 1023 in a script
 MAXIMUM_PIXELS = 2**28  # of a part
 MAXIMUM_CHUNKS = 2**20  # of a file
@@ -152,8 +153,10 @@ def parse(file: BinaryIO) -> Layout:
 def compose(parts: Sequence[Mapping[str, Raw]]) -> bytes:
     """The headers of a file of these parts, from its first byte to its chunk tables."""
     several = len(parts) > 1
-    names = [name for part in parts for name, raw in part.items() for name in (name, raw.type, *_named(raw))]
-    flags = _MULTI_PART * several | _LONG_NAMES * any(len(_encoded(name)) > 31 for name in names)
+    named = (
+        name for part in parts for entry, raw in part.items() for name in (_encoded(entry), *_names(raw))
+    )
+    flags = _MULTI_PART * several | _LONG_NAMES * any(len(name) > 31 for name in named)
     ended = b"\0" if several else b""
     return MAGIC + struct.pack("<I", _VERSION | flags) + b"".join(map(_composed, parts)) + ended
 
@@ -171,8 +174,18 @@ def _encoded(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def _named(raw: Raw) -> list[str]:
-    return list(_channels(raw.data)) if raw.type == "chlist" else []
+def _names(raw: Raw) -> Iterator[bytes]:
+    """Of an attribute's type, and of the channels in a list of them."""
+    yield _encoded(raw.type)
+    at = 0
+    while raw.type == "chlist" and (end := raw.data.find(b"\0", at)) > at:
+        yield raw.data[at:end]
+        at = end + 17
+
+
+def is_name(text: str) -> bool:
+    """Can an attribute, a type or a channel be called so?"""
+    return 0 < len(_encoded(text)) < 256 and "\0" not in text
 
 
 def channel_list(channels: Mapping[str, np.dtype[Any]]) -> Raw:
@@ -248,6 +261,8 @@ def _header(cursor: _Cursor) -> dict[str, Raw]:
         if size < 0:
             raise Broken(f"is corrupt: the size of {name} in its header is {size}")
         found[name] = Raw(kind, cursor.take(size))
+        if len(found) > MAXIMUM_ENTRIES:
+            raise Broken(f"has a header of more than {MAXIMUM_ENTRIES} entries")
     return found
 
 
@@ -261,9 +276,8 @@ def _part(found: Mapping[str, Raw], *, tiled: bool, several: bool) -> Part:
     is_tiled = kind == "tiledimage" if several else tiled
     channels = _channels(_data(found, "channels", "chlist"))
     data, display = _window(found, "dataWindow"), _window(found, "displayWindow")
-    if data.width * data.height > MAXIMUM_PIXELS or len(channels) > MAXIMUM_CHANNELS:
-        size = f"{data.width}×{data.height} pixels with {len(channels)} channels"
-        raise Broken(f"is {size}, which is more than we take (2^28 and {MAXIMUM_CHANNELS})")
+    if data.width * data.height > MAXIMUM_PIXELS:
+        raise Broken(f"is {data.width}×{data.height} pixels, which is more than we take ({MAXIMUM_PIXELS})")
     (aspect,) = struct.unpack("<f", _data(found, "pixelAspectRatio", "float", 4))
     if not 1e-6 <= aspect <= 1e6:
         raise Broken(f"is corrupt: pixelAspectRatio is {aspect}")
@@ -318,6 +332,8 @@ def _channels(data: bytes) -> dict[str, np.dtype[Any]]:
         channels[name] = _KINDS[kind]
         sampled += [f"{name} {across}×{down}"] if (across, down) != (1, 1) else []
         at = end + 17
+        if len(channels) > MAXIMUM_CHANNELS:
+            raise Broken(f"has more than {MAXIMUM_CHANNELS} channels, which is more than we take")
     if not channels or data[at:] != b"\0":
         raise Broken("is corrupt: its list of channels is cut off or empty")
     if sampled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -245,9 +245,7 @@ def describe(plate: Plate) -> PlateInfo:
         size=gathered.size,
         format=first.format if first else "",
         views=_views(plate, first),
-        parts=tuple(
-            _part(p, view) for view, header in gathered.first.items() for p in (header, *header.others)
-        ),
+        parts=tuple(_parts(plate, gathered.first)),
         dpx=_dpx(first),
         colour=_colour(first),
         first_timecode=timecodes[0] if timecodes else None,
@@ -270,6 +268,14 @@ def _views(plate: Plate, header: Header | None) -> tuple[str, ...]:
     for view in plate.views:
         header_of(header, view)
     return plate.views or tuple(printable(view) for view in names(header) if view != MONO)
+
+
+def _parts(plate: Plate, headers: Mapping[str, Header]) -> Iterator[Part]:
+    """Those of the views that are asked for, and those of none."""
+    for of_file, header in headers.items():
+        for part in (_part(each, of_file) for each in (header, *header.others)):
+            if not plate.views or part.view in (MONO, *plate.views):
+                yield part
 
 
 def _part(part: Header, of_file: str) -> Part:

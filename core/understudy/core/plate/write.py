@@ -77,6 +77,7 @@ def _write_exr(frame: Frame, path: Path, compression: str | None, threads: int) 
     parts = _named((replace(frame, others=()), *frame.others), path)
     for part in parts:
         _check_planes(part, path)
+        _check_shared(part, parts[0], path)
     present = {name for part in parts for name in part.planes}
     codecs = [_codec(part, path, compression) for part in parts]
     several = len(parts) > 1
@@ -109,13 +110,20 @@ def _check_planes(part: Frame, path: Path) -> None:
     shape = (part.data.height, part.data.width)
     for name, plane in part.planes.items():
         assert plane.shape == shape, f"channel {name} is {plane.shape}, the data window {shape}"
+        why = "" if exr.is_name(name) else "has no name that OpenEXR takes"
         if plane.dtype not in _EXR_TYPES:
-            raise InvalidInput(
-                f"{path}: channel {name} is {plane.dtype}; OpenEXR holds float16, float32 and uint32",
-                path=path,
-                field="channels",
-                value=name,
-            )
+            why = f"is {plane.dtype}; OpenEXR holds float16, float32 and uint32"
+        if why:
+            raise InvalidInput(f"{path}: channel {name} {why}", path=path, field="channels", value=name)
+
+
+def _check_shared(part: Frame, first: Frame, path: Path) -> None:
+    """OpenEXR has one format and one pixel aspect for all parts of a file."""
+    for field in ("display", "pixel_aspect"):
+        own, firsts = getattr(part, field), getattr(first, field)
+        if own != firsts:
+            message = f"{path}: {field}: part {part.name!r} has {own}, the first has {firsts}"
+            raise InvalidInput(message, path=path, field=field, value=own)
 
 
 def _codec(part: Frame, path: Path, asked: str | None) -> str:
@@ -163,7 +171,7 @@ def _entry(name: str, value: object, path: Path) -> exr.Raw:
     try:
         raw = encode(value)
         for text in (name, raw.type):
-            if not 0 < len(text.encode("utf-8", "surrogateescape")) < 256 or "\0" in text:
+            if not exr.is_name(text):
                 raise InvalidInput(f"metadata: {text!r} is no name")
     except InvalidInput as error:
         message = f"{path}: header entry {name}: {error.message}"

@@ -59,7 +59,7 @@ def run(folder: Path) -> Iterator[Report]:
             for view in sample.views if sample.in_files else ("",):
                 path = _path(folder, sample, number, view)
                 _put(path, sample.file(number, view))
-        yield Artifact(kind="plate", path=folder / sample.pattern)
+        yield Artifact(kind="plate", path=Path(Template.parse(str(folder / sample.pattern)).text))
     yield Artifact(kind="readme", path=folder / "README.md")
     yield Artifact(kind="index", path=folder / INDEX)
 

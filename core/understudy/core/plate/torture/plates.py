@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from understudy.core.frames import Array, Float, Window
-from understudy.core.plate.torture import dpx, exr, headers
+from understudy.core.plate.torture import curves, dpx, exr, headers
 from understudy.core.plate.torture.sample import (
     FORMAT,
     MONO,
@@ -23,6 +23,7 @@ from understudy.core.plate.torture.sample import (
 )
 from understudy.core.plate.torture.scene import Scene
 
+_LOG = "ARRI LogC3 (EI800)"
 _STEREO = {"left": MONO, "right": Scene(parallax=-5.0)}
 
 
@@ -90,6 +91,10 @@ def _layouts() -> Iterator[Sample]:
     for levels, words in (("one", "tiles"), ("mip", "tiles with a mip map"), ("rip", "tiles with a rip map")):
         name = "tiled" if levels == "one" else f"tiled_{levels}map"
         yield openexr(name, f"{words} of 48 × 48, ZIP", codec="zip", tile=48, levels=levels)
+    over = Window(-16, -12, 287, 215)
+    yield openexr(
+        "tiled_overscan", "tiles of 40 × 40 over an odd data window beyond the format", data=over, tile=40
+    )
 
 
 def _channels() -> Iterator[Sample]:
@@ -197,12 +202,15 @@ def _part(
 
 
 def _views() -> Iterator[Sample]:
-    def one_part(frame: int, data: Window) -> Sequence[exr.Part]:
-        left, right = (scene.picture(frame, data) for scene in _STEREO.values())
+    def one_part(frame: int, data: Window, space: str = "ACEScg") -> Sequence[exr.Part]:
+        left, right = (curves.encode(scene.picture(frame, data), space) for scene in _STEREO.values())
         planes = {**half(left), **{f"right.{c}": plane for c, plane in half(right).items()}}
         planes |= {"depth.left.Z": depth(left), "depth.right.Z": depth(right)}
         views = exr.attribute("multiView", "stringvector", exr.strings("left", "right"))
         return [_part(frame, data, planes, extra=(views,))]
+
+    def log(frame: int, data: Window) -> Sequence[exr.Part]:
+        return one_part(frame, data, _LOG)
 
     def view_parts(frame: int, data: Window) -> Sequence[exr.Part]:
         made = []
@@ -213,6 +221,7 @@ def _views() -> Iterator[Sample]:
         return made
 
     yield parts("stereo_one_part", "multiView: right.R, depth.left.Z in one part", one_part, scenes=_STEREO)
+    yield parts("stereo_log", "the same in camera log", log, scenes=_STEREO, colour_space=_LOG)
     yield parts("stereo_parts", "a part a view, and depth as parts of their own", view_parts, scenes=_STEREO)
     yield openexr("stereo_files", "a file a view: %V", scenes=_STEREO, in_files=True)
 
@@ -285,7 +294,7 @@ def _colour() -> Iterator[Sample]:
     )
     yield openexr("linear_rec709", "scene-linear Rec.709", colour_space="Linear Rec.709 (sRGB)")
     for name, space in (
-        ("logc3", "ARRI LogC3 (EI800)"),
+        ("logc3", _LOG),
         ("logc4", "ARRI LogC4"),
         ("slog3", "S-Log3 S-Gamut3"),
     ):
@@ -306,7 +315,7 @@ def _numbers() -> Iterator[Sample]:
 
 def _dpx() -> Iterator[Sample]:
     spaces = {
-        "logarithmic": "ARRI LogC3 (EI800)",
+        "logarithmic": _LOG,
         "linear": "Linear Rec.709 (sRGB)",
         "rec709": "Camera Rec.709",
     }
@@ -332,14 +341,13 @@ def _dpx() -> Iterator[Sample]:
             how = "packed" if packing == "packed" else f"filled, method {packing.upper()}"
             words = f"DPX {depth_} bits, {how}, {end} endian, {transfer}"
             yield dpx_codes(f"dpx{depth_}_{packing}_{end}", words, coding, colour_space=spaces[transfer])
-    log = spaces["logarithmic"]
-    yield dpx_codes("dpx_rgba", "DPX 10 bits with alpha", dpx.Coding(descriptor="rgba"), colour_space=log)
+    yield dpx_codes("dpx_rgba", "DPX 10 bits with alpha", dpx.Coding(descriptor="rgba"), colour_space=_LOG)
     wide = Window(0, 0, 255, 191)
     yield dpx_codes(
         "dpx_odd",
         "DPX 12 bits packed, of odd size",
         dpx.Coding(depth=12, packing="packed"),
-        colour_space=log,
+        colour_space=_LOG,
         display=wide,
         data=wide,
     )
@@ -350,7 +358,7 @@ def _dpx() -> Iterator[Sample]:
         dpx.Coding(aspect=2.0),
         scenes={"": Scene(aspect=2.0)},
         aspect=2.0,
-        colour_space=log,
+        colour_space=_LOG,
         display=squeezed,
         data=squeezed,
     )
