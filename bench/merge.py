@@ -19,7 +19,7 @@ from understudy.core.plate import Plate, Template
 from understudy.core.reports import FrameReport, FrameStatus
 
 PRESET = "quick96"
-STAGES = ("read", "align", "swap", "match", "warp", "blend", "write")
+STAGES = ("read", "align", "swap", "match", "blend", "write")
 SIZES = ((640, 480, 24), (1920, 1080, 8))
 
 

@@ -224,7 +224,7 @@ def write_faceset(
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         face = face_at(number, centre=centre)
-        points = face.landmarks.points / np.array([squeeze, 1.0], np.float32)
+        points = (face.landmarks.points / np.array([squeeze, 1.0])).astype(np.float32)
         face = replace(face, landmarks=replace(face.landmarks, points=points))
         alignment = align.fit(points, "whole", size, squeeze)
         record = faceset.FaceRecord(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813  as its own documentation does
@@ -44,7 +45,7 @@ class TestHeader:
     @pytest.mark.parametrize("endian", ["big", "little"])
     def test_openimageio_finds_every_field_in_its_place(self, tmp_path, endian):
         path = save(tmp_path, frame(metadata={**METADATA, **OURS, "dpx:Endian": endian}, pixel_aspect=2.0))
-        source = oiio.ImageInput.open(str(path))
+        source: Any = oiio.ImageInput.open(str(path))
         said = {p.name: p.value for p in source.spec().extra_attribs}
         source.close()
         renamed = {"timeCode": "smpte:TimeCode", "keyCode": "smpte:KeyCode"}

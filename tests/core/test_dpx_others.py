@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from typing import Any
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from understudy.core.plate import dpx
 
 
 def by_openimageio(path):
-    source = oiio.ImageInput.open(str(path))
+    source: Any = oiio.ImageInput.open(str(path))
     spec, codes = source.spec(), source.read_image("native")
     source.close()
     depth = spec.get_int_attribute("oiio:BitsPerSample")
@@ -32,7 +33,7 @@ def by_oiiotool(paths, depths):
     steps = [(path, "-d", "uint16", "-o", tiff) for path, tiff in zip(paths, tiffs, strict=True)]
     subprocess.run(["oiiotool", *(word for step in steps for word in step)], check=True, capture_output=True)
     for tiff, depth in zip(tiffs, depths, strict=True):
-        source = oiio.ImageInput.open(str(tiff))
+        source: Any = oiio.ImageInput.open(str(tiff))
         codes = source.read_image("uint16")
         source.close()
         names = "Y" if codes.shape[-1] == 1 else "RGBA"
@@ -114,7 +115,7 @@ class TestWeReadWhatOthersWrite:
         spec = oiio.ImageSpec(width, 7, 3, "uint8" if depth == 8 else "uint16")
         spec["oiio:BitsPerSample"], spec["oiio:Endian"] = depth, endian
         path = tmp_path / "other.dpx"
-        out = oiio.ImageOutput.create(str(path))
+        out: Any = oiio.ImageOutput.create(str(path))
         codes = np.stack(list(asked.planes.values()), axis=-1)
         wide = codes if depth == 8 else (codes << (16 - depth)) | (codes >> (2 * depth - 16))
         assert out.open(str(path), spec)

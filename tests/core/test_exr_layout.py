@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import struct
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -353,6 +355,17 @@ class TestWriting:
             write(frame({"R": HALF["R"], name: HALF["G"]}), tmp_path / "p.exr")
         assert (caught.value.field, list(tmp_path.iterdir())) == ("channels", [])
 
+    @pytest.mark.parametrize("value", [Typed("double", (1.0,)), "1", Typed("float", b"12345678")])
+    def test_required_entries_keep_their_type(self, tmp_path, value):
+        with pytest.raises(InvalidInput, match=r"screenWindowWidth: metadata: .* is not of type float"):
+            write(frame(metadata={"screenWindowWidth": value}), tmp_path / "p.exr")
+
+    def test_several_at_once(self, tmp_path):
+        """The library's workers are shared, and the first writers call for them at the same time."""
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda i: write(frame(MIXED), tmp_path / f"{i}.exr", threads=2 + i % 3), range(24)))
+        assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
     def test_parts_get_names(self, tmp_path):
         write(frame(others=(frame(MIXED), frame(name="x"))), tmp_path / "p.exr")
         found = read_file(tmp_path / "p.exr")
@@ -376,6 +389,16 @@ class TestWriting:
         for threads in (1, 3):
             write(frame(MIXED), tmp_path / f"{threads}.exr", threads=threads)
         assert (tmp_path / "1.exr").read_bytes() == (tmp_path / "3.exr").read_bytes()
+
+    def test_names_that_are_not_unicode(self, tmp_path):
+        path = tmp_path / os.fsdecode(b"caf\xe9.exr")
+        with pytest.raises(WriteFailed, match="could not be written"):
+            write(frame(), path)
+        assert not list(tmp_path.iterdir())
+        write(frame(), tmp_path / "p.exr")
+        (tmp_path / "p.exr").rename(path)
+        with pytest.raises(FrameUnreadable, match="a name that is not UTF-8"):
+            read_file(path)
 
     def test_a_file_of_lines_says_so(self, tmp_path):
         """Nuke's fast path needs `type`."""

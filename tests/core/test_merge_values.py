@@ -14,10 +14,11 @@ from tests.core.merging import bits, made, reports, statuses, verified, warned
 from understudy.core import plate
 from understudy.core.errors import DiskFull, InvalidInput, WriteFailed
 from understudy.core.frames import FrameRange, Window
-from understudy.core.merge import finish, headers, shot
-from understudy.core.merge.located import Located
+from understudy.core.located import Located
+from understudy.core.merge import headers
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.recipe import Curve
+from understudy.core.model import swap
 from understudy.core.reports import FrameStatus
 
 FIRST = shots.FIRST
@@ -38,10 +39,16 @@ def model(tmp_path_factory):
     return shots.tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
+def record(settings, number):
+    found = Manifest(out=settings.out).record(number)
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def mirror(monkeypatch):
     """The network that gives back what it sees."""
-    monkeypatch.setattr(shot.swap, "load", lambda *_: shots.Mirror(128))
+    monkeypatch.setattr(swap, "load", lambda *_: shots.Mirror(128))
 
 
 def planted(dtype, number=FIRST):
@@ -91,7 +98,7 @@ def test_inside_all_is_finite_and_the_rule_holds(settings, colour):
 
 
 def test_what_is_not_finite_is_counted_and_located(settings):
-    entry = Manifest(out=settings.out).record(FIRST)
+    entry = record(settings, FIRST)
     x, y = INSIDE[1] + len(PLAIN) + shots.DATA.x, INSIDE[0] + shots.DATA.y
     assert entry["nonfinite"] == {c: {"count": 5, "first": [x, y]} for c in "RGB"}
     said = " ".join(entry["warnings"])
@@ -106,7 +113,7 @@ def test_the_most_that_comes_back_is_stated(settings):
         pytest.approx(64.0),
     )
     assert said[headers.BRIGHTEST] == pytest.approx(BRIGHTEST)
-    assert Manifest(out=settings.out).record(FIRST)["brightest"] == pytest.approx(BRIGHTEST)
+    assert record(settings, FIRST)["brightest"] == pytest.approx(BRIGHTEST)
     assert Manifest(out=settings.out).about()["curve"] == {"knee": 0.8, "maximum": 64.0}
 
 
@@ -248,7 +255,7 @@ class TestGeometry:
         both = data.intersect(usual.data)
         hull = [f.planes["mask_hull.A"][both.slices(f.data)].astype(np.float32) for f in (usual, ours)]
         assert hull[0].max() > 0.9
-        np.testing.assert_allclose(*hull, atol=2e-3)
+        np.testing.assert_allclose(hull[0], hull[1], atol=2e-3)
         uv = [f.planes["uv.u"][both.slices(f.data)] for f in (usual, ours)]
         there = (uv[0] != -1) & (uv[1] != -1)
         np.testing.assert_array_equal(uv[0][there], uv[1][there])
@@ -320,11 +327,11 @@ class TestWriting:
                 raise error
             honest(frame, path, **options)
 
-        monkeypatch.setattr(finish.plate, "write", refuses)
+        monkeypatch.setattr(plate, "write", refuses)
         found = {r.frame: r for r in reports(settings, colour)}
         assert {n: r.status.value for n, r in found.items()} == {1001: "done", 1002: "failed", 1003: "done"}
         assert (found[1002].reason, found[1002].message) == (reason, error.message)
-        assert Manifest(out=settings.out).record(1002)["status"] == "failed"
+        assert record(settings, 1002)["status"] == "failed"
 
     def test_a_full_disk_stops_the_merge(self, tmp_path, model, colour, monkeypatch):
         settings = shots.make(tmp_path, numbers=[1001, 1002], without_face=[]).settings(model)
@@ -332,7 +339,7 @@ class TestWriting:
         def full(*_, **__):
             raise DiskFull("comp.1001.exr: could not be written: no space left on device")
 
-        monkeypatch.setattr(finish.plate, "write", full)
+        monkeypatch.setattr(plate, "write", full)
         with pytest.raises(DiskFull):
             reports(replace(settings, frames=FrameRange.of(1001, 1002)), colour)
 

@@ -106,6 +106,7 @@ class TestStereo:
             boxes["right"] = json.loads(said["understudy/box/right"])
         assert said[headers.VIEWS] == "left,right"
         entry = Manifest(out=settings.out).record(FIRST)
+        assert entry is not None
         assert {view: entry["views"][view]["box"] for view in shots.EYES} == boxes
         assert entry["box"] == boxes["left"] != boxes["right"]
         assert Manifest(out=settings.out).about()["plate"]["views"] == ["left", "right"]

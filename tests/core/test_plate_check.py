@@ -91,8 +91,8 @@ def test_values_that_are_not_finite_are_counted_and_located(tmp_path):
     others = {n: ailing.frame(n, data=odd.data) for n in (1001, 1003)}
     found = frames_of(run(ailing.make(tmp_path, (1001, 1002, 1003), {**others, 1002: odd})))
     said = next(text for text in found[1002].warnings if "NaN" in text)
-    assert said.startswith("NaN or Inf in G (2 of 384 values, the first at 1, 1), ")
-    assert said.endswith("depth.Z (384 of 384 values, the first at -4, -2)")
+    assert said.startswith("NaN or Inf in G (2 of 384 values, first at (1, 1)), ")
+    assert said.endswith("depth.Z (384 of 384 values, first at (-4, -2))")
     assert found[1002].status is FrameStatus.DONE
     assert not found[1003].warnings
 

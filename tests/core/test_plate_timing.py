@@ -72,7 +72,14 @@ def test_known_words():
 
 
 @pytest.mark.parametrize(
-    "entry", [None, "01:00:00:00", Typed("int[2]", (1, 2)), Typed("timecode", (0x00007000, 0))]
+    "entry",
+    [
+        None,
+        "01:00:00:00",
+        Typed("v2i", (1, 2)),
+        Typed("timecode", (0x00007000, 0)),
+        Typed("timecode", b"cut"),
+    ],
 )
 def test_no_timecode(entry):
     assert Timecode.from_header({"timeCode": entry}) is None
@@ -121,5 +128,6 @@ def test_a_float_rate_is_the_usual_one_nearby(stored, meant):
 
 def test_no_rate():
     assert rate({}) is None
-    assert rate({"framesPerSecond": Typed("rational", (24, 0))}) is None
+    for value in ((24, 0), (-24, 1), (0, 1), b"cut off"):
+        assert rate({"framesPerSecond": Typed("rational", value)}) is None
     assert rate({"dpx:FrameRate": 0.0}) is None

@@ -18,6 +18,7 @@ from understudy.core import align, plate, warp
 from understudy.core.errors import InvalidInput
 from understudy.core.face import Detection, Landmarks
 from understudy.core.frames import Float, Frame, Window
+from understudy.core.located import Located
 from understudy.core.plate import Template
 from understudy.core.search import Picture, Search
 
@@ -156,11 +157,16 @@ def test_pixels_that_are_not_finite_are_counted_and_located_in_plate_coordinates
     planes["B"][40, 33] = np.inf
     planes["R"][41, 2], planes["R"][200, 300] = -np.inf, np.nan
     _, picture = read(replace(frame, planes=planes))
-    assert (picture.bad, picture.first) == (3, (17, 32))
+    assert picture.bad == Located(count=3, x=17, y=32)
     assert picture.warnings == (
         "3 pixels are not finite, first at (17, 32); the nearest finite ones stand in",
     )
-    assert replace(picture, view="left", bad=1).warnings[0].startswith("left: 1 pixel is not finite")
+    one = replace(picture, view="left", bad=Located(count=1, x=0, y=0))
+    assert one.warnings[0].startswith("left: 1 pixel is not finite")
+        replace(picture, view="left", bad=Located(count=1, x=0, y=0))
+        .warnings[0]
+        .startswith("left: 1 pixel is not finite")
+    )
     assert np.isfinite(picture.rgb).all()
 
 
@@ -170,7 +176,7 @@ def test_what_overflows_on_the_way_to_the_working_space_counts_as_not_finite(rea
     planes["R"][7, 5] = 1000.0  # as a logarithmic code it stands for more light than a float holds
     search, _ = read(replace(frame, planes=planes))
     (picture,) = replace(search, space=colour.resolve("ARRI LogC3 (EI800)")).read(1001)
-    assert (picture.bad, picture.first) == (1, (5, 7))
+    assert picture.bad == Located(count=1, x=5, y=7)
     assert np.isfinite(picture.rgb).all()
 
 

@@ -235,7 +235,7 @@ def test_torture_dpx_to_openexr(name, torture_bench, colour, tmp_path):
     assert said == [(FrameStatus.DONE, "")] * 2
     theirs, ours = plate.read(settings.plate.template, 1001), plate.read(out, 1001)
     assert (ours.display, ours.data, ours.pixel_aspect) == (theirs.display, theirs.data, theirs.pixel_aspect)
-    for key in (TIMECODE_KEY, KEYCODE_KEY, "dpx:header"):
+    for key in (TIMECODE_KEY, KEYCODE_KEY, "dpx:FrameId", "dpx:InputDevice"):
         assert ours.metadata[key.replace("dpx:", "dpx/")] == theirs.metadata[key], key
     outside = ours.planes["mask_blend.A"] == 0
     linear = colour.to_working(theirs.rgb(), settings.plate.colour_space)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,7 @@ LAYERS = file(part("Z", "depth"), part("R G B", "rgba"), part("R G B", "diffuse"
         (part("R G B", multiView=Typed("stringvector", ("left",))), ("left",)),
         (part("R G B", view="left"), ("left",)),
         (file(part("R", "r", "right", multiView=STEREO), part("R", "l", "left")), ("right", "left")),
-        (part("R G B", multiView="left, right", view=7), (MONO,)),
+        (replace(part("R G B"), metadata={"multiView": "left, right", "view": 7}), (MONO,)),
     ],
 )
 def test_views_are_found_the_default_one_first(frame, views):

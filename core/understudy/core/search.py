@@ -15,6 +15,7 @@ from understudy.core.colour import ColourConfig, exposure_gain
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, UnderstudyError
 from understudy.core.face import Face, Landmarks
 from understudy.core.frames import Array, Float, Frame
+from understudy.core.located import Located
 from understudy.core.matte.hull import hull
 from understudy.core.pipeline import overlapped
 from understudy.core.plate import Plate, views
@@ -37,23 +38,21 @@ class Picture:
         view: `MONO` for a plate without views.
         frame: without its planes.
         rgb: (H, W, 3) finite, in the working space.
-        bad: how many pixels were not finite.
-        first: x and y of the first of them in reading order, plate coordinates.
+        bad: the pixels that were not finite.
     """
 
     view: str
     frame: Frame
     rgb: Float
-    bad: int
-    first: tuple[int, int] | None = None
+    bad: Located | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a report should say of it."""
-        if self.first is None:
+        if self.bad is None:
             return ()
-        are = "1 pixel is" if self.bad == 1 else f"{self.bad} pixels are"
-        said = f"{are} not finite, first at {self.first}; the nearest finite ones stand in"
+        are = "1 pixel is" if self.bad.count == 1 else f"{self.bad.count} pixels are"
+        said = f"{are} not finite, {self.bad}; the nearest finite ones stand in"
         return (labelled(self.view, said),)
 
 
@@ -102,12 +101,10 @@ class Search:
             rgb, _ = image.fill_nonfinite(working := self.colour.to_working(filled, self.space))
         frame = frame.with_planes({})
         if filled is as_stored and rgb is working:
-            return Picture(view=view, frame=frame, rgb=rgb, bad=0)
+            return Picture(view=view, frame=frame, rgb=rgb)
         # a camera's curve may overflow on what is finite in the file
-        bad = ~(np.isfinite(as_stored) & np.isfinite(working)).all(axis=-1)
-        row, column = divmod(int(bad.argmax()), bad.shape[1])
-        first = (frame.data.x + column, frame.data.y + row)
-        return Picture(view=view, frame=frame, rgb=rgb, bad=int(np.count_nonzero(bad)), first=first)
+        bad = ~np.all(np.isfinite(as_stored) & np.isfinite(working), axis=-1)
+        return Picture(view=view, frame=frame, rgb=rgb, bad=Located.of(bad, frame.data))
 
     def lossy(self, wanted: Sequence[str]) -> str:
         """The codec of the first frame that can be opened, where it has altered the pixels of one of the views."""

@@ -151,19 +151,27 @@ def _resample(image: Array, matrix: Matrix, width: int, height: int, border: str
     linear = np.linalg.inv(matrix[:, :2])
     pull = np.column_stack([linear, linear @ (0.5 - matrix[:, 2]) - 0.5])  # OpenCV's target → source
 
-    def sample(picture: Array, kernel: int, offset: float = 0.0) -> Array:
-        taken: Array = cv2.warpAffine(
-            picture,
-            pull + np.array([0.0, 0.0, offset]),
-            (width, height),
-            flags=kernel | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return taken
-
     support = np.ones((4, 4), np.uint8)  # rows and columns i-1 … i+2 around i = floor(sample)
-    least = sample(cv2.erode(image, support, anchor=(1, 1)), cv2.INTER_NEAREST, -0.5)
-    most = sample(cv2.dilate(image, support, anchor=(1, 1)), cv2.INTER_NEAREST, -0.5)
-    cubic = sample(image, cv2.INTER_CUBIC)
-    held: Float = np.clip(cubic, least, most, out=cubic).reshape(height, width, *image.shape[2:])
+    least, most = (morph(image, support, anchor=(1, 1)) for morph in (cv2.erode, cv2.dilate))
+    held = np.empty((height, width, *image.shape[2:]), np.float32)
+    rows = max(1, _BAND // width)
+    for top in range(
+        0, height, rows
+    ):  # in strips that stay in a processor's cache, twice as fast as all at once
+        strip = held[top : top + rows]
+        there = pull + np.outer(pull[:, 1] * top, (0.0, 0.0, 1.0))
+        low, high = (_sample(picture, there - _CORNER, strip, cv2.INTER_NEAREST) for picture in (least, most))
+        np.clip(_sample(image, there, strip, cv2.INTER_CUBIC), low, high, out=strip)
     return held
+
+
+_BAND = 2**14  # pixels
+_CORNER = np.array([0.0, 0.0, 0.5])  # nearest is rounded down then
+
+
+def _sample(picture: Array, pull: npt.NDArray[np.float64], like: Float, kernel: int) -> Array:
+    """The picture at `pull` of each pixel of an array (h, w[, C]) `like` this."""
+    taken = cv2.warpAffine(
+        picture, pull, like.shape[1::-1], flags=kernel | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
+    return taken.reshape(like.shape)

@@ -74,9 +74,10 @@ class Tasks:
     def _merge(self, work: Merge) -> Iterator[Report]:
         """The merge, and its contact sheet where a frame was made or there is none yet."""
         from understudy.core.merge import shot
+        from understudy.core.merge.manifest import folder_of
         from understudy.core.model import store as models
 
-        sheet = work.core.out.directory / CONTACT_SHEET
+        sheet = folder_of(work.core.out) / CONTACT_SHEET
         made = there = False
         with closing(shot.run(work.core, colour=self._colour)) as reports:
             for report in reports:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,11 @@ from understudy.core.colour import ColourConfig
 from understudy.core.errors import ModelInvalid
 from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.image import HALF_MAXIMUM, fill_nonfinite, to_half
+from understudy.core.located import Located, Mask, Tally, by_channel
 from understudy.core.merge import layers, mattes
 from understudy.core.merge.analysis import Placed
 from understudy.core.merge.face_swap import Made
 from understudy.core.merge.layers import Ground
-from understudy.core.merge.located import Located, Mask, by_channel
 from understudy.core.merge.recipe import Recipe
 
 _MOST = np.float32(1e15)  # what filters can add up in float32; half ends far below it
@@ -25,23 +25,26 @@ MATTE_LAYERS = ("mask_face", "mask_hull", "mask_valid")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Warped:
-    """Everything of one frame's swap on the plate pixels of `window`, scene-linear in the working space.
+class Swapped:
+    """One view's swap, ready to be put on the plate pixels of `window`.
 
     Attributes:
-        plate: (h, w, 3), non-finite values filled.
-        face: (h, w, 3) colour matched.
-        face_raw: (h, w, 3) as the network made it.
-        mattes: `mask_face`, `mask_hull`, `mask_valid`: (h, w) in [0, 1].
-        brightest: the largest value that the network can see and say, of any channel.
+        made: what the network gave, and the mattes, aligned.
+        matched: (S, S, 3) its face after colour match, aligned.
+        plate: (h, w, 3) the plate on `window`, scene-linear in the working space, non-finite values filled.
+        user: (h, w) the user's matte on `window`, where there is one.
     """
 
+    placed: Placed
     window: Window
+    made: Made
+    matched: Float
     plate: Float
-    face: Float
-    face_raw: Float
-    mattes: Mapping[str, Float]
-    brightest: float
+    user: Float | None = None
+
+    def warped(self, image: Float, window: Window, *, border: str = "replicate") -> Float:
+        """An aligned image on plate pixels; colour goes on beyond the crop's edge."""
+        return warp.to_plate(image, self.placed.alignment, window, border=border)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,27 +64,12 @@ class Composite:
     warnings: tuple[str, ...]
 
 
-def to_plate(made: Made, matched: Float, plate: Float, placed: Placed, window: Window) -> Warped:
-    """Warp the face and its mattes back: colour goes on beyond the crop's edge, mattes end there."""
-    alignment = placed.alignment
-    stack = np.stack([made.matte_face, made.matte_hull, mattes.valid(alignment.size)], axis=-1)
-    found = np.clip(warp.to_plate(stack, alignment, window, border="zero"), 0.0, 1.0)
-    return Warped(
-        window=window,
-        plate=plate,
-        face=warp.to_plate(matched, alignment, window, border="replicate"),
-        face_raw=warp.to_plate(made.face, alignment, window, border="replicate"),
-        mattes={name: found[..., i] for i, name in enumerate(MATTE_LAYERS)},
-        brightest=made.brightest,
-    )
-
-
-def matte_of(warped: Warped, recipe: Recipe, frame: int, user: Float | None) -> Float:
-    """The matte that is used (h, w), as a half layer stores it: the recipe's product, eroded and
+def matte_of(found: Mapping[str, Float], recipe: Recipe, frame: int, user: Float | None) -> Float:
+    """The matte that is used (h, w), as a half layer stores it: the recipe's product of `found`, eroded and
     feathered; then the valid area, the user's matte (h, w) and the opacity."""
-    product = np.prod([warped.mattes[f"mask_{name}"] for name in recipe.mattes], axis=0, dtype=np.float32)
+    product = np.prod([found[f"mask_{name}"] for name in recipe.mattes], axis=0, dtype=np.float32)
     matte = mattes.shape(product, recipe.erode.at(frame), recipe.feather.at(frame))
-    matte = matte * warped.mattes["mask_valid"] * np.float32(recipe.opacity.at(frame))
+    matte = matte * found["mask_valid"] * np.float32(recipe.opacity.at(frame))
     return mattes.settle(matte if user is None else matte * user)
 
 
@@ -116,88 +104,106 @@ class Compositor:
             masks["RGB"] = np.asarray(~np.isfinite(linear).all(axis=-1))
         return finished, by_channel(masks, window)
 
-    def compose(
-        self, frame: Frame, ground: Ground, warped: Warped, placed: Placed, user: Float | None
-    ) -> Composite:
-        """Mix and lay out one view of a frame; `user` is the user's matte (h, w) on the same window, where there
-        is one. The ground's planes are used up where they are not the plate's own.
+    def compose(self, frame: Frame, ground: Ground, swapped: Swapped) -> Composite:
+        """Warp back, mix and lay out one view of a frame. The ground's planes are used up where they are not the
+        plate's own.
 
         Raises:
             ModelInvalid: the network answered with values that are not finite.
         """
-        window = warped.window
-        matte = matte_of(warped, self.recipe, frame.number, user)
-        face, notes = self._finish(frame, warped, matte)
-        finished = self._from_working(face, ground.space)
-        stored, raw = to_half(finished), to_half(self._from_working(warped.face_raw, ground.space))
-        area = window.slices(frame.data)
-        planes = {c: plane if plane.flags.writeable else plane.copy() for c, plane in ground.planes.items()}
-        lost: dict[str, Mask] = {}
-        for i, channel in enumerate(layers.COLOUR):
-            part = planes[channel][area]
-            lost[channel] = ~np.isfinite(part) & (matte > 0.0)
-            planes[channel][area] = layers.mix(part, stored[..., i], matte)
-        beyond: dict[str, Mask] = {
-            c: np.asarray(np.abs(finished[..., i]) > HALF_MAXIMUM) for i, c in enumerate(layers.COLOUR)
-        }
-        notes += [
-            f"{at.count} values of the face's {channel} are beyond half float and were held at "
-            f"{HALF_MAXIMUM:g}, {at}"
-            for channel, at in by_channel(beyond, window).items()
-        ]
-        notes += [
-            f"{at.count} values of {channel} under the matte are not finite in the plate, {at}: the face "
-            "stands there alone"
-            for channel, at in by_channel(lost, window).items()
-        ]
-        parts = _parts(face=stored, raw=raw, matte=matte, warped=warped, placed=placed, user=user)
-        return Composite(
-            rgb=planes,
-            layers=layers.laid(frame.data, parts, area),
-            box=_box(matte, window),
-            warnings=tuple(notes),
-        )
-
-    def _finish(self, frame: Frame, warped: Warped, matte: Float) -> tuple[Float, list[str]]:
-        """The face after highlights and blend; and what to say of pixels too bright for the network."""
-        if not np.isfinite(warped.face).all():
+        if not np.isfinite(swapped.matched).all() or not np.isfinite(swapped.made.face).all():
             raise ModelInvalid(
                 f"frame {frame.number}: the model answered with values that are not finite; it is broken",
                 frame=frame.number,
                 field="model",
             )
-        ratio = np.maximum(warped.plate.max(axis=-1) / np.float32(warped.brightest), np.float32(1.0))
-        face = warped.face * ratio[..., None] if self.recipe.keep_highlights else warped.face
-        hot = Located.of((ratio > 1.0) & (matte > 0.0), warped.window)
-        became = "keep the plate's ratio" if self.recipe.keep_highlights else "were flattened"
-        notes = (
-            []
-            if hot is None
-            else [
-                f"{hot.count} pixels under the matte are brighter than {warped.brightest:.4g}, the most that the "
-                f"network can express, and {became}, {hot}"
-            ]
+        window = swapped.window
+        found = _mattes(swapped)
+        matte = matte_of(found, self.recipe, frame.number, swapped.user)
+        tally = Tally()
+        face = self.blend.finish(swapped.plate, self._face(swapped, matte, tally), matte)
+        planes = {c: plane if plane.flags.writeable else plane.copy() for c, plane in ground.planes.items()}
+        extra = layers.blank(frame.data, user=swapped.user is not None)
+        for band in layers.bands(window):
+            rows, _ = here = band.slices(window)
+            there = band.slices(frame.data)
+            finished = self._from_working(face[rows], ground.space)
+            stored = to_half(finished)
+            raw = to_half(self._from_working(swapped.warped(swapped.made.face, band), ground.space))
+            for i, channel in enumerate(layers.COLOUR):
+                tally.count(f"beyond {channel}", np.abs(finished[..., i]) > HALF_MAXIMUM, band)
+                part = planes[channel][there]
+                tally.count(f"lost {channel}", ~np.isfinite(part) & (matte[rows] > 0.0), band)
+                planes[channel][there] = layers.mix(part, stored[..., i], matte[rows])
+                extra[f"face.{channel}"][there] = stored[..., i]
+                extra[f"face_raw.{channel}"][there] = raw[..., i]
+            uv = warp.uv(swapped.placed.alignment, band)
+            extra["uv.u"][there], extra["uv.v"][there] = uv[..., 0], uv[..., 1]
+            for name, plane in _masks(found, matte, swapped.user).items():
+                extra[name][there] = plane[here]
+        return Composite(
+            rgb=planes,
+            layers=extra,
+            box=_box(matte, window),
+            warnings=tuple(self._notes(tally, swapped.made.brightest)),
         )
-        return self.blend.finish(warped.plate, face, matte), notes
+
+    def _face(self, swapped: Swapped, matte: Float, tally: Tally) -> Float:
+        """(h, w, 3) the face on the plate, its highlights kept if they are to be; finite."""
+        face = swapped.warped(swapped.matched, swapped.window)
+        brightest = np.float32(swapped.made.brightest)
+        for band in layers.bands(swapped.window):
+            rows, _ = band.slices(swapped.window)
+            red, green, blue = (swapped.plate[rows, :, i] for i in range(3))
+            ratio = np.maximum(np.maximum(np.maximum(red, green), blue) / brightest, np.float32(1.0))
+            hot = ratio > 1.0
+            if hot.any():
+                tally.count("hot", hot & (matte[rows] > 0.0), band)
+                if self.recipe.keep_highlights:
+                    face[rows] *= ratio[..., None]
+        return face
+
+    def _notes(self, tally: Tally, brightest: float) -> Iterator[str]:
+        """What a person should know, in words."""
+        became = "keep the plate's ratio" if self.recipe.keep_highlights else "were flattened"
+        if at := tally.found.get("hot"):
+            yield (
+                f"{at.count} pixels under the matte are brighter than {brightest:.4g}, the most that the network can "
+                f"express, and {became}, {at}"
+            )
+        for channel in layers.COLOUR:
+            if at := tally.found.get(f"beyond {channel}"):
+                yield (
+                    f"{at.count} values of the face's {channel} are beyond half float and were held at "
+                    f"{HALF_MAXIMUM:g}, {at}"
+                )
+        for channel in layers.COLOUR:
+            if at := tally.found.get(f"lost {channel}"):
+                yield (
+                    f"{at.count} values of {channel} under the matte are not finite in the plate, {at}: the face "
+                    "stands there alone"
+                )
 
     def _from_working(self, rgb: Float, space: str) -> Float:
         return rgb if space == self.colour.working else self.colour.from_working(rgb, space)
 
 
-def _parts(
-    *, face: Array, raw: Array, matte: Float, warped: Warped, placed: Placed, user: Float | None
-) -> dict[str, Array]:
-    """Every layer on the footprint."""
-    uv = warp.uv(placed.alignment, warped.window)
+def _mattes(swapped: Swapped) -> dict[str, Float]:
+    """`MATTE_LAYERS` on the plate, (h, w) in [0, 1]; beyond the crop's edge they are 0."""
+    made, size = swapped.made, swapped.placed.alignment.size
+    stack = np.stack([made.matte_face, made.matte_hull, mattes.valid(size)], axis=-1)
+    found = swapped.warped(stack, swapped.window, border="zero")
+    np.clip(found, 0.0, 1.0, out=found)
+    return {name: np.ascontiguousarray(found[..., i]) for i, name in enumerate(MATTE_LAYERS)}
+
+
+def _masks(found: Mapping[str, Float], matte: Float, user: Float | None) -> dict[str, Float]:
+    """What the layers of one channel show."""
     return {
-        **{f"face.{c}": face[..., i] for i, c in enumerate(layers.COLOUR)},
-        "face.A": warped.mattes["mask_valid"],
-        **{f"face_raw.{c}": raw[..., i] for i, c in enumerate(layers.COLOUR)},
+        "face.A": found["mask_valid"],
         "mask_blend.A": matte,
-        **{f"{name}.A": plane for name, plane in warped.mattes.items()},
+        **{f"{name}.A": plane for name, plane in found.items()},
         **({} if user is None else {"mask_user.A": user}),
-        "uv.u": uv[..., 0],
-        "uv.v": uv[..., 1],
     }
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from understudy.core import plate
 from understudy.core.colour import ColourConfig
 from understudy.core.frames import Array, Frame, Window
+from understudy.core.located import listed
 from understudy.core.merge import headers, layers
 from understudy.core.merge.analysis import Placed
 from understudy.core.merge.job import Job, View
-from understudy.core.merge.located import listed
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.outputs import Outputs, copy, window_json, write_aligned
 from understudy.core.merge.settings import MergeSettings

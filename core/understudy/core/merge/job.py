@@ -11,11 +11,11 @@ from typing import Any
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.frames import Float, Frame, Window
+from understudy.core.located import Located
 from understudy.core.merge.analysis import Placed
 from understudy.core.merge.composite import Composite
 from understudy.core.merge.face_swap import Made
 from understudy.core.merge.layers import Ground
-from understudy.core.merge.located import Located
 from understudy.core.plate.views import MONO
 from understudy.core.reports import FrameReport, FrameStatus
 

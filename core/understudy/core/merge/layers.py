@@ -66,7 +66,7 @@ def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
     half = all(frame.planes[c].dtype == np.float16 for c in COLOUR) or 1.0 < frame.maximum <= _FINE
     size = (frame.data.height, frame.data.width)
     planes: dict[str, Array] = {c: np.empty(size, np.float16 if half else np.float32) for c in COLOUR}
-    for band in _bands(frame.data):
+    for band in bands(frame.data):
         linear = _linear(frame.rgb(band), "" if own_space else space, colour)
         kept, area = to_half(linear) if half else linear, band.slices(frame.data)
         for i, channel in enumerate(COLOUR):
@@ -74,7 +74,7 @@ def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
     return Ground(planes=planes, space=space if own_space else colour.working)
 
 
-def _bands(data: Window) -> Iterator[Window]:
+def bands(data: Window) -> Iterator[Window]:
     """The window in strips that fit a processor's cache: a 4K frame in float32 and its copies take a gigabyte."""
     height = max(1, _BAND // max(data.width, 1))
     for y in range(data.y, data.y1, height):
@@ -154,12 +154,9 @@ def taken(planes: Mapping[str, Array], *, user: bool) -> tuple[str, ...]:
     return tuple(channel for channel in channels(user=user) if channel in planes)
 
 
-def laid(data: Window, parts: Mapping[str, Array], area: tuple[slice, slice]) -> dict[str, Array]:
-    """Layers over the whole data window: `parts` (h, w) in `area`, elsewhere 0, and `uv` outside the crop."""
-    planes = {name: _blank(data, name) for name in parts}
-    for name, part in parts.items():
-        planes[name][area] = part
-    return planes
+def blank(data: Window, *, user: bool) -> dict[str, Array]:
+    """All layers over the data window, to be filled in: 0, and `uv` outside the crop."""
+    return {name: _blank(data, name) for name in channels(user=user)}
 
 
 def empty(data: Window, *, user: bool) -> dict[str, Array]:

@@ -17,7 +17,7 @@ from understudy.core.frames import Float, Frame, Window
 from understudy.core.match import Match
 from understudy.core.merge import headers, layers
 from understudy.core.merge.analysis import Placed
-from understudy.core.merge.composite import Compositor, to_plate
+from understudy.core.merge.composite import Compositor, Swapped
 from understudy.core.merge.face_swap import Swapper
 from understudy.core.merge.finish import Finish
 from understudy.core.merge.job import Job, View
@@ -247,11 +247,14 @@ class Stages:
             assert view.made is not None
             assert view.matched is not None
             assert view.pixels is not None
-            with view.named():
-                with job.timed("warp"):
-                    warped = to_plate(view.made, view.matched, view.pixels, view.placed, view.window)
-                with job.timed("blend"):
-                    view.finished = self.compositor.compose(
-                        view.frame, view.ground, warped, view.placed, view.user
-                    )
+            swapped = Swapped(
+                placed=view.placed,
+                window=view.window,
+                made=view.made,
+                matched=view.matched,
+                plate=view.pixels,
+                user=view.user,
+            )
+            with view.named(), job.timed("blend"):
+                view.finished = self.compositor.compose(view.frame, view.ground, swapped)
             job.warnings += [view.saying(text) for text in view.finished.warnings]

@@ -1,17 +1,19 @@
 """Plates: OpenEXR and DPX sequences on disk; what we do not touch keeps its bits."""
 
 from understudy.core.plate.find import Plate, find, views_of
+from understudy.core.plate.header import LOSSLESS, Header
 from understudy.core.plate.hints import guess_colour_space
 from understudy.core.plate.ingest import PLATE_SPACE, ingest
 from understudy.core.plate.metadata import COLOUR_KEY, Typed
-from understudy.core.plate.read import EXTENSIONS, Header, read, read_file, read_header
+from understudy.core.plate.read import EXTENSIONS, read, read_file, read_header
 from understudy.core.plate.template import Template
-from understudy.core.plate.timing import RATE_KEY, TIMECODE_KEY, Timecode, rate, rate_entry
-from understudy.core.plate.write import LOSSLESS, write
+from understudy.core.plate.timing import KEYCODE_KEY, RATE_KEY, TIMECODE_KEY, Timecode, rate, rate_entry
+from understudy.core.plate.write import write
 
 __all__ = [
     "COLOUR_KEY",
     "EXTENSIONS",
+    "KEYCODE_KEY",
     "LOSSLESS",
     "PLATE_SPACE",
     "RATE_KEY",

@@ -13,10 +13,10 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from understudy.core.errors import FrameMissing, UnderstudyError
 from understudy.core.frames import Array, Frame
+from understudy.core.located import Located, Mask
 from understudy.core.pipeline import overlapped
 from understudy.core.plate.facts import Facts, differences, facts, files, follows, opened, printable
 from understudy.core.plate.find import Plate
@@ -118,15 +118,13 @@ def _not_finite(part: Frame, where: str) -> Iterator[str]:
     found = []
     for name, plane in part.planes.items():
         bad = _bad(plane)
-        if bad is not None and (count := int(np.count_nonzero(bad))):
-            row, column = divmod(int(bad.argmax()), bad.shape[1])
-            first = f"the first at {part.data.x + column}, {part.data.y + row}"
-            found.append(f"{printable(name)} ({count} of {bad.size} values, {first})")
+        if bad is not None and (at := Located.of(bad, part.data)):
+            found.append(f"{printable(name)} ({at.count} of {bad.size} values, {at})")
     if found:
         yield f"{where}{': ' if where else ''}NaN or Inf in {_some(found)}"
 
 
-def _bad(plane: Array) -> npt.NDArray[np.bool_] | None:
+def _bad(plane: Array) -> Mask | None:
     """Where a plane is NaN or Inf: where all bits of the exponent are set (IEEE 754); None for whole numbers."""
     bits = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}.get(plane.dtype.name)
     if bits is None:

@@ -140,7 +140,10 @@ def decoders(path: Path, layout: exr.Layout) -> Iterator[list[Decoder]]:
     Raises:
         exr.Broken: OpenImageIO cannot open the file, or sees another picture than the header says.
     """
-    source = oiio.ImageInput.open(str(path))
+    try:
+        source = oiio.ImageInput.open(str(path))
+    except TypeError:  # of a name that is not Unicode
+        raise exr.Broken("has a name that is not UTF-8, which OpenImageIO cannot open; rename it") from None
     if source is None:
         raise exr.Broken(f"is not an image we can open: {_words(oiio.geterror())}")
     try:

@@ -82,15 +82,14 @@ def _write_exr(frame: Frame, path: Path, compression: str | None, threads: int) 
     codecs = [_codec(part, path, compression) for part in parts]
     several = len(parts) > 1
     required = [_required(part, codec, several=several) for part, codec in zip(parts, codecs, strict=True)]
-    headers = [{**own, **_entries(part, present, path)} for own, part in zip(required, parts, strict=True)]
+    headers = [
+        {**own, **_entries(part, present, own, path)} for own, part in zip(required, parts, strict=True)
+    ]
+    header = exr.compose(headers)
+    made = _made(parts, codecs, len(header) - len(exr.compose(required)))
     with replacing(path) as beside:
-        _save(
-            _made(parts, codecs, len(exr.compose(headers)) - len(exr.compose(required))),
-            beside,
-            path,
-            threads,
-        )
-        _put_header(exr.compose(headers), beside, path)
+        _save(made, beside, path, threads)
+        _put_header(header, beside, path)
         _look_again(parts, headers, beside, path)
 
 
@@ -156,20 +155,22 @@ def _required(part: Frame, codec: str, *, several: bool) -> dict[str, exr.Raw]:
     }
 
 
-def _entries(part: Frame, present: set[str], path: Path) -> dict[str, exr.Raw]:
-    """The attributes that a frame brings."""
+def _entries(part: Frame, present: set[str], required: Attributes, path: Path) -> dict[str, exr.Raw]:
+    """The attributes that a frame brings; of those that are required, only of the type that they must have."""
     per_second = rate(part.metadata)
     entries = carried(part.metadata, present)
     if per_second is not None:  # a DPX plate's float rates; where it was rational it stays what it was
         entries.setdefault(RATE_KEY, rate_entry(per_second))
     if part.name:
         entries["name"] = part.name
-    return {name: _entry(name, value, path) for name, value in entries.items()}
+    return {name: _entry(name, value, required.get(name), path) for name, value in entries.items()}
 
 
-def _entry(name: str, value: object, path: Path) -> exr.Raw:
+def _entry(name: str, value: object, usual: exr.Raw | None, path: Path) -> exr.Raw:
     try:
         raw = encode(value)
+        if usual is not None and (raw.type, len(raw.data)) != (usual.type, len(usual.data)):
+            raise InvalidInput(f"metadata: {value!r} is not of type {usual.type}")
         for text in (name, raw.type):
             if not exr.is_name(text):
                 raise InvalidInput(f"metadata: {text!r} is no name")
@@ -199,12 +200,11 @@ def _made(parts: Sequence[Frame], codecs: Sequence[str], room: int) -> list[Open
 
 def _save(made: list[OpenEXR.Part], beside: Path, path: Path, threads: int) -> None:
     if OpenEXR.global_thread_count() < threads > 1:
-        OpenEXR.set_global_thread_count(
-            threads
-        )  # the workers that all files share; one takes no more than it may
+        # the workers that all files share: there are none until somebody asks; a file takes no more than it may
+        OpenEXR.set_global_thread_count(threads)
     try:
         OpenEXR.File(made, threads if threads > 1 else 0).write(str(beside))
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError) as error:  # the last for a name that is not Unicode
         _blame_system(beside, 2**20)
         raise WriteFailed(f"{path}: could not be written: {error}", path=path) from error
 

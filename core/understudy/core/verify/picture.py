@@ -9,8 +9,8 @@ import numpy as np
 
 from understudy.core.colour import ColourConfig
 from understudy.core.frames import Array, Frame, Window
+from understudy.core.located import Located, Mask
 from understudy.core.merge import layers
-from understudy.core.merge.located import Located, Mask
 
 _MATTE = "mask_blend.A"
 

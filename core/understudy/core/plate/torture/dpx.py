@@ -82,51 +82,55 @@ def _bitwise(codes: npt.NDArray[np.uint32], depth: int) -> Array:
 def _header(
     codes: Array, coding: Coding, number: int, name: str, *, at: int, size: int, user: int, order: str
 ) -> bytes:
-    head = bytearray(b"\xff" * _HEADER)  # ST 268: a field of all ones is undefined
-
-    def put(offset: int, kinds: str, *values: object) -> None:
-        struct.pack_into(order + kinds, head, offset, *values)
-
-    def text(offset: int, length: int, value: str) -> None:
-        head[offset : offset + length] = value.encode().ljust(length, b"\0")
-
-    put(0, "II", 0x53445058, at)
-    text(8, 8, "V2.0")
-    put(16, "5I", size, 1, 1664, 384, user)
-    text(36, 100, name)
-    text(136, 24, "2026:03:01:10:11:12:UTC")
-    text(160, 100, "Understudy torture set")
-    text(260, 200, "torture")
-    text(460, 200, "drawn by a program; nobody's likeness")
+    """File and image information; `at` is where the picture begins, `size` the file's, `user` the user data's."""
+    head = _Fields(order)
+    head.put(0, "II", 0x53445058, at)
+    head.text(8, 8, "V2.0")
+    head.put(16, "5I", size, 1, 1664, 384, user)
+    head.text(36, 100, name)
+    head.text(136, 24, "2026:03:01:10:11:12:UTC")
+    head.text(160, 100, "Understudy torture set")
+    head.text(260, 200, "torture")
+    head.text(460, 200, "drawn by a program; nobody's likeness")
     height, width = codes.shape[:2]
-    put(768, "HHII", 0, 1, width, height)
+    head.put(768, "HHII", 0, 1, width, height)
     top = 2**coding.depth - 1
-    put(780, "IIfIf", 0, 0, 0.0, top, 2.047 if coding.transfer == "logarithmic" else 1.0)
+    head.put(780, "IIfIf", 0, 0, 0.0, top, 2.047 if coding.transfer == "logarithmic" else 1.0)
     kinds = (DESCRIPTORS[coding.descriptor], TRANSFERS[coding.transfer], 2, coding.depth)
-    put(800, "4BHHI", *kinds, PACKINGS[coding.packing], 0, at)
-    put(812, "II", 0, 0)
-    text(820, 32, "the picture")
-    put(1408, "IIffII", 3, 5, width / 2 + 0.25, height / 2, width, height)
-    text(1432, 100, "A001_C002_0301AB.ari")
-    text(1532, 24, "2026:03:01:09:00:00:UTC")
-    text(1556, 64, "scanner".ljust(32, "\0") + "serial 0007")
-    put(1620, "4H", 0, 0, 0, 0)
-    put(1628, "II", round(1000 * coding.aspect), 1000)
-    text(1664, 32, "02" + "35" + "04" + "123456" + "0012")
-    text(1680, 32, "Academy")
-    put(1712, "IIIff", number & 0xFFFFFFFF, 3, 1, 23.976, 180.0)
-    text(1732, 132, "take 4".ljust(32, "\0") + "slate 12A")
-    put(
-        1920,
-        "IIBBBBff",
-        0x01020300 | (number % 24 // 10 << 4 | number % 24 % 10),
-        0x12345678,
-        0,
-        1,
-        4,
-        0,
-        0.0,
-        0.0,
-    )
-    put(1940, "7f", 23.976, 0.0, 1.0, 64.0, 1.0, 0.0, 940.0)
-    return bytes(head)
+    head.put(800, "4BHHI", *kinds, PACKINGS[coding.packing], 0, at)
+    head.put(812, "II", 0, 0)
+    head.text(820, 32, "the picture")
+    head.put(1408, "IIffII", 3, 5, width / 2 + 0.25, height / 2, width, height)
+    head.put(1628, "II", round(1000 * coding.aspect), 1000)
+    _source(head, number)
+    return bytes(head.stored)
+
+
+def _source(head: _Fields, number: int) -> None:
+    """Where the picture is said to come from: scanner, film, television."""
+    head.text(1432, 100, "A001_C002_0301AB.ari")
+    head.text(1532, 24, "2026:03:01:09:00:00:UTC")
+    head.text(1556, 64, "scanner".ljust(32, "\0") + "serial 0007")
+    head.put(1620, "4H", 0, 0, 0, 0)
+    head.text(1664, 32, "02" + "35" + "04" + "123456" + "0012")
+    head.text(1680, 32, "Academy")
+    head.put(1712, "IIIff", number & 0xFFFFFFFF, 3, 1, 23.976, 180.0)
+    head.text(1732, 132, "take 4".ljust(32, "\0") + "slate 12A")
+    count = number % 24
+    time_code = 0x01020300 | count // 10 << 4 | count % 10
+    head.put(1920, "IIBBBBff", time_code, 0x12345678, 0, 1, 4, 0, 0.0, 0.0)
+    head.put(1940, "7f", 23.976, 0.0, 1.0, 64.0, 1.0, 0.0, 940.0)
+
+
+class _Fields:
+    """The header's 2048 bytes; a field that is all ones is undefined."""
+
+    def __init__(self, order: str) -> None:
+        self.stored = bytearray(b"\xff" * _HEADER)
+        self._order = order
+
+    def put(self, offset: int, kinds: str, *values: object) -> None:
+        struct.pack_into(self._order + kinds, self.stored, offset, *values)
+
+    def text(self, offset: int, length: int, value: str) -> None:
+        self.stored[offset : offset + length] = value.encode().ljust(length, b"\0")

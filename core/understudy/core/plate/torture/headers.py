@@ -54,44 +54,46 @@ def time(frame: int) -> list[bytes]:
     ]
 
 
+_WORDS = {
+    "owner": "a studio",
+    "comments": "second line\nbelow the first",
+    "cameraMake": "acme",
+    "cameraModel": "one",
+    "cameraSerialNumber": "0007",
+    "cameraFirmwareVersion": "1.2",
+    "lensMake": "acme",
+    "lensModel": "prime 40",
+    "lensSerialNumber": "12",
+    "colorInteropID": "lin_ap1_scene",
+    "wrapmodes": "black",
+}
+_NUMBERS = {
+    "expTime": 1 / 48,
+    "aperture": 2.8,
+    "tStop": 3.0,
+    "isoSpeed": 800.0,
+    "focus": 2.5,
+    "shutterAngle": 180.0,
+    "nominalFocalLength": 40.0,
+    "effectiveFocalLength": 40.3,
+    "pinholeFocalLength": 41.0,
+    "cameraCCTSetting": 5600.0,
+    "cameraTintSetting": -0.25,
+    "whiteLuminance": 100.0,
+    "longitude": 13.4,
+    "latitude": 52.5,
+    "altitude": 34.0,
+    "xDensity": 72.0,
+}
+
+
 def camera(frame: int) -> list[bytes]:
     """What cameras and renderers say in OpenEXR's standard attributes."""
     identity = [1.0 if i % 5 == 0 else 0.0 for i in range(16)]
-    words = {
-        "owner": "a studio",
-        "comments": "second line\nbelow the first",
-        "cameraMake": "acme",
-        "cameraModel": "one",
-        "cameraSerialNumber": "0007",
-        "cameraFirmwareVersion": "1.2",
-        "lensMake": "acme",
-        "lensModel": "prime 40",
-        "lensSerialNumber": "12",
-        "colorInteropID": "lin_ap1_scene",
-        "wrapmodes": "black",
-    }
-    numbers = {
-        "expTime": 1 / 48,
-        "aperture": 2.8,
-        "tStop": 3.0,
-        "isoSpeed": 800.0,
-        "focus": 2.5,
-        "shutterAngle": 180.0,
-        "nominalFocalLength": 40.0,
-        "effectiveFocalLength": 40.3,
-        "pinholeFocalLength": 41.0,
-        "cameraCCTSetting": 5600.0,
-        "cameraTintSetting": -0.25,
-        "whiteLuminance": 100.0,
-        "longitude": 13.4,
-        "latitude": 52.5,
-        "altitude": 34.0,
-        "xDensity": 72.0,
-    }
     return [
         *plain(frame),
-        *(text(name, value) for name, value in words.items()),
-        *(number(name, value) for name, value in numbers.items()),
+        *(text(name, value) for name, value in _WORDS.items()),
+        *(number(name, value) for name, value in _NUMBERS.items()),
         floats("chromaticities", "chromaticities", 0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767),
         floats("adoptedNeutral", "v2f", 0.32168, 0.33767),
         floats("worldToCamera", "m44f", *identity[:12], float(frame), 2.0, -3.0, 1.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def plates() -> Iterator[Sample]:
     yield from _colour()
     yield from _numbers()
     yield from _dpx()
+    yield from _odd_dpx()
     yield from _refused()
 
 
@@ -313,34 +315,31 @@ def _numbers() -> Iterator[Sample]:
     yield openexr("hole", "frame 1002 is not there", numbers=(1001, 1003), missing=(1002,))
 
 
+_CODINGS = (
+    (8, "packed"),
+    (10, "a"),
+    (10, "b"),
+    (10, "packed"),
+    (12, "a"),
+    (12, "b"),
+    (12, "packed"),
+    (16, "a"),
+)
+_TRANSFERS = (("logarithmic", _LOG), ("linear", "Linear Rec.709 (sRGB)"), ("rec709", "Camera Rec.709"))
+
+
 def _dpx() -> Iterator[Sample]:
-    spaces = {
-        "logarithmic": _LOG,
-        "linear": "Linear Rec.709 (sRGB)",
-        "rec709": "Camera Rec.709",
-    }
-    kinds = [
-        (8, "packed"),
-        (10, "a"),
-        (10, "b"),
-        (10, "packed"),
-        (12, "a"),
-        (12, "b"),
-        (12, "packed"),
-        (16, "a"),
-    ]
-    turn = 0
-    for depth_, packing in kinds:
-        for big in (True, False):
-            transfer = tuple(spaces)[turn % 3]
-            turn += 1
-            coding = dpx.Coding(
-                depth=depth_, packing=packing, big=big, transfer=transfer, user=b"\0\1kept\xff" * 9
-            )
-            end = "big" if big else "little"
-            how = "packed" if packing == "packed" else f"filled, method {packing.upper()}"
-            words = f"DPX {depth_} bits, {how}, {end} endian, {transfer}"
-            yield dpx_codes(f"dpx{depth_}_{packing}_{end}", words, coding, colour_space=spaces[transfer])
+    kinds = product(_CODINGS, ("big", "little"))
+    for ((bits, packing), end), (transfer, space) in zip(kinds, cycle(_TRANSFERS), strict=False):
+        coding = dpx.Coding(
+            depth=bits, packing=packing, big=end == "big", transfer=transfer, user=b"\0\1kept\xff" * 9
+        )
+        how = "packed" if packing == "packed" else f"filled, method {packing.upper()}"
+        words = f"DPX {bits} bits, {how}, {end} endian, {transfer}"
+        yield dpx_codes(f"dpx{bits}_{packing}_{end}", words, coding, colour_space=space)
+
+
+def _odd_dpx() -> Iterator[Sample]:
     yield dpx_codes("dpx_rgba", "DPX 10 bits with alpha", dpx.Coding(descriptor="rgba"), colour_space=_LOG)
     wide = Window(0, 0, 255, 191)
     yield dpx_codes(

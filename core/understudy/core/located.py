@@ -40,6 +40,22 @@ class Located:
         return f"first at ({self.x}, {self.y})"
 
 
+class Tally:
+    """What is found in a window, band after band from its top."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Located] = {}
+
+    def count(self, kind: str, mask: Mask, band: Window) -> None:
+        """Add the true pixels of a mask over `band`."""
+        more = Located.of(mask, band)
+        if more:
+            first = self.found.get(kind)
+            self.found[kind] = (
+                Located(count=first.count + more.count, x=first.x, y=first.y) if first else more
+            )
+
+
 def by_channel(masks: Mapping[str, Mask], window: Window) -> dict[str, Located]:
     """Channel → where it is true, for those that are anywhere."""
     return {name: found for name, mask in masks.items() if (found := Located.of(mask, window))}
