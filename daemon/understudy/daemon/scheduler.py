@@ -235,7 +235,7 @@ class Scheduler:
         if made or not failed:
             return State.SUCCEEDED, None
         first = failed[0]
-        text = f"no frame could be made; frame {first.frame}: {first.error.message}"
+        text = f"no frame came out well; frame {first.frame}: {first.error.message}"
         return State.FAILED, errors.message(errors.FramesFailed(text, job=job))
 
     def _hire(self) -> WorkerProcess:

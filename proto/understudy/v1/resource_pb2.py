@@ -17,7 +17,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from understudy.v1 import common_pb2 as understudy_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cunderstudy/v1/resource.proto\x12\runderstudy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aunderstudy/v1/common.proto\"!\n\x11GetFacesetRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"=\n\x12GetFacesetResponse\x12\'\n\x07\x66\x61\x63\x65set\x18\x01 \x01(\x0b\x32\x16.understudy.v1.Faceset\"\xda\x01\n\x07\x46\x61\x63\x65set\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05\x66\x61\x63\x65s\x18\x03 \x01(\x03\x12+\n\x06\x66rames\x18\x04 \x03(\x0b\x32\x1b.understudy.v1.FrameSegment\x12$\n\x06tracks\x18\x05 \x03(\x0b\x32\x14.understudy.v1.Track\x12\x0c\n\x04size\x18\x06 \x01(\x05\x12\x11\n\tface_type\x18\x07 \x01(\t\x12\x12\n\nrelease_id\x18\x08 \x01(\t\x12\x0e\n\x06\x62roken\x18\t \x03(\t\x12\x0e\n\x06plates\x18\n \x03(\t\"b\n\x05Track\x12\n\n\x02id\x18\x01 \x01(\x05\x12+\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x1b.understudy.v1.FrameSegment\x12\r\n\x05\x66\x61\x63\x65s\x18\x03 \x01(\x03\x12\x11\n\tmean_size\x18\x04 \x01(\x01\"G\n\x10ListFacesRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"P\n\x11ListFacesResponse\x12\"\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x13.understudy.v1.Face\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa5\x01\n\x04\x46\x61\x63\x65\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x66rame\x18\x02 \x01(\x03\x12\r\n\x05track\x18\x03 \x01(\x05\x12\x0b\n\x03\x62ox\x18\x04 \x03(\x01\x12\x11\n\tlandmarks\x18\x05 \x03(\x02\x12\r\n\x05score\x18\x06 \x01(\x01\x12!\n\x04pose\x18\x07 \x01(\x0b\x32\x13.understudy.v1.Pose\x12\x11\n\talignment\x18\x08 \x03(\x01\x12\x0c\n\x04size\x18\t \x01(\x05\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"7\n\x10GetModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.understudy.v1.Model\"\xba\x02\n\x05Model\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12\x0e\n\x06preset\x18\x04 \x01(\t\x12\x12\n\nresolution\x18\x05 \x01(\x05\x12\x11\n\tface_type\x18\x06 \x01(\t\x12\x12\n\nparameters\x18\x07 \x01(\x03\x12\x11\n\titeration\x18\x08 \x01(\x03\x12-\n\ntime_spent\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x06losses\x18\n \x03(\x0b\x32 .understudy.v1.Model.LossesEntry\x12\x13\n\x0brelease_ids\x18\x0b \x03(\t\x1a-\n\x0bLossesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x83\x02\n\x07Release\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x12\n\ngranted_by\x18\x04 \x01(\t\x12\x30\n\x0cgranted_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nvalid_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvalid_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05scope\x18\x08 \x01(\t\x12\x17\n\x0f\x64ocument_sha256\x18\t \x01(\t\"M\n\x14\x43reateReleaseRequest\x12\'\n\x07release\x18\x01 \x01(\x0b\x32\x16.understudy.v1.Release\x12\x0c\n\x04path\x18\x02 \x01(\t\"@\n\x15\x43reateReleaseResponse\x12\'\n\x07release\x18\x01 \x01(\x0b\x32\x16.understudy.v1.Release\"!\n\x11GetReleaseRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"]\n\x12GetReleaseResponse\x12\'\n\x07release\x18\x01 \x01(\x0b\x32\x16.understudy.v1.Release\x12\r\n\x05valid\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t2\xb3\x01\n\x0e\x46\x61\x63\x65setService\x12Q\n\nGetFaceset\x12 .understudy.v1.GetFacesetRequest\x1a!.understudy.v1.GetFacesetResponse\x12N\n\tListFaces\x12\x1f.understudy.v1.ListFacesRequest\x1a .understudy.v1.ListFacesResponse2[\n\x0cModelService\x12K\n\x08GetModel\x12\x1e.understudy.v1.GetModelRequest\x1a\x1f.understudy.v1.GetModelResponse2\xbf\x01\n\x0eReleaseService\x12Z\n\rCreateRelease\x12#.understudy.v1.CreateReleaseRequest\x1a$.understudy.v1.CreateReleaseResponse\x12Q\n\nGetRelease\x12 .understudy.v1.GetReleaseRequest\x1a!.understudy.v1.GetReleaseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cunderstudy/v1/resource.proto\x12\runderstudy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aunderstudy/v1/common.proto\"!\n\x11GetFacesetRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"=\n\x12GetFacesetResponse\x12\'\n\x07\x66\x61\x63\x65set\x18\x01 \x01(\x0b\x32\x16.understudy.v1.Faceset\"\xda\x01\n\x07\x46\x61\x63\x65set\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05\x66\x61\x63\x65s\x18\x03 \x01(\x03\x12+\n\x06\x66rames\x18\x04 \x03(\x0b\x32\x1b.understudy.v1.FrameSegment\x12$\n\x06tracks\x18\x05 \x03(\x0b\x32\x14.understudy.v1.Track\x12\x0c\n\x04size\x18\x06 \x01(\x05\x12\x11\n\tface_type\x18\x07 \x01(\t\x12\x12\n\nrelease_id\x18\x08 \x01(\t\x12\x0e\n\x06\x62roken\x18\t \x03(\t\x12\x0e\n\x06plates\x18\n \x03(\t\"b\n\x05Track\x12\n\n\x02id\x18\x01 \x01(\x05\x12+\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x1b.understudy.v1.FrameSegment\x12\r\n\x05\x66\x61\x63\x65s\x18\x03 \x01(\x03\x12\x11\n\tmean_size\x18\x04 \x01(\x01\"G\n\x10ListFacesRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"P\n\x11ListFacesResponse\x12\"\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x13.understudy.v1.Face\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb3\x01\n\x04\x46\x61\x63\x65\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x66rame\x18\x02 \x01(\x03\x12\r\n\x05track\x18\x03 \x01(\x05\x12\x0b\n\x03\x62ox\x18\x04 \x03(\x01\x12\x11\n\tlandmarks\x18\x05 \x03(\x02\x12\r\n\x05score\x18\x06 \x01(\x01\x12!\n\x04pose\x18\x07 \x01(\x0b\x32\x13.understudy.v1.Pose\x12\x11\n\talignment\x18\x08 \x03(\x01\x12\x0c\n\x04size\x18\t \x01(\x05\x12\x0c\n\x04view\x18\n \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"7\n\x10GetModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.understudy.v1.Model\"\xba\x02\n\x05Model\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12\x0e\n\x06preset\x18\x04 \x01(\t\x12\x12\n\nresolution\x18\x05 \x01(\x05\x12\x11\n\tface_type\x18\x06 \x01(\t\x12\x12\n\nparameters\x18\x07 \x01(\x03\x12\x11\n\titeration\x18\x08 \x01(\x03\x12-\n\ntime_spent\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x06losses\x18\n \x03(\x0b\x32 .understudy.v1.Model.LossesEntry\x12\x13\n\x0brelease_ids\x18\x0b \x03(\t\x1a-\n\x0bLossesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x83\x02\n\x07Release\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x12\n\ngranted_by\x18\x04 \x01(\t\x12\x30\n\x0cgranted_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nvalid_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvalid_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05scope\x18\x08 \x01(\t\x12\x17\n\x0f\x64ocument_sha256\x18\t \x01(\t\"M\n\x14\x43reateReleaseRequest\x12\'\n\x07release\x18\x01 \x01(\x0b\x32\x16.understudy.v1.Release\x12\x0c\n\x04path\x18\x02 \x01(\t\"@\n\x15\x43reateReleaseResponse\x12\'\n\x07release\x18\x01 \x01(\x0b\x32\x16.understudy.v1.Release\"!\n\x11GetReleaseRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"]\n\x12GetReleaseResponse\x12\'\n\x07release\x18\x01 \x01(\x0b\x32\x16.understudy.v1.Release\x12\r\n\x05valid\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t2\xb3\x01\n\x0e\x46\x61\x63\x65setService\x12Q\n\nGetFaceset\x12 .understudy.v1.GetFacesetRequest\x1a!.understudy.v1.GetFacesetResponse\x12N\n\tListFaces\x12\x1f.understudy.v1.ListFacesRequest\x1a .understudy.v1.ListFacesResponse2[\n\x0cModelService\x12K\n\x08GetModel\x12\x1e.understudy.v1.GetModelRequest\x1a\x1f.understudy.v1.GetModelResponse2\xbf\x01\n\x0eReleaseService\x12Z\n\rCreateRelease\x12#.understudy.v1.CreateReleaseRequest\x1a$.understudy.v1.CreateReleaseResponse\x12Q\n\nGetRelease\x12 .understudy.v1.GetReleaseRequest\x1a!.understudy.v1.GetReleaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,29 +39,29 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_LISTFACESRESPONSE']._serialized_start=632
   _globals['_LISTFACESRESPONSE']._serialized_end=712
   _globals['_FACE']._serialized_start=715
-  _globals['_FACE']._serialized_end=880
-  _globals['_GETMODELREQUEST']._serialized_start=882
-  _globals['_GETMODELREQUEST']._serialized_end=913
-  _globals['_GETMODELRESPONSE']._serialized_start=915
-  _globals['_GETMODELRESPONSE']._serialized_end=970
-  _globals['_MODEL']._serialized_start=973
-  _globals['_MODEL']._serialized_end=1287
-  _globals['_MODEL_LOSSESENTRY']._serialized_start=1242
-  _globals['_MODEL_LOSSESENTRY']._serialized_end=1287
-  _globals['_RELEASE']._serialized_start=1290
-  _globals['_RELEASE']._serialized_end=1549
-  _globals['_CREATERELEASEREQUEST']._serialized_start=1551
-  _globals['_CREATERELEASEREQUEST']._serialized_end=1628
-  _globals['_CREATERELEASERESPONSE']._serialized_start=1630
-  _globals['_CREATERELEASERESPONSE']._serialized_end=1694
-  _globals['_GETRELEASEREQUEST']._serialized_start=1696
-  _globals['_GETRELEASEREQUEST']._serialized_end=1729
-  _globals['_GETRELEASERESPONSE']._serialized_start=1731
-  _globals['_GETRELEASERESPONSE']._serialized_end=1824
-  _globals['_FACESETSERVICE']._serialized_start=1827
-  _globals['_FACESETSERVICE']._serialized_end=2006
-  _globals['_MODELSERVICE']._serialized_start=2008
-  _globals['_MODELSERVICE']._serialized_end=2099
-  _globals['_RELEASESERVICE']._serialized_start=2102
-  _globals['_RELEASESERVICE']._serialized_end=2293
+  _globals['_FACE']._serialized_end=894
+  _globals['_GETMODELREQUEST']._serialized_start=896
+  _globals['_GETMODELREQUEST']._serialized_end=927
+  _globals['_GETMODELRESPONSE']._serialized_start=929
+  _globals['_GETMODELRESPONSE']._serialized_end=984
+  _globals['_MODEL']._serialized_start=987
+  _globals['_MODEL']._serialized_end=1301
+  _globals['_MODEL_LOSSESENTRY']._serialized_start=1256
+  _globals['_MODEL_LOSSESENTRY']._serialized_end=1301
+  _globals['_RELEASE']._serialized_start=1304
+  _globals['_RELEASE']._serialized_end=1563
+  _globals['_CREATERELEASEREQUEST']._serialized_start=1565
+  _globals['_CREATERELEASEREQUEST']._serialized_end=1642
+  _globals['_CREATERELEASERESPONSE']._serialized_start=1644
+  _globals['_CREATERELEASERESPONSE']._serialized_end=1708
+  _globals['_GETRELEASEREQUEST']._serialized_start=1710
+  _globals['_GETRELEASEREQUEST']._serialized_end=1743
+  _globals['_GETRELEASERESPONSE']._serialized_start=1745
+  _globals['_GETRELEASERESPONSE']._serialized_end=1838
+  _globals['_FACESETSERVICE']._serialized_start=1841
+  _globals['_FACESETSERVICE']._serialized_end=2020
+  _globals['_MODELSERVICE']._serialized_start=2022
+  _globals['_MODELSERVICE']._serialized_end=2113
+  _globals['_RELEASESERVICE']._serialized_start=2116
+  _globals['_RELEASESERVICE']._serialized_end=2307
 # @@protoc_insertion_point(module_scope)

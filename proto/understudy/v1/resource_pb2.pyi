@@ -75,7 +75,7 @@ class ListFacesResponse(_message.Message):
     def __init__(self, faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Face(_message.Message):
-    __slots__ = ("path", "frame", "track", "box", "landmarks", "score", "pose", "alignment", "size")
+    __slots__ = ("path", "frame", "track", "box", "landmarks", "score", "pose", "alignment", "size", "view")
     PATH_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     TRACK_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class Face(_message.Message):
     POSE_FIELD_NUMBER: _ClassVar[int]
     ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
     path: str
     frame: int
     track: int
@@ -94,7 +95,8 @@ class Face(_message.Message):
     pose: _common_pb2.Pose
     alignment: _containers.RepeatedScalarFieldContainer[float]
     size: int
-    def __init__(self, path: _Optional[str] = ..., frame: _Optional[int] = ..., track: _Optional[int] = ..., box: _Optional[_Iterable[float]] = ..., landmarks: _Optional[_Iterable[float]] = ..., score: _Optional[float] = ..., pose: _Optional[_Union[_common_pb2.Pose, _Mapping]] = ..., alignment: _Optional[_Iterable[float]] = ..., size: _Optional[int] = ...) -> None: ...
+    view: str
+    def __init__(self, path: _Optional[str] = ..., frame: _Optional[int] = ..., track: _Optional[int] = ..., box: _Optional[_Iterable[float]] = ..., landmarks: _Optional[_Iterable[float]] = ..., score: _Optional[float] = ..., pose: _Optional[_Union[_common_pb2.Pose, _Mapping]] = ..., alignment: _Optional[_Iterable[float]] = ..., size: _Optional[int] = ..., view: _Optional[str] = ...) -> None: ...
 
 class GetModelRequest(_message.Message):
     __slots__ = ("path",)

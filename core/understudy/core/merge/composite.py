@@ -120,33 +120,40 @@ class Compositor:
         window = swapped.window
         found = _mattes(swapped)
         matte = matte_of(found, self.recipe, frame.number, swapped.user)
-        tally = Tally()
+        box, tally = _box(matte, window), Tally()
         face = self.blend.finish(swapped.plate, self._face(swapped, matte, tally), matte)
         planes = {c: plane if plane.flags.writeable else plane.copy() for c, plane in ground.planes.items()}
         extra = layers.blank(frame.data, user=swapped.user is not None)
         for band in layers.bands(window):
-            rows, _ = here = band.slices(window)
-            there = band.slices(frame.data)
-            finished = self._from_working(face[rows], ground.space)
+            here, there = band.slices(window), band.slices(frame.data)
+            finished = self._from_working(face[here], ground.space)
+            _count_beyond(finished, band, tally)
             stored = to_half(finished)
-            raw = to_half(self._from_working(swapped.warped(swapped.made.face, band), ground.space))
-            for i, channel in enumerate(layers.COLOUR):
-                tally.count(f"beyond {channel}", np.abs(finished[..., i]) > HALF_MAXIMUM, band)
-                part = planes[channel][there]
-                tally.count(f"lost {channel}", ~np.isfinite(part) & (matte[rows] > 0.0), band)
-                planes[channel][there] = layers.mix(part, stored[..., i], matte[rows])
-                extra[f"face.{channel}"][there] = stored[..., i]
-                extra[f"face_raw.{channel}"][there] = raw[..., i]
-            uv = warp.uv(swapped.placed.alignment, band)
-            extra["uv.u"][there], extra["uv.v"][there] = uv[..., 0], uv[..., 1]
-            for name, plane in _masks(found, matte, swapped.user).items():
-                extra[name][there] = plane[here]
+            parts = {
+                **{f"face.{c}": stored[..., i] for i, c in enumerate(layers.COLOUR)},
+                **self._raw(swapped, band, ground.space),
+                **{name: plane[here] for name, plane in _masks(found, matte, swapped.user).items()},
+            }
+            for name, part in parts.items():
+                extra[name][there] = part
+            inside = band.intersect(box)
+            for i, channel in enumerate(layers.COLOUR if not inside.empty else ()):
+                under, used = planes[channel][inside.slices(frame.data)], matte[inside.slices(window)]
+                tally.count(f"lost {channel}", ~np.isfinite(under) & (used > 0.0), inside)
+                under[...] = layers.mix(under, stored[..., i][inside.slices(band)], used)
         return Composite(
             rgb=planes,
             layers=extra,
-            box=_box(matte, window),
+            box=box,
             warnings=tuple(self._notes(tally, swapped.made.brightest)),
         )
+
+    def _raw(self, swapped: Swapped, band: Window, space: str) -> dict[str, Array]:
+        """Of a band, the layers that owe nothing to matte and match."""
+        raw = to_half(self._from_working(swapped.warped(swapped.made.face, band), space))
+        uv = warp.uv(swapped.placed.alignment, band)
+        pictures = {f"face_raw.{c}": raw[..., i] for i, c in enumerate(layers.COLOUR)}
+        return {**pictures, "uv.u": uv[..., 0], "uv.v": uv[..., 1]}
 
     def _face(self, swapped: Swapped, matte: Float, tally: Tally) -> Float:
         """(h, w, 3) the face on the plate, its highlights kept if they are to be; finite."""
@@ -186,6 +193,12 @@ class Compositor:
 
     def _from_working(self, rgb: Float, space: str) -> Float:
         return rgb if space == self.colour.working else self.colour.from_working(rgb, space)
+
+
+def _count_beyond(finished: Float, band: Window, tally: Tally) -> None:
+    if max(-finished.min(), finished.max()) > HALF_MAXIMUM:
+        for i, channel in enumerate(layers.COLOUR):
+            tally.count(f"beyond {channel}", np.abs(finished[..., i]) > HALF_MAXIMUM, band)
 
 
 def _mattes(swapped: Swapped) -> dict[str, Float]:

@@ -89,4 +89,5 @@ def _face(record: FaceRecord) -> resource_pb2.Face:
         pose=common_pb2.Pose(pitch=face.pitch, yaw=face.yaw, roll=face.roll),
         alignment=record.alignment.matrix.ravel().tolist(),
         size=record.alignment.size,
+        view=record.view,
     )
