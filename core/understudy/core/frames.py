@@ -169,7 +169,7 @@ class Frame:
         Values may be negative, above 1 or non-finite, as stored.
 
         Raises:
-            InvalidInput: the frame has no R, G and B channel.
+            InvalidInput: the frame has no R, G and B channel, or one holds whole numbers that stand for themselves.
         """
         lacking = [c for c in "RGB" if c not in self.planes]
         if lacking:
@@ -178,6 +178,14 @@ class Frame:
                 frame=self.number,
                 field="channels",
                 value=",".join(self.planes),
+            )
+        if whole := [c for c in "RGB" if self.planes[c].dtype == np.uint32]:
+            raise InvalidInput(
+                f"frame {self.number}: {', '.join(whole)} of type uint: IDs or counts, not light; "
+                "name a plate whose R, G and B are half or float",
+                frame=self.number,
+                field="channels",
+                value=",".join(whole),
             )
         rows, columns = (window or self.data).slices(self.data)
         rgb = np.stack([self.planes[c][rows, columns] for c in "RGB"], axis=-1).astype(np.float32)

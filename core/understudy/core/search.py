@@ -224,10 +224,10 @@ def named(view: str) -> Iterator[None]:
 
 
 def _check(frame: Frame) -> None:
-    """Refuse what is no picture, whatever its channels are called.
+    """Refuse what no lens and no scanner makes.
 
     Raises:
-        InvalidInput: R, G or B holds whole numbers that stand for themselves, or a pixel has no sensible shape.
+        InvalidInput: a pixel has no sensible shape.
     """
     low, high = _ASPECTS
     if not low <= frame.pixel_aspect <= high:
@@ -236,13 +236,4 @@ def _check(frame: Frame) -> None:
             frame=frame.number,
             field="pixel_aspect",
             value=frame.pixel_aspect,
-        )
-    whole = [c for c in "RGB" if c in frame.planes and frame.planes[c].dtype == np.uint32]
-    if whole:
-        raise InvalidInput(
-            f"frame {frame.number}: {', '.join(whole)} of type uint: IDs or counts, not light; "
-            "name a plate whose R, G and B are half or float",
-            frame=frame.number,
-            field="channels",
-            value=",".join(whole),
         )

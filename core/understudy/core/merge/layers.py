@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import FrameUnreadable
 from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.image import to_half
 
@@ -50,16 +49,9 @@ def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
     bit. Non-finite values stay as and where they were.
 
     Raises:
-        InvalidInput: the frame has no R, G and B.
-        FrameUnreadable: they are of a type that is no picture (EXR's UINT).
+        InvalidInput: the frame has no R, G and B, or they are UINT, which is no picture.
     """
     frame.rgb(Window(frame.data.x, frame.data.y, 0, 0))  # refuses what is no picture, at no cost
-    if any(frame.planes[c].dtype == np.uint32 for c in COLOUR):
-        raise FrameUnreadable(
-            f"frame {frame.number}: R, G and B are UINT, which is no picture",
-            frame=frame.number,
-            field="channels",
-        )
     own_space = colour.is_scene_linear(space)
     if own_space and frame.maximum == 1.0:
         return Ground(planes={c: frame.planes[c] for c in COLOUR}, space=space)

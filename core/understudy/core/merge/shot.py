@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from understudy.core import _plugins, plate, release
 from understudy.core.blend import Blend
 from understudy.core.colour import ColourConfig, SwapCurve
@@ -85,6 +87,13 @@ def _check_plate(settings: MergeSettings, views: tuple[str, ...], colour: Colour
                 path=template.hashes,
                 field="plate",
                 value=",".join(picture.channels),
+            )
+        if whole := [c for c in layers.COLOUR if picture.channels[c] == np.uint32]:
+            raise InvalidInput(
+                f"{template}: {whole[0]} is UINT: IDs or counts, not light; a plate's R, G and B are half or float",
+                path=template.hashes,
+                field="plate",
+                value=",".join(whole),
             )
         for note in _notes(template, header):
             warned.setdefault(note.reason, note)
