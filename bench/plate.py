@@ -24,10 +24,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
-import OpenEXR
 import OpenImageIO as oiio  # noqa: N813  as its own documentation does
 import torch
 
@@ -46,7 +46,7 @@ WIDTH, HEIGHT = 4096, 2160
 SHOTS = {"close-up": 1.0, "medium shot": 0.4}  # how wide the portrait is, over the plate
 CHANNELS = 12  # that the limit is stated for
 LIMIT = 1.25
-ALONE = f"OIIO alone: read, then write {CHANNELS} half channels"
+ALONE = f"OIIO: read, then write {CHANNELS} half"
 TOOL = Path("/usr/bin/oiiotool")
 
 
@@ -82,8 +82,8 @@ def speed(name: str, model: Path, frames: int) -> None:
     counts = (1, os.cpu_count() or 1)
     columns = [_column(settings, count) for count in counts]
     rows = [(row, *(cell for column in columns for cell in _cells(column, row))) for row in columns[0]]
-    heads = (f"{head}, {count} thr" for count in counts for head in ("ms", "CPU ms", "× alone"))
-    title = f"plate: {name}, {WIDTH}×{HEIGHT} half zips, {frames} frames; limit of the merge: {LIMIT} × alone"
+    heads = (f"{head} {count}T" for count in counts for head in ("ms", "CPU", "×"))
+    title = f"plate: {name}, {WIDTH}×{HEIGHT} half zips, {frames} frames; limit {LIMIT} × ({ALONE})"
     common.show(title, ("per frame", *heads), rows)
     shutil.rmtree(out.directory)
 
@@ -118,10 +118,10 @@ def _column(settings: MergeSettings, threads: int) -> dict[str, Cost]:
         return {
             "OIIO: read the plate": _cost(numbers, lambda: [read(n) for n in numbers]),
             ALONE: _cost(numbers, lambda: [both(n) for n in numbers]),
-            "OIIO alone, overlapped": _cost(
+            "the same, overlapped": _cost(
                 numbers, lambda: list(overlapped(numbers, read, read_already, write))
             ),
-            f"understudy merge, {_layout(out.path(numbers[0]))}": merged,
+            f"merge, writes {_layout(out.path(numbers[0]))}": merged,
             **_copies({"plate": plates, "output": out}, numbers, threads),
         }
 
@@ -157,9 +157,7 @@ def _copies(sequences: dict[str, Template], numbers: list[int], threads: int) ->
         target.mkdir(exist_ok=True)
         command = [str(TOOL), "--threads", str(threads), "--frames", f"{some[0]}-{some[-1]}", template.text]
         command += ["-o", str(target / "copy.%04d.exr")]
-        costs[f"oiiotool {version}: copy the {what}"] = _cost(
-            some, partial(subprocess.run, command, check=True)
-        )
+        costs[f"oiiotool {version}: copy {what}"] = _cost(some, partial(subprocess.run, command, check=True))
         shutil.rmtree(target)
     return costs
 
@@ -195,24 +193,13 @@ class Ready:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Let every library that decodes, encodes or computes have so many threads; all cores again afterwards."""
-
-    def give(wanted: int, exr: int, pool: int) -> None:
-        oiio.attribute("threads", wanted)
-        oiio.attribute("exr_threads", exr)
-        OpenEXR.set_global_thread_count(pool)
-        cv2.setNumThreads(wanted)
-        torch.set_num_threads(wanted)
-
-    cores = os.cpu_count() or 1
-    alone = (
-        count == 1
-    )  # of the pools, then nobody but the caller's own thread: -1 for OpenImageIO, 0 for OpenEXR
-    give(count, -1 if alone else count, 0 if alone else count)
-    try:
+    """Let every library that decodes, encodes or computes have so many threads."""
+    oiio.attribute("threads", count)
+    oiio.attribute("exr_threads", count if count > 1 else -1)  # -1 is none beside the caller's own
+    cv2.setNumThreads(count)
+    torch.set_num_threads(count)
+    with mock.patch.object(sys.modules[plate.write.__module__], "_cores", return_value=count):  # compress
         yield
-    finally:
-        give(cores, cores, cores)
 
 
 def _cost(numbers: Sequence[int], work: Callable[[], object]) -> Cost:
@@ -230,7 +217,7 @@ def _cpu() -> float:
 def _layout(path: Path) -> str:
     kinds = [kind.name for kind in plate.read_header(path).channels.values()]
     counts = {name: kinds.count(kind) for name, kind in (("half", "float16"), ("float", "float32"))}
-    return " + ".join(f"{count} {name}" for name, count in counts.items() if count) + " channels"
+    return " + ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
 def _plate(folder: Path, frames: int, share: float) -> Plate:
@@ -271,14 +258,14 @@ def memory(model: Path, counts: Sequence[int]) -> None:
         (f"{count} frames", f"{peak / 2**20:.0f}", f"{peak / peaks[0]:.3f}")
         for count, peak in zip(counts, peaks, strict=True)
     ]
-    common.show("plate: memory of a merge, 320×240", ("merge of", "peak MiB", "× first"), rows)
+    common.show("plate: memory of a merge, 160×120", ("merge of", "peak MiB", "× first"), rows)
     shutil.rmtree(folder)
 
 
 def _tiny(folder: Path, frames: int) -> Plate:
     """A plate of so many frames, each with its face: ten frames, extracted, under many numbers."""
     made = Template.parse(
-        clips.make("hopper", str(folder / "ten" / "hopper.%05d.exr"), frames=10, width=320, height=240)
+        clips.make("hopper", str(folder / "ten" / "hopper.%05d.exr"), frames=10, width=160, height=120)
     )
     ten = plate.find(made.text, colour_space=clips.COLOUR_SPACE)
     source = extract.ExtractSettings(plate=ten, faceset=folder / "ten" / "faceset")

@@ -274,6 +274,7 @@ class Mirror:
         self.resolution = size
         self.releases = (make_release(),)
         self.curve: dict[str, float] = {}
+        self.working_space = self.colour = ""  # of any config
         self.config = self.state = self  # of a `SwapModel` a merge looks at these
 
     def swap(self, crops):

@@ -22,6 +22,7 @@ from understudy.core.errors import (
 )
 from understudy.core.frames import FrameRange
 from understudy.core.merge import shot
+from understudy.core.model import store
 from understudy.core.plate import Template
 from understudy.core.reports import FrameStatus, Warned
 
@@ -35,6 +36,11 @@ def model(tmp_path_factory):
 def scene(tmp_path_factory):
     """Two frames."""
     return shots.make(tmp_path_factory.mktemp("scene"), numbers=[1001, 1002], without_face=[])
+
+
+def trained_in(folder, **changes):
+    path = store.current(folder) / store.STATE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 class TestRefusals:
@@ -63,6 +69,20 @@ class TestRefusals:
         settings = scene.settings(model, plate=replace(scene.plate, colour_space="ACEScgg"))
         with pytest.raises(InvalidInput, match="did you mean"):
             reports(settings, colour)
+
+    def test_a_model_of_another_working_space(self, scene, tmp_path, colour):
+        trained_in(folder := shots.tiny_model(tmp_path / "m"), working_space="ACES2065-1")
+        with pytest.raises(
+            InvalidInput, match=r"trained in 'ACES2065-1'.*working space of .* is 'ACEScg'"
+        ) as caught:
+            list(shot.run(scene.settings(folder), colour=colour))
+        assert caught.value.field == "model"
+
+    def test_a_model_of_another_config_is_said(self, scene, tmp_path, colour):
+        trained_in(folder := shots.tiny_model(tmp_path / "m"), working_space=colour.working, colour="c0ffee")
+        (warned,) = (r for r in shot.run(scene.settings(folder), colour=colour) if isinstance(r, Warned))
+        assert warned.reason == "COLOUR_CONFIG_DIFFERS"
+        assert "cache id c0ffee" in warned.message
 
     def test_no_release_no_merge(self, scene, tmp_path, colour):
         settings = scene.settings(shots.tiny_model(tmp_path / "m", releases=()))

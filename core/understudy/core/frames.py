@@ -105,15 +105,16 @@ class FrameRange:
         """The fewest segments of even steps, built greedily, for any numbers in any order."""
         todo = sorted(set(numbers))
         segments: list[Segment] = []
-        while todo:
-            step = todo[1] - todo[0] if len(todo) > 1 else 1
-            run = 1
-            while run < len(todo) and todo[run] - todo[run - 1] == step:
-                run += 1
-            if run == 2 and step > 1:  # two frames far apart read better alone: 1001,1010
-                run, step = 1, 1
-            segments.append(Segment(todo[0], todo[run - 1], step if run > 1 else 1))
-            todo = todo[run:]
+        at = 0
+        while at < len(todo):
+            step = todo[at + 1] - todo[at] if at + 1 < len(todo) else 1
+            last = at
+            while last + 1 < len(todo) and todo[last + 1] - todo[last] == step:
+                last += 1
+            if last == at + 1 and step > 1:  # two frames far apart read better alone: 1001,1010
+                last = at
+            segments.append(Segment(todo[at], todo[last], step if last > at else 1))
+            at = last + 1
         return cls(tuple(segments))
 
     def __iter__(self) -> Iterator[int]:

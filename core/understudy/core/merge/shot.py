@@ -43,7 +43,7 @@ def run(settings: MergeSettings, *, colour: ColourConfig) -> Generator[Report, N
     stops within a frame.
 
     Raises:
-        InvalidInput: a setting is wrong, or the plate has no R, G and B.
+        InvalidInput: a setting is wrong, the model's working space is another, or the plate has no R, G and B.
         NotFound, ModelInvalid, TrackAmbiguous, NoFace: of the model and the faceset.
         ReleaseMissing, ReleaseInvalid: the model has no release that holds on `settings.on`.
         WriteFailed, DiskFull: an output could not be written; what is finished stays. (What comes back from the disk
@@ -52,6 +52,7 @@ def run(settings: MergeSettings, *, colour: ColourConfig) -> Generator[Report, N
     views = _views(settings)
     checked = _check_plate(settings, views, colour)
     model = swap.load(settings.model, settings.device)
+    checked += _check_colour(settings, model, colour)
     releases = _releases(settings, model)
     faceset, warned = _faces(settings, views)
     yield Started(total=len(settings.wanted))
@@ -125,6 +126,23 @@ def _first_header(template: Template, settings: MergeSettings) -> plate.Header |
         with suppress(FrameMissing, FrameUnreadable):
             return plate.read_header(path)
     return None
+
+
+def _check_colour(settings: MergeSettings, model: SwapModel, colour: ColourConfig) -> list[Warned]:
+    """Whether the model's numbers mean the same light here as they did in its training."""
+    trained = model.state
+    if trained.working_space and trained.working_space != colour.working:
+        raise InvalidInput(
+            f"{settings.model}: was trained in {trained.working_space!r}, but the working space of {colour.source} is "
+            f"{colour.working!r}; merge with the model's colour config",
+            path=settings.model,
+            field="model",
+            value=settings.model,
+        )
+    if trained.colour in ("", colour.cache_id):
+        return []
+    other = f"another colour config (cache id {trained.colour}) than {colour.source} ({colour.cache_id})"
+    return [Warned(reason="COLOUR_CONFIG_DIFFERS", message=f"{settings.model}: was trained with {other}")]
 
 
 def _releases(settings: MergeSettings, model: SwapModel) -> tuple[Release, ...]:

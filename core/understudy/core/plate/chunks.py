@@ -28,7 +28,7 @@ def check(descriptor: int, layout: Layout) -> None:
 
     Raises:
         Broken: a chunk is missing, outside the file, cut off, of another part or place than the table says, larger
-            than its pixels, or over another; or there are more than we take.
+            than its pixels or too small for them, or over another; or there are more than we take.
     """
     size = os.fstat(descriptor).st_size
     count = _total(layout)
@@ -50,6 +50,11 @@ def check(descriptor: int, layout: Layout) -> None:
         raise Broken(f"is corrupt: two chunks overlap at byte {starts[order][1:][over[0]]}")
 
 
+# How many bytes can come out of one. Deflate, of zips, zip and pxr24, gives 1032 at most (zlib's "Technical Details"),
+# of which pxr24 makes a third more; a run of 128 takes two bytes in rle; 4 × 4 halves take three bytes in b44a.
+_SWELLS = {"none": 1, "rle": 64, "zips": 1032, "zip": 1032, "pxr24": 1376, "b44": 11, "b44a": 11}
+
+
 class _Walk:
     """Along the chunks of one part.
 
@@ -63,6 +68,7 @@ class _Walk:
         self._of = f" of part {part.name!r}" if several else ""
         self._words = ("tile {}, {} of level {}, {}" if part.tiles else "line {}").format
         self._skip = int(several)
+        self._swells = _SWELLS.get(part.compression, 2**31)
 
     def along(self, descriptor: int, offsets: Any, bytes_of: Numbers, first: int, size: int) -> Numbers:
         """(2, N) where each chunk begins and ends."""
@@ -86,7 +92,7 @@ class _Walk:
                 f"is corrupt: chunk {self._name(astray[0])} says that it is another, {said[astray[0], :-1].tolist()}"
             )
         lengths = said[:, -1]
-        odd = np.flatnonzero((lengths < 1) | (lengths > bytes_of))
+        odd = np.flatnonzero((lengths < 1) | (lengths > bytes_of) | (lengths * self._swells < bytes_of))
         if odd.size:
             i = odd[0]
             raise Broken(

@@ -3,8 +3,8 @@
 Headers are read by ourselves before any decoder sees the file: every attribute keeps its bytes, and a header that is
 broken, hostile or of a kind that we refuse is known before anything is allocated for its pixels. Limits:
 
-    header 16 MiB; 256 parts; 2^14 entries, 1024 channels and 2^28 pixels (16384 × 16384) a part; 2^20 chunks and
-    8 GiB of decoded pixels a file
+    header 16 MiB; 256 parts; 2^14 entries, 1024 channels and 2^28 pixels (16384 × 16384) a part; 256 MiB a tile,
+    unless the picture is larger; 2^20 chunks and 8 GiB of decoded pixels a file
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MAXIMUM_ENTRIES = 2**14  # of a part's header
 MAXIMUM_CHANNELS = 1024  # of a part; Nuke holds 1023 in a script
 MAXIMUM_PIXELS = 2**28  # of a part
 MAXIMUM_CHUNKS = 2**20  # of a file
+MAXIMUM_TILE = 2**28  # decoded bytes of a tile that is larger than its picture
 MAXIMUM_DECODED = 2**33  # bytes of a file
 _FARTHEST = 2**30  # pixel coordinates; OpenEXR itself takes no larger ones
 
@@ -286,7 +287,7 @@ def _part(found: Mapping[str, Raw], *, tiled: bool, several: bool) -> Part:
     if not codecs:
         raise Broken(f"is compressed by a codec that we do not know, number {number}; write it as zips")
     _data(found, "lineOrder", "lineOrder", 1)
-    return Part(
+    part = Part(
         attributes=MappingProxyType(dict(found)),
         channels=MappingProxyType(channels),
         display=display,
@@ -296,6 +297,20 @@ def _part(found: Mapping[str, Raw], *, tiled: bool, several: bool) -> Part:
         tiles=_tiles(found) if is_tiled else None,
         name=name,
     )
+    _refuse_vast_tiles(part)
+    return part
+
+
+def _refuse_vast_tiles(part: Part) -> None:
+    """A decoder makes room for whole tiles, however small the picture is."""
+    if part.tiles is None:
+        return
+    of_tile, of_picture = (
+        w * h * part.pixel_bytes for w, h in (part.tiles[:2], (part.data.width, part.data.height))
+    )
+    if of_tile > max(MAXIMUM_TILE, of_picture):
+        size = f"{part.tiles.width}×{part.tiles.height}"
+        raise Broken(f"has tiles of {size} pixels, which are larger than its picture and than we take")
 
 
 def _data(found: Mapping[str, Raw], name: str, kind: str, size: int | None = None) -> bytes:
