@@ -60,7 +60,7 @@ class Cost:
 
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.plate")
-    parser.add_argument("--frames", type=int, default=8, help="of each big plate (default: 8)")
+    parser.add_argument("--frames", type=int, default=4, help="of each big plate (default: 4)")
     parser.add_argument("--shots", nargs="*", choices=SHOTS, default=list(SHOTS), help="default: all")
     parser.add_argument("--memory", type=int, nargs="*", default=[10, 2000], help="frames (default: 10 2000)")
     asked = parser.parse_args(arguments)

@@ -32,7 +32,7 @@ import numpy as np
 import OpenEXR
 import OpenImageIO as oiio  # noqa: N813  as its own documentation does
 
-from tests.core import mutants
+from tests.core import mutants, seedfiles
 from understudy.core.errors import UnderstudyError
 from understudy.core.frames import FrameRange
 from understudy.core.plate import Plate, Template, check, read_file, read_header
@@ -389,7 +389,7 @@ def main() -> None:
         _worker(asked.worker[0], Path(asked.worker[1]))
         return
     with tempfile.TemporaryDirectory(prefix="seeds") as name:
-        seeds = mutants.seeds(Path(name))
+        seeds = seedfiles.make(Path(name))
         if asked.replay is not None:
             _replay(mutants.mutant(asked.replay, seeds), asked.keep or Path(name))
             return

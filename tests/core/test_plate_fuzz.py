@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core import fuzz, mutants
+from tests.core import fuzz, mutants, seedfiles
 
 MUTANTS = range(2400)  # 1,600 of EXR and 800 of DPX
 
 
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return mutants.seeds(tmp_path_factory.mktemp("seeds"))
+    return seedfiles.make(tmp_path_factory.mktemp("seeds"))
 
 
 def test_no_mutant_does_harm(seeds):

@@ -165,7 +165,7 @@ def _resample(image: Array, matrix: Matrix, width: int, height: int, border: str
     return held
 
 
-_BAND = 2**14  # pixels
+_BAND = 2**17  # pixels
 _CORNER = np.array([0.0, 0.0, 0.5])  # nearest is rounded down then
 
 
