@@ -123,6 +123,14 @@ def test_what_is_given_arrives(daemon: FakeDaemon, understudy: Command, tmp_path
     assert not spec.swaps[0].recipe.HasField("erode")
 
 
+def test_layers_by_name(daemon: FakeDaemon, understudy: Command):
+    merge = ("merge", "plate.####.exr", "--faceset", "faces", "--model", "model", "--out", "comp.####.exr")
+    assert understudy(*merge, "--layers", "face, uv").code == 0
+    assert list(daemon.requests[0].spec.merge.layers) == ["face", "uv"]
+    both = understudy(*merge, "--layers", "uv", "--no-layers")
+    assert (both.code, "--layers and --no-layers exclude each other" in both.err) == (1, True)
+
+
 def test_swap_prints_what_it_made(daemon: FakeDaemon, understudy: Command, tmp_path):
     daemon.frames = [frame(n).frame for n in (1001, 1002)]
     done = understudy(

@@ -81,6 +81,7 @@ def test_merge_and_verify_specs():
     spec = specs.merge(plate, "/f", "/m", "/o.%04d.exr", frames="1001-1003", track=2, layers=False).merge
     assert (spec.plate.colour_space, spec.plate.frames[0].last, spec.frames[0].last) == ("ACEScg", 1100, 1003)
     assert spec.no_layers
+    assert specs.merge(plate, "/f", "/m", "/o.%04d.exr", layers=["face", "uv"]).merge.layers == ["face", "uv"]
     assert not spec.HasField("user_matte")
     assert spec.swaps[0].track == 2
     assert not specs.verify("/o.%04d.exr").verify.HasField("plate")

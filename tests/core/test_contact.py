@@ -65,7 +65,7 @@ def test_frames_may_be_chosen_and_source_left_out(settings, colour, tmp_path):
 def test_refusals(settings, colour, tmp_path):
     with pytest.raises(NotFound):
         contact.sheet(Template.parse(str(tmp_path / "none.####.exr")), tmp_path / "s.png", colour=colour)
-    bare = replace(settings, out=Template.parse(str(tmp_path / "bare.####.exr")), layers=False)
+    bare = replace(settings, out=Template.parse(str(tmp_path / "bare.####.exr")), layers=())
     assert list(shot.run(bare, colour=colour))
     with pytest.raises(InvalidInput, match="no layers"):
         contact.sheet(bare.out, tmp_path / "s.png", colour=colour, frames=[1001])

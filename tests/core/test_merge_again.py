@@ -84,7 +84,7 @@ class TestRecipe:
 
 def test_a_comp_as_plate_keeps_no_word_of_the_first_merge(tmp_path, scene, model, colour):
     """Where the second merge swaps nothing, its header does not name the first one's gain."""
-    first = scene.settings(model, out="first/comp.####.exr", layers=False, frames=FrameRange.of(1001, 1001))
+    first = scene.settings(model, out="first/comp.####.exr", layers=(), frames=FrameRange.of(1001, 1001))
     reports(first, colour)
     comp = made(first)
     assert {headers.GAIN, headers.BRIGHTEST} <= comp.metadata.keys()

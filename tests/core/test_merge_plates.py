@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tests.core import shots
-from tests.core.merging import made, reports, statuses, verified
+from tests.core.merging import bits, made, reports, statuses, verified
 from understudy.core import plate
+from understudy.core.errors import InvalidInput
 from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.merge import headers
 
@@ -28,8 +29,30 @@ def scene(tmp_path_factory):
 
 
 class TestOtherPlates:
+    def test_only_the_layers_that_are_asked_for(self, scene, model, colour):
+        settings = scene.settings(model, out="few/comp.####.exr", layers=("uv", "mask_face"))
+        assert settings.shown == ("face", "mask_blend", "mask_face", "uv")
+        statuses(settings, colour)
+        every = scene.settings(model, out="every/comp.####.exr")
+        statuses(every, colour)
+        for number in settings.wanted:
+            few, full = made(settings, number), made(every, number)
+            theirs = {name.partition(".")[0] for name in few.planes if "." in name}
+            assert {"face", "mask_blend", "mask_face", "uv"} <= theirs
+            assert not {"face_raw", "mask_hull", "mask_valid"} & theirs
+            for name, plane in few.planes.items():
+                assert bits(plane).tobytes() == bits(full.planes[name]).tobytes()
+        assert verified(settings, colour) == {""}
+
+    def test_a_layer_that_there_is_not(self, scene, model):
+        with pytest.raises(
+            InvalidInput, match=r"layers: there is no 'depth'; there are face, .*uv"
+        ) as caught:
+            scene.settings(model, layers=("face", "depth"))
+        assert caught.value.field == "layers"
+
     def test_no_layers_copies_frames_without_a_face(self, scene, model, colour):
-        settings = scene.settings(model, out="bare/comp.####.exr", layers=False)
+        settings = scene.settings(model, out="bare/comp.####.exr", layers=())
         assert statuses(settings, colour)[NO_FACE] == "no_face"
         source, copied = scene.plate.template.path(NO_FACE), settings.out.path(NO_FACE)
         assert copied.read_bytes() == source.read_bytes()
@@ -144,7 +167,7 @@ class TestDPX:
         assert verified(settings, colour) == {""}
 
     def test_dpx_without_layers_is_skipped_by_its_bytes(self, scene, model, colour):
-        settings = scene.settings(model, out="bare/comp.####.dpx", layers=False)
+        settings = scene.settings(model, out="bare/comp.####.dpx", layers=())
         assert statuses(settings, colour) == {1001: "done", 1002: "no_face"}
         assert set(statuses(settings, colour).values()) == {"skipped"}
         assert verified(settings, colour) == {""}

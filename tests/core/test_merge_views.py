@@ -307,7 +307,7 @@ class TestParts:
         settings = scene.settings(model)
         assert warned(settings, colour) == {}
         ours = made(settings)
-        assert [part.name for part in ours.others] == ["diffuse", *layers.names(user=False)]
+        assert [part.name for part in ours.others] == ["diffuse", *settings.shown]
         assert {name for part in ours.others for name in part.planes} == {"R", "G", "B", "A", "u", "v"}
         assert headers.DIGEST in ours.metadata
         assert verified(settings, colour) == {""}
@@ -331,7 +331,7 @@ def test_the_layers_of_a_two_eyed_frame_go_by_nukes_names(tmp_path, model, colou
     settings = scene.settings(model, frames=FrameRange.of(FIRST, FIRST))
     reports(settings, colour)
     stored = set(made(settings).planes)
-    for name in layers.channels(user=False):
+    for name in layers.channels(settings.shown):
         layer, channel = name.split(".")
         assert {f"{layer}.left.{channel}", f"{layer}.right.{channel}"} <= stored
     assert {"R", "right.R"} <= stored

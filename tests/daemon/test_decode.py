@@ -192,6 +192,8 @@ def test_merge_of_what_will_be_there(work: Work, shot: Shot, tmp_path: Path):
         ({"swap": {"recipe": {"opacity": {"value": 2.0}}}}, "merge.swaps.recipe.opacity"),
         ({"swap": {"recipe": {"opacity": {}}}}, "merge.swaps.recipe.opacity"),
         ({"swap": {"track": 9}}, "merge.swaps.track"),
+        ({"layers": ["face", "depth"]}, "merge.layers"),
+        ({"layers": ["face"], "no_layers": True}, "merge.layers"),
     ],
 )
 def test_merge_names_what_is_wrong(work: Work, shot: Shot, tmp_path: Path, changes: dict, field: str):

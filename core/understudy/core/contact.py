@@ -120,7 +120,7 @@ def _cells(out: Template, view: str, number: int, colour: ColourConfig) -> list[
 
 def _square(layered: Frame) -> Window:
     """What to show: the square around the crop with some room, within the data window; all of it if there is none."""
-    rows, columns = (np.flatnonzero((layered.planes["mask_valid.A"] > 0).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((layered.planes["face.A"] > 0).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return layered.data
     centre_x, centre_y = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2

@@ -22,6 +22,7 @@ from understudy.core.errors import InvalidInput, ModelInvalid, NotFound
 from understudy.core.extract import ExtractSettings
 from understudy.core.faceset import Faceset
 from understudy.core.frames import FrameRange
+from understudy.core.merge import layers
 from understudy.core.merge.recipe import Recipe
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.model import store as models
@@ -197,6 +198,12 @@ def _merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
             value=len(spec.swaps),
         )
     swap = spec.swaps[0]
+    if spec.no_layers and spec.layers:
+        raise InvalidInput(
+            f"merge.layers: {', '.join(spec.layers)} are asked for, and no_layers too",
+            field="merge.layers",
+            value=",".join(spec.layers),
+        )
     out = refs.sequence_out(spec.output, "merge.output")
     plate = refs.plate(spec.plate, "merge.plate")
     frames = refs.frames(spec.frames, "merge.frames")
@@ -215,7 +222,7 @@ def _merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
             out=out,
             recipe=recipe,
             frames=frames,
-            layers=not spec.no_layers,
+            layers=() if spec.no_layers else tuple(spec.layers) or layers.ALL,
             aligned=spec.aligned,
             track=swap.track if swap.HasField("track") else None,
             user_matte=matte.template if matte else None,

@@ -217,19 +217,23 @@ def merge(
     look: Recipe | None = None,
     frames: Frames = None,
     track: int | None = None,
-    layers: bool = True,
+    layers: bool | Sequence[str] = True,
     aligned: bool = False,
     user_matte: PathLike | Plate | None = None,
     device: str = "",
     contact_sheet: bool = True,
 ) -> pb.JobSpec:
-    """A plate, its faceset and a model become finished frames; `frames` limits what is written, not fitted."""
+    """A plate, its faceset and a model become finished frames; `frames` limits what is written, not fitted.
+
+    `layers` are the names of those to write; True is all, False none.
+    """
     swap = pb.Swap(faceset=absolute(faceset), track=track, model=absolute(model), recipe=look or Recipe())
     spec = pb.MergeSpec(
         plate=plate(given),
         swaps=[swap],
         output=absolute(output),
         no_layers=not layers,
+        layers=() if isinstance(layers, bool) else layers,
         aligned=aligned,
         user_matte=None if user_matte is None else plate(user_matte),
         device=device,

@@ -61,7 +61,8 @@ class SwapSettings:
         recipe: the look; None for the defaults.
         device: `auto`, `cpu`, `cuda`, `cuda:N`; empty for `auto`.
         seed: of the training.
-        layers: write the layers a compositor works with beside the finished picture.
+        layers: which of the layers a compositor works with are written beside the finished picture, by name; True is
+            all, False none.
     """
 
     src: specs.PathLike
@@ -82,7 +83,7 @@ class SwapSettings:
     recipe: Recipe | None = None
     device: str = ""
     seed: int = 0
-    layers: bool = True
+    layers: bool | Sequence[str] = True
 
     def work_folder(self) -> PurePosixPath:
         """Where everything in between lies.

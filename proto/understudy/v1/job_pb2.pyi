@@ -125,7 +125,7 @@ class TrainSpec(_message.Message):
     def __init__(self, model: _Optional[str] = ..., src: _Optional[str] = ..., dst: _Optional[str] = ..., preset: _Optional[str] = ..., target_iterations: _Optional[int] = ..., target_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., src_track: _Optional[int] = ..., dst_track: _Optional[int] = ..., release: _Optional[str] = ...) -> None: ...
 
 class MergeSpec(_message.Message):
-    __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "user_matte", "device", "no_contact_sheet", "frames")
+    __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "user_matte", "device", "no_contact_sheet", "frames", "layers")
     PLATE_FIELD_NUMBER: _ClassVar[int]
     SWAPS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +135,7 @@ class MergeSpec(_message.Message):
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     NO_CONTACT_SHEET_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
     plate: _common_pb2.PlateRef
     swaps: _containers.RepeatedCompositeFieldContainer[Swap]
     output: str
@@ -144,7 +145,8 @@ class MergeSpec(_message.Message):
     device: str
     no_contact_sheet: bool
     frames: _containers.RepeatedCompositeFieldContainer[_common_pb2.FrameSegment]
-    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., swaps: _Optional[_Iterable[_Union[Swap, _Mapping]]] = ..., output: _Optional[str] = ..., no_layers: bool = ..., aligned: bool = ..., user_matte: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., device: _Optional[str] = ..., no_contact_sheet: bool = ..., frames: _Optional[_Iterable[_Union[_common_pb2.FrameSegment, _Mapping]]] = ...) -> None: ...
+    layers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., swaps: _Optional[_Iterable[_Union[Swap, _Mapping]]] = ..., output: _Optional[str] = ..., no_layers: bool = ..., aligned: bool = ..., user_matte: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., device: _Optional[str] = ..., no_contact_sheet: bool = ..., frames: _Optional[_Iterable[_Union[_common_pb2.FrameSegment, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Swap(_message.Message):
     __slots__ = ("faceset", "track", "model", "recipe")

@@ -75,12 +75,18 @@ def matte_of(found: Mapping[str, Float], recipe: Recipe, frame: int, user: Float
 
 @dataclass(frozen=True, kw_only=True)
 class Compositor:
-    """How the frames of one merge are put together. `space` is the plate's colour space."""
+    """How the frames of one merge are put together.
+
+    Attributes:
+        space: the plate's colour space.
+        layers: those that are made.
+    """
 
     recipe: Recipe
     blend: Blend
     colour: ColourConfig
     space: str
+    layers: tuple[str, ...] = layers.ALL
 
     @property
     def linearises(self) -> bool:
@@ -123,7 +129,7 @@ class Compositor:
         box, tally = _box(matte, window), Tally()
         face = self.blend.finish(swapped.plate, self._face(swapped, matte, tally), matte)
         planes = {c: plane if plane.flags.writeable else plane.copy() for c, plane in ground.planes.items()}
-        extra = layers.blank(frame.data, user=swapped.user is not None)
+        extra = layers.blank(frame.data, self.layers)
         for band in layers.bands(window):
             here, there = band.slices(window), band.slices(frame.data)
             finished = self._from_working(face[here], ground.space)
@@ -134,8 +140,8 @@ class Compositor:
                 **self._raw(swapped, band, ground.space),
                 **{name: plane[here] for name, plane in _masks(found, matte, swapped.user).items()},
             }
-            for name, part in parts.items():
-                extra[name][there] = part
+            for name in extra:
+                extra[name][there] = parts[name]
             inside = band.intersect(box)
             for i, channel in enumerate(layers.COLOUR if not inside.empty else ()):
                 under, used = planes[channel][inside.slices(frame.data)], matte[inside.slices(window)]
@@ -150,10 +156,14 @@ class Compositor:
 
     def _raw(self, swapped: Swapped, band: Window, space: str) -> dict[str, Array]:
         """Of a band, the layers that owe nothing to matte and match."""
-        raw = to_half(self._from_working(swapped.warped(swapped.made.face, band), space))
-        uv = warp.uv(swapped.placed.alignment, band)
-        pictures = {f"face_raw.{c}": raw[..., i] for i, c in enumerate(layers.COLOUR)}
-        return {**pictures, "uv.u": uv[..., 0], "uv.v": uv[..., 1]}
+        parts: dict[str, Array] = {}
+        if "face_raw" in self.layers:
+            raw = to_half(self._from_working(swapped.warped(swapped.made.face, band), space))
+            parts |= {f"face_raw.{c}": raw[..., i] for i, c in enumerate(layers.COLOUR)}
+        if "uv" in self.layers:
+            uv = warp.uv(swapped.placed.alignment, band)
+            parts |= {"uv.u": uv[..., 0], "uv.v": uv[..., 1]}
+        return parts
 
     def _face(self, swapped: Swapped, matte: Float, tally: Tally) -> Float:
         """(h, w, 3) the face on the plate, its highlights kept if they are to be; finite."""

@@ -163,7 +163,7 @@ class Finish:
         if view.finished:
             return view.finished.layers
         assert view.frame is not None
-        return layers.empty(view.frame.data, user=self.settings.user_matte is not None)
+        return layers.empty(view.frame.data, self.settings.shown)
 
     def _said(self, job: Job, file: str, views: list[View]) -> dict[str, str | float]:
         """Our header entries of one file. They are the file's, not a view's: hosts look at its first part only."""

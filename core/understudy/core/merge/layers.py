@@ -9,7 +9,7 @@ alone. Everything is done inside the crop's footprint; the rest of a 4K frame is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -119,44 +119,30 @@ def encoded(
     return planes, int(np.count_nonzero(held != codes))
 
 
-def names(*, user: bool) -> tuple[str, ...]:
-    """The layers of an output in order; the same for every frame of a sequence."""
-    return (
-        "face",
-        "face_raw",
-        "mask_blend",
-        "mask_face",
-        "mask_hull",
-        *(["mask_user"] if user else []),
-        *_LAST,
-    )
+ALL = ("face", "face_raw", "mask_blend", "mask_face", "mask_hull", "mask_user", "mask_valid", "uv")
+"""The layers there are, in the order in which a file has them."""
+
+NEEDED = ("face", "mask_blend")
+"""Those that the published rule needs: always written where any is."""
 
 
-_LAST = ("mask_valid", "uv")
-
-
-def channels(*, user: bool) -> tuple[str, ...]:
-    """The channels of those layers."""
+def channels(names: Collection[str]) -> tuple[str, ...]:
+    """The channels of layers."""
     inner = {"face": "RGBA", "face_raw": "RGB", "uv": "uv"}
-    return tuple(f"{name}.{c}" for name in names(user=user) for c in inner.get(name, "A"))
+    return tuple(f"{name}.{c}" for name in ALL if name in names for c in inner.get(name, "A"))
 
 
-def taken(planes: Mapping[str, Array], *, user: bool) -> tuple[str, ...]:
-    """Which of our channels a plate has already."""
-    return tuple(channel for channel in channels(user=user) if channel in planes)
+def blank(data: Window, names: Collection[str]) -> dict[str, Array]:
+    """Layers over the data window, to be filled in: 0, and `uv` outside the crop."""
+    return {channel: _blank(data, channel) for channel in channels(names)}
 
 
-def blank(data: Window, *, user: bool) -> dict[str, Array]:
-    """All layers over the data window, to be filled in: 0, and `uv` outside the crop."""
-    return {name: _blank(data, name) for name in channels(user=user)}
-
-
-def empty(data: Window, *, user: bool) -> dict[str, Array]:
-    """All layers of a frame that holds no face. Those of one kind share their plane, which is read-only."""
-    kinds = {name: _blank(data, name) for name in ("uv.u", "face.R")}
+def empty(data: Window, names: Collection[str]) -> dict[str, Array]:
+    """Layers of a frame that holds no face. Those of one kind share their plane, which is read-only."""
+    kinds = {channel: _blank(data, channel) for channel in ("uv.u", "face.R")}
     for plane in kinds.values():
         plane.setflags(write=False)
-    return {name: kinds["uv.u" if name.startswith("uv.") else "face.R"] for name in channels(user=user)}
+    return {channel: kinds["uv.u" if channel.startswith("uv.") else "face.R"] for channel in channels(names)}
 
 
 def _blank(data: Window, name: str) -> Array:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import FrameRange
+from understudy.core.merge import layers
 from understudy.core.merge.recipe import Recipe
 from understudy.core.plate import Plate, Template
 
@@ -26,8 +27,8 @@ class MergeSettings:
         recipe: the look.
         frames: which frames are written, among those of the plate; None: all of them. What is fitted over the
             shot is always fitted over the whole faceset.
-        layers: whether the compositor's layers are written; without them a frame with no face is copied as
-            it is.
+        layers: which of the compositor's layers are written (`layers.ALL`), where any is, those that the published
+            rule needs among them; with none a frame with no face is copied as it is.
         aligned: whether the faces and mattes at model resolution are written, in the folder `aligned`.
         track: which person, where the faceset holds several.
         user_matte: a roto in plate space that limits the swap: alpha, or R where there is none. One without views is
@@ -42,7 +43,7 @@ class MergeSettings:
     out: Template
     recipe: Recipe = field(default_factory=Recipe)
     frames: FrameRange | None = None
-    layers: bool = True
+    layers: tuple[str, ...] = layers.ALL
     aligned: bool = False
     track: int | None = None
     user_matte: Template | None = None
@@ -70,6 +71,12 @@ class MergeSettings:
                 "written to files of their own",
                 field="out",
                 value=self.out.text,
+            )
+        if strange := [name for name in self.layers if name not in layers.ALL]:
+            raise InvalidInput(
+                f"layers: there is no {strange[0]!r}; there are {', '.join(layers.ALL)}",
+                field="layers",
+                value=strange[0],
             )
         if stray := [n for n in self.wanted if n not in self.plate.frames]:
             raise InvalidInput(
@@ -104,6 +111,14 @@ class MergeSettings:
     def wanted(self) -> FrameRange:
         """The frames to write."""
         return self.plate.frames if self.frames is None else self.frames
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The layers that a finished frame has, in order."""
+        asked = {*self.layers, *layers.NEEDED} if self.layers else set()
+        return tuple(
+            name for name in layers.ALL if name in asked and (name != "mask_user" or self.user_matte)
+        )
 
     @property
     def dpx(self) -> bool:

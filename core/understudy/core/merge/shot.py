@@ -256,19 +256,20 @@ def _stages(
             blend=cast("Blend", _plugins.load("blend", recipe.blend, field="recipe.blend")),
             colour=colour,
             space=space,
+            layers=settings.shown or ("mask_blend",),
         ),
         swapper=swapper,
         match=match,
         placed=analyse(faceset, recipe, swapper, match, outputs.track),
         finish=finish,
-        identity=headers.digest(headers.VERSION, header, views, settings.layers, settings.out.extension),
+        identity=headers.digest(headers.VERSION, header, views, settings.shown, settings.out.extension),
     )
 
 
 def _artifacts(
     settings: MergeSettings, colour: ColourConfig, model: SwapModel, stages: Stages
 ) -> Iterator[Artifact]:
-    names = layers.names(user=settings.user_matte is not None) if settings.layers else ()
+    names = settings.shown
     finish, outputs = stages.finish, stages.finish.outputs
     about: dict[str, Any] = {
         "version": headers.software(),

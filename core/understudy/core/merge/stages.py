@@ -175,7 +175,7 @@ class Stages:
         return found
 
     def _refuse_taken(self, frame: Frame) -> None:
-        if taken := layers.taken(frame.planes, user=self.settings.user_matte is not None):
+        if taken := [name for name in layers.channels(self.settings.shown) if name in frame.planes]:
             raise InvalidInput(
                 f"frame {frame.number}: the plate has a channel {taken[0]} already, one of our layers; "
                 "take the plate that this comp was made from, or write no layers",

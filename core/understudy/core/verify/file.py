@@ -158,7 +158,7 @@ class File:
         ours = _pictures(self.made)
         for view in names(self.made):
             planes = select(self.made, view).planes
-            ours |= {id(planes[name]) for name in layers.channels(user=True) if name in planes}
+            ours |= {id(planes[name]) for name in layers.channels(layers.ALL) if name in planes}
         known = _parts(self._reference)
         for index, part in enumerate(_parts(self.made)):
             theirs = known[index].planes if index < len(known) else {}

@@ -54,6 +54,7 @@ def command(
     aligned: Annotated[
         bool, typer.Option("--aligned", help="Also write the faces at model resolution.")
     ] = False,
+    layers: options.Layers = None,
     no_layers: options.NoLayers = False,
     no_contact_sheet: Annotated[
         bool, typer.Option("--no-contact-sheet", help="For a farm's chunks.")
@@ -86,7 +87,7 @@ def command(
             look=look,
             frames=wanted,
             track=track,
-            layers=not no_layers,
+            layers=options.layers(layers, no_layers=no_layers),
             aligned=aligned,
             user_matte=user_matte,
             device=device,

@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from understudy.client.errors import Refused
 from understudy.client.frames import DIALECTS
 
 Text = Optional[str]
@@ -81,8 +82,29 @@ RecipeFile = Annotated[
         "--recipe", metavar="FILE", help="A look as JSON, keys over frames too; options override it."
     ),
 ]
+Layers = Annotated[
+    Text,
+    typer.Option(
+        "--layers",
+        metavar="NAME,NAME",
+        help="Only these layers, face and mask_blend always among them. Default: all.",
+    ),
+]
 NoLayers = Annotated[bool, typer.Option("--no-layers", help="Write the finished picture only.")]
 Detach = Annotated[
     bool,
     typer.Option("--detach", help="Leave the job to the daemon and print its id. Needs `understudy serve`."),
 ]
+
+
+def layers(text: Text, *, no_layers: bool) -> bool | list[str]:
+    """What `--layers` and `--no-layers` say together.
+
+    Raises:
+        Refused: both are given.
+    """
+    if text is None:
+        return not no_layers
+    if no_layers:
+        raise Refused.invalid("layers", text, "--layers and --no-layers exclude each other")
+    return [name.strip() for name in text.split(",")]

@@ -54,6 +54,7 @@ def command(
     feather: options.Feather = None,
     device: options.Device = "",
     seed: options.Seed = 0,
+    layers: options.Layers = None,
     no_layers: options.NoLayers = False,
     detach: options.Detach = False,
 ) -> None:
@@ -83,7 +84,7 @@ def command(
         recipe=specs.recipe(match=match, blend=blend, mask=mask, erode=erode, feather=feather),
         device=device,
         seed=seed,
-        layers=not no_layers,
+        layers=options.layers(layers, no_layers=no_layers),
     )
     settings.work_folder()  # an output without a frame token is told before a daemon is started
     with state.session() as session:
