@@ -32,7 +32,7 @@ import OpenImageIO as oiio  # noqa: N813  as its own documentation does
 import torch
 
 from bench import clips, common, merge
-from understudy.core import extract, faceset, plate
+from understudy.core import extract, faceset, pipeline, plate
 from understudy.core.colour import ColourConfig
 from understudy.core.frames import Array, Frame, FrameRange, Window
 from understudy.core.merge import shot
@@ -61,7 +61,7 @@ class Cost:
 
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.plate")
-    parser.add_argument("--frames", type=int, default=4, help="of each big plate (default: 4)")
+    parser.add_argument("--frames", type=int, default=8, help="of each big plate (default: 8)")
     parser.add_argument("--shots", nargs="*", choices=SHOTS, default=list(SHOTS), help="default: all")
     parser.add_argument("--memory", type=int, nargs="*", default=[10, 2000], help="frames (default: 10 2000)")
     asked = parser.parse_args(arguments)
@@ -197,9 +197,9 @@ def _threads(count: int) -> Iterator[None]:
     """Let every library that decodes, encodes or computes have so many threads."""
     oiio.attribute("threads", count)
     oiio.attribute("exr_threads", count if count > 1 else -1)  # -1 is none beside the caller's own
-    cv2.setNumThreads(count)
     torch.set_num_threads(count)
-    with mock.patch.object(sys.modules[plate.write.__module__], "_cores", return_value=count):  # compress
+    with mock.patch.object(pipeline, "cores", return_value=count):
+        cv2.setNumThreads(pipeline.share())  # as the daemon's worker does
         yield
 
 

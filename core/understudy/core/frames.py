@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from understudy.core.errors import InvalidInput
+from understudy.core.half import widened
 
 Float = npt.NDArray[np.float32]
 Array = npt.NDArray[Any]
@@ -189,7 +190,8 @@ class Frame:
                 value=",".join(whole),
             )
         rows, columns = (window or self.data).slices(self.data)
-        rgb = np.stack([self.planes[c][rows, columns] for c in "RGB"], axis=-1).astype(np.float32)
+        stored = np.stack([self.planes[c][rows, columns] for c in "RGB"], axis=-1)
+        rgb = widened(stored) if stored.dtype == np.float16 else stored.astype(np.float32)
         return rgb if self.maximum == 1.0 else rgb / np.float32(self.maximum)
 
     def with_planes(self, planes: Mapping[str, Array], **metadata: object) -> Frame:

@@ -10,6 +10,7 @@ from scipy.ndimage import distance_transform_edt
 
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import Float
+from understudy.core.half import narrowed
 
 HALF_MAXIMUM = 65504.0
 """The largest finite float16."""
@@ -63,6 +64,10 @@ def half_ulp(x: npt.NDArray[Any] | float) -> Float:
 
 def to_half(x: Float) -> npt.NDArray[np.float16]:
     """Round to float16; finite values beyond its range become ±65504, not infinity. NaN and Inf stay."""
+    if (
+        x.min(initial=0.0) >= -HALF_MAXIMUM and x.max(initial=0.0) <= HALF_MAXIMUM
+    ):  # neither is where there is a NaN
+        return narrowed(x)
     finite = np.isfinite(x)
     return np.where(finite, np.clip(x, -HALF_MAXIMUM, HALF_MAXIMUM), x).astype(np.float16)
 

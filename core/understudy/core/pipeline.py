@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,18 @@ Item = TypeVar("Item")
 Read = TypeVar("Read")
 Done = TypeVar("Done")
 Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share() -> int:
+    """How many threads a library may take inside a stage: two stages are at work at once, and threads that wait for
+    a core cost time of their own.
+    """
+    return max(1, cores() // 2)
 
 
 def overlapped(

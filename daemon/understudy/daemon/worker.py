@@ -25,7 +25,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
 
+import cv2
+
 from understudy.core.errors import UnderstudyError
+from understudy.core.pipeline import share
 from understudy.core.reports import Report
 from understudy.core.weights import WeightsReport
 from understudy.daemon import errors
@@ -119,6 +122,7 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the daemon, which will say what to do
         signal.signal(number, signal.SIG_IGN)
     _be_first_to_go()
+    cv2.setNumThreads(share())  # its threads spin while they wait, and the stages of a job already overlap
     threading.Thread(target=_outlive_briefly, args=(os.getppid(),), daemon=True).start()
     with Connection(descriptor) as connection:
         pipe = _Pipe(connection)

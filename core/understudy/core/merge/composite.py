@@ -130,6 +130,7 @@ class Compositor:
         face = self.blend.finish(swapped.plate, self._face(swapped, matte, tally), matte)
         planes = {c: plane if plane.flags.writeable else plane.copy() for c, plane in ground.planes.items()}
         extra = layers.blank(frame.data, self.layers)
+        masks = _masks(found, matte, swapped.user)
         for band in layers.bands(window):
             here, there = band.slices(window), band.slices(frame.data)
             finished = self._from_working(face[here], ground.space)
@@ -138,7 +139,7 @@ class Compositor:
             parts = {
                 **{f"face.{c}": stored[..., i] for i, c in enumerate(layers.COLOUR)},
                 **self._raw(swapped, band, ground.space),
-                **{name: plane[here] for name, plane in _masks(found, matte, swapped.user).items()},
+                **{name: to_half(plane[here]) for name, plane in masks.items() if name in extra},
             }
             for name in extra:
                 extra[name][there] = parts[name]

@@ -16,6 +16,7 @@ from understudy.core.merge.job import Job, View
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.outputs import Outputs, copy, window_json, write_aligned
 from understudy.core.merge.settings import MergeSettings
+from understudy.core.pipeline import share
 from understudy.core.plate.views import MONO, put
 from understudy.core.reports import FrameReport, FrameStatus
 
@@ -105,7 +106,7 @@ class Finish:
             if self._save_dpx(job, frame, views[0], said):
                 return
         elif self.settings.layers or not all(map(self._is_plates_own, views)):
-            plate.write(self._put_together(frame, views, said), target)
+            plate.write(self._put_together(frame, views, said), target, threads=share())
             return
         copy(source, target)
 
@@ -122,7 +123,8 @@ class Finish:
         if self.outputs.layers:
             beside = self.outputs.layers.of_view(view.file).path(job.number)
             made = replace(layers.as_exr(frame), planes=self._layers(view))
-            plate.write(replace(made, metadata={**headers.fresh(made.metadata), **said}), beside)
+            made = replace(made, metadata={**headers.fresh(made.metadata), **said})
+            plate.write(made, beside, threads=share())
         if view.finished is None or view.box.empty:
             return False
         inside = view.finished.layers["mask_blend.A"] > 0

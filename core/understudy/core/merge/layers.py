@@ -16,6 +16,7 @@ import numpy as np
 
 from understudy.core.colour import ColourConfig
 from understudy.core.frames import Array, Float, Frame, Window
+from understudy.core.half import widened
 from understudy.core.image import to_half
 
 COLOUR = ("R", "G", "B")
@@ -90,7 +91,7 @@ def mix(plate: Array, face: Array, matte: Array) -> Array:
     Returns an array of the plate's type. Where `matte` is 0 its bits are the plate's; elsewhere they are
     finite.
     """
-    p, f, m = (a.astype(np.float32) for a in (plate, face, matte))
+    p, f, m = (widened(a) if a.dtype == np.float16 else a.astype(np.float32) for a in (plate, face, matte))
     with np.errstate(invalid="ignore"):
         mixed = p * (np.float32(1.0) - m) + f * m
     mixed = np.where(np.isfinite(p), mixed, f)

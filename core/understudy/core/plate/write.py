@@ -19,6 +19,7 @@ import OpenEXR
 from understudy.core.errors import InvalidInput, UnderstudyError, WriteFailed
 from understudy.core.files import replacing
 from understudy.core.frames import Array, Frame
+from understudy.core.pipeline import cores
 from understudy.core.plate import chunks, dpx, exr
 from understudy.core.plate.header import LOSSLESS
 from understudy.core.plate.metadata import carried, encode
@@ -58,7 +59,7 @@ def write(frame: Frame, path: Path, *, compression: str | None = None, threads: 
     """
     try:
         if path.suffix.lower() == ".exr":
-            _write_exr(frame, path, compression, threads or _cores())
+            _write_exr(frame, path, compression, threads or cores())
         elif path.suffix.lower() == ".dpx":
             with replacing(path) as beside:
                 dpx.write(frame, beside, path)
@@ -67,10 +68,6 @@ def write(frame: Frame, path: Path, *, compression: str | None = None, threads: 
     except UnderstudyError as error:
         error.frame = frame.number
         raise
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write_exr(frame: Frame, path: Path, compression: str | None, threads: int) -> None:
