@@ -235,7 +235,6 @@ class TestBroken:
             ("channels", "chlist", b"R\0" + struct.pack("<iiii", 3, 0, 1, 1) + b"\0", "channel R of type 3"),
             ("channels", "chlist", b"R\0" + struct.pack("<iiii", 1, 0, 1, 0) + b"\0", "sub-sampled channels"),
             ("type", "string", b"deeptile", "is a deep image"),
-            ("type", "string", b"hologram", "type 'hologram'"),
             ("chunkCount", "int", struct.pack("<i", 36), "chunkCount is"),
         ],
     )

@@ -83,7 +83,7 @@ class TestRecipe:
 
 
 def test_a_comp_as_plate_keeps_no_word_of_the_first_merge(tmp_path, scene, model, colour):
-    """Where the second merge swaps nothing, its header does not name the first one's gain."""
+    """Where the second merge swaps nothing, its header does not name the first one's gain; synthetic it stays."""
     first = scene.settings(model, out="first/comp.####.exr", layers=(), frames=FrameRange.of(1001, 1001))
     reports(first, colour)
     comp = made(first)
@@ -95,8 +95,23 @@ def test_a_comp_as_plate_keeps_no_word_of_the_first_merge(tmp_path, scene, model
     assert statuses(second, colour) == {1001: "done", 1002: "no_face"}
     said = made(second, 1002).metadata
     assert not {headers.GAIN, headers.BRIGHTEST} & said.keys()
-    assert (said[headers.SYNTHETIC], json.loads(said[headers.BOX])[2:]) == ("none", [0, 0])
+    assert (said[headers.SYNTHETIC], json.loads(said[headers.BOX])[2:]) == (headers.REPLACED, [0, 0])
     assert verified(second, colour) == {""}
+
+
+def test_two_passes_for_two_people(tmp_path, model, colour):
+    """A frame that the second pass copies has the first one's word for its plate, which verify does not believe."""
+    scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[])
+    first = scene.settings(model, layers=())
+    statuses(first, colour)
+    shots.write_faceset(tmp_path / "other", [1002], first.out.text)
+    comp = replace(scene.plate, template=first.out)
+    second = replace(
+        first, plate=comp, faceset=tmp_path / "other", out=Template.parse(f"{tmp_path}/2/comp.####.exr")
+    )
+    assert statuses(second, colour) == {1001: "no_face", 1002: "done"}
+    assert verified(second, colour) == {""}
+    assert made(second, 1001).metadata[headers.SYNTHETIC] == headers.REPLACED
 
 
 class TestRunning:

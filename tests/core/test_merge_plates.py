@@ -12,7 +12,10 @@ from tests.core.merging import bits, made, reports, statuses, verified
 from understudy.core import plate
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import Frame, FrameRange, Window
-from understudy.core.merge import headers
+from understudy.core.merge import headers, layers
+from understudy.core.merge.recipe import Curve
+from understudy.core.plate import Template
+from understudy.core.reports import FrameReport
 
 NO_FACE = shots.FIRST + 4
 
@@ -42,6 +45,19 @@ class TestOtherPlates:
             assert not {"face_raw", "mask_hull", "mask_valid"} & theirs
             for name, plane in few.planes.items():
                 assert bits(plane).tobytes() == bits(full.planes[name]).tobytes()
+        assert verified(settings, colour) == {""}
+
+    def test_a_face_outside_the_picture_asks_for_nothing(self, tmp_path, model, colour):
+        scene = shots.make(tmp_path, numbers=[1001], without_face=[])
+        whole, corner = plate.read(scene.plate.template, 1001), Window(148, 106, 12, 10)
+        planes = {name: plane[corner.slices(whole.data)] for name, plane in whole.planes.items()}
+        plate.write(replace(whole, planes=planes, data=corner), scene.plate.template.path(1001))
+        roto = Template.parse(str(tmp_path / "roto.####.exr"))  # of which there is no frame
+        settings = scene.settings(model, aligned=True, user_matte=roto)
+        (first,) = (r for r in reports(settings, colour) if isinstance(r, FrameReport))
+        assert (first.status.value, first.faces) == ("no_face", 0)
+        assert first.warnings == ("the face lies outside the picture",)
+        assert statuses(settings, colour) == {1001: "skipped"}
         assert verified(settings, colour) == {""}
 
     def test_a_layer_that_there_is_not(self, scene, model):
@@ -157,6 +173,30 @@ class TestDPX:
         assert settings.out.path(1002).read_bytes() == scene.plate.template.path(1002).read_bytes()
         assert verified(settings, colour) == {""}
         assert set(statuses(settings, colour).values()) == {"skipped"}
+
+    def test_layers_of_another_merge_beside_have_no_say(self, scene, model, colour):
+        settings = scene.settings(model, out="twice/comp.####.dpx")
+        statuses(settings, colour)
+        faint = replace(settings, layers=(), recipe=replace(settings.recipe, opacity=Curve.constant(0.5)))
+        assert statuses(faint, colour)[1001] == "done"
+        assert verified(faint, colour) == {""}
+        exr = replace(
+            faint, layers=layers.ALL, out=Template.parse(str(settings.out.directory / "comp.####.exr"))
+        )
+        assert statuses(exr, colour)[1001] == "done"
+        assert verified(exr, colour) == {""}
+
+    @pytest.mark.parametrize("depth", [8, 10, 12, 16])
+    @pytest.mark.parametrize("space", ["ACEScg", "sRGB - Texture", "ACEScct"])
+    def test_no_two_codes_become_one(self, colour, depth, space):
+        codes = np.arange(2**depth, dtype=np.uint16).reshape(2 ** (depth // 2), -1)
+        window = Window(0, 0, codes.shape[1], codes.shape[0])
+        frame = Frame(
+            number=1, planes=dict.fromkeys("RGB", codes), display=window, data=window, maximum=2.0**depth - 1
+        )
+        linear = layers.ground(frame, space, colour)
+        again, _ = layers.encoded(frame, linear.planes, np.ones(codes.shape, bool), space, colour)
+        assert all((again[c] == codes).all() for c in "RGB")
 
     def test_exr_is_the_default(self, scene, model, colour):
         settings = scene.settings(model, out="exr/comp.####.exr")

@@ -12,9 +12,11 @@ from tests.core import shots
 from tests.core.merging import bits, made, reports, statuses, verified, warned
 from understudy.core import plate
 from understudy.core.errors import InvalidInput
-from understudy.core.frames import FrameRange, Window
+from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.merge import headers, layers
 from understudy.core.merge.manifest import Manifest
+from understudy.core.merge.outputs import Outputs
+from understudy.core.merge.settings import MergeSettings
 from understudy.core.plate import Template, views
 from understudy.core.reports import FrameStatus
 
@@ -158,6 +160,46 @@ class TestOneOfTwo:
         ours = seen(settings.out, FIRST, "right").planes["G"]
         assert (ours[finite] == linear.clip(-65504, 65504).astype(np.float16)[finite]).all()
         assert verified(settings, colour) == {""}
+
+
+def test_dpx_of_two_eyes_without_layers(tmp_path, model, colour):
+    """What nothing but the manifest knows, the box, is found by the view of the file."""
+    for view in ("left", "right"):
+        for number in (FIRST,):
+            window = shots.DISPLAY
+            rgb = (np.clip(shots.picture(number, window), 0, 1) * 1023).astype(np.uint16)
+            planes = {c: np.ascontiguousarray(rgb[..., i]) for i, c in enumerate("RGB")}
+            codes = Frame(number=number, planes=planes, display=window, data=window, maximum=1023.0)
+            plate.write(codes, Template.parse(f"{tmp_path}/plate/p_{view}.####.dpx").path(number))
+    pattern = f"{tmp_path}/plate/p_%V.####.dpx"
+    for view in ("left", "right"):
+        shots.write_faceset(tmp_path / "faces", [FIRST], Template.parse(pattern).text, view=view)
+    found = plate.find(pattern, colour_space="ACEScct")
+    scene = shots.Shot(plate=found, faceset=tmp_path / "faces", folder=tmp_path)
+    settings = scene.settings(model, out="out/comp_%V.####.dpx", layers=())
+    assert statuses(settings, colour) == {FIRST: "done"}
+    assert verified(settings, colour) == {""}
+
+
+def test_a_views_name_is_no_path(tmp_path):
+    out = Outputs.of(
+        MergeSettings(
+            plate=plate.Plate(
+                template=Template.parse(f"{tmp_path}/p.####.exr"),
+                frames=FrameRange.of(1, 1),
+                present=FrameRange.of(1, 1),
+                colour_space="ACEScg",
+            ),
+            faceset=tmp_path / "faces",
+            model=tmp_path / "model",
+            out=Template.parse(f"{tmp_path}/out/comp.####.exr"),
+            aligned=True,
+        ),
+        ("left", "../../evil"),
+    )
+    (path,) = {out.aligned_path("../../evil", 1)}
+    assert path is not None
+    assert path.parent == tmp_path / "out" / "aligned"
 
 
 class TestRoto:

@@ -6,6 +6,7 @@ import os
 import resource
 import struct
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -421,3 +422,28 @@ class TestNothingHalfWritten:
     def test_other_extensions(self, tmp_path):
         with pytest.raises(InvalidInput, match=r"written as \.exr or \.dpx"):
             write(frame(), tmp_path / "p.1001.png")
+
+
+@pytest.mark.parametrize("where", ["channel", "part"])
+def test_names_that_are_not_utf8_are_refused_on_writing(tmp_path, where):
+    asked = frame(channels=("R", "G", "B", "lumi\udce8re.R") if where == "channel" else "RGB")
+    if where == "part":
+        asked = replace(asked, name="beauty", others=(replace(frame(channels="Z"), name="tief\udce4"),))
+    with pytest.raises(InvalidInput, match="is not UTF-8") as caught:
+        write(asked, tmp_path / "p.1001.exr")
+    assert caught.value.field == "channels"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cryptomatte_in_a_part_of_its_own_keeps_its_manifest(tmp_path):
+    said = {"cryptomatte/abc1234/name": "crypto_object", "cryptomatte/abc1234/manifest": "{}"}
+    part = replace(frame(channels="RGBA", dtype=np.float32), name="crypto_object00")
+    write(replace(frame(metadata=said), name="rgba", others=(part,)), tmp_path / "p.1001.exr")
+    assert read_file(tmp_path / "p.1001.exr").metadata.items() >= said.items()
+
+
+def test_a_type_of_ones_own_in_a_file_of_one_part_is_read(tmp_path):
+    path = tmp_path / "p.1001.exr"
+    write(frame(), path)
+    path.write_bytes(path.read_bytes().replace(b"scanlineimage", b"my own beauty", 1))
+    assert_same_pixels(read_file(path), frame())

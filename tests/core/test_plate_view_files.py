@@ -54,3 +54,24 @@ def test_a_view_without_files_is_refused(tmp_path):
     assert caught.value.field == "view"
     with pytest.raises(NotFound, match="no frame of any view"):
         find(str(tmp_path / "other_%V.####.exr"))
+
+
+@pytest.mark.parametrize("view", ["../../secret", "a/b", "..", ".", "x\0"])
+def test_a_views_name_leads_nowhere_else(view):
+    with pytest.raises(InvalidInput, match="cannot be part of a file's name") as caught:
+        Template.parse("/s/%V/p.####.exr").of_view(view)
+    assert caught.value.field == "view"
+    assert Template.parse("/s/p.####.exr").of_view(view)  # a file of all views
+
+
+def test_views_may_have_words_in_their_names(tmp_path):
+    touch(tmp_path, "left_eye/p.1001.exr", "right_eye/p.1001.exr")
+    assert find(str(tmp_path / "%V/p.####.exr")).views == ("left_eye", "right_eye")
+
+
+def test_a_stray_file_does_not_make_a_plate_of_a_million_frames(tmp_path):
+    touch(tmp_path, "p.1001.exr", "p.1002.exr", "p.20261121093000.exr")
+    with pytest.raises(InvalidInput, match="from 1001 to 20261121093000 .* move stray files") as caught:
+        find(str(tmp_path / "p.####.exr"))
+    assert caught.value.field == "frames"
+    assert find(str(tmp_path / "p.####.exr"), FrameRange.of(1001, 1002)).present == FrameRange.of(1001, 1002)

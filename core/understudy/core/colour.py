@@ -115,7 +115,8 @@ class ColourConfig:
             InvalidInput: there is none; the message has the closest names. Or the space holds data, not
             colour.
         """
-        space = self._config.getColorSpace(name)
+        readable = name == name.encode("utf-8", "ignore").decode()  # a header's word may not be
+        space = self._config.getColorSpace(name) if readable else None
         if space is None:
             raise InvalidInput(
                 f"{field}: {self.source} has no colour space {name!r}; {self._instead(name)}",

@@ -17,7 +17,7 @@ from understudy.core.files import replacing
 from understudy.core.frames import Array, Float, Frame, FrameRange, Window
 from understudy.core.image import fill_nonfinite
 from understudy.core.merge import headers
-from understudy.core.merge.outputs import layers_of, track_of
+from understudy.core.merge.outputs import layered, track_of
 from understudy.core.plate import Template, find, read
 from understudy.core.plate.views import MONO, select
 
@@ -91,24 +91,24 @@ def _cells(out: Template, view: str, number: int, colour: ColourConfig) -> list[
     file = read(out, number)
     said, worked_on = file.metadata, str(file.metadata.get(headers.VIEWS, MONO)).split(",")[0]
     made = select(file, MONO if view else worked_on)
-    beside = layers_of(out)
-    layered = read(beside, number) if beside.path(number).is_file() else made
-    if "mask_blend.A" not in layered.planes:
+    holder = layered(out, file)
+    beside = made if holder is file else holder
+    if "mask_blend.A" not in beside.planes:
         raise InvalidInput(
             f"{out.path(number)}: frame {number} has no layers; merge with layers for a contact sheet",
             frame=number,
             field="layers",
             value=out.text,
         )
-    said = said if layered is made else layered.metadata
+    said = said if beside is made else beside.metadata
     source = read(Template.parse(str(said[headers.PLATE])).of_view(view), number)
     plate = select(source, MONO if view else worked_on)
     gain = float(said.get(headers.GAIN, 1.0))
     space, plate_space = str(said[headers.COLOUR]), str(said[headers.PLATE_COLOUR])
-    shown = _square(layered)
-    matte = layered.planes["mask_blend.A"][shown.slices(layered.data)].astype(np.float32)
-    face = np.stack([layered.planes[f"face.{c}"][shown.slices(layered.data)] for c in "RGB"], axis=-1)
-    solid = layered.planes["face.A"][shown.slices(layered.data)].astype(np.float32)[..., None]
+    shown = _square(beside)
+    matte = beside.planes["mask_blend.A"][shown.slices(beside.data)].astype(np.float32)
+    face = np.stack([beside.planes[f"face.{c}"][shown.slices(beside.data)] for c in "RGB"], axis=-1)
+    solid = beside.planes["face.A"][shown.slices(beside.data)].astype(np.float32)[..., None]
     viewed = _view(face.astype(np.float32), space, gain, colour)
     return [
         _view(plate.rgb(shown), plate_space, gain, colour),
@@ -118,15 +118,15 @@ def _cells(out: Template, view: str, number: int, colour: ColourConfig) -> list[
     ]
 
 
-def _square(layered: Frame) -> Window:
+def _square(beside: Frame) -> Window:
     """What to show: the square around the crop with some room, within the data window; all of it if there is none."""
-    rows, columns = (np.flatnonzero((layered.planes["face.A"] > 0).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((beside.planes["face.A"] > 0).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        return layered.data
+        return beside.data
     centre_x, centre_y = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
     side = int(_ROOM * max(columns[-1] - columns[0], rows[-1] - rows[0]))
-    x, y = int(centre_x - side / 2) + layered.data.x, int(centre_y - side / 2) + layered.data.y
-    return Window(x, y, side, side).intersect(layered.data)
+    x, y = int(centre_x - side / 2) + beside.data.x, int(centre_y - side / 2) + beside.data.y
+    return Window(x, y, side, side).intersect(beside.data)
 
 
 def _source(faces: Faceset, pose: tuple[float, float] | None, number: int, colour: ColourConfig) -> Array:

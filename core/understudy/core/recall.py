@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from understudy.core.errors import FrameMissing
+from understudy.core.errors import FrameMissing, FrameUnreadable
 from understudy.core.face import Face
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.journal import Journal, Looked
@@ -78,7 +78,7 @@ class Recall:
         """Of everything that decides what a view's faces are: the settings, and the frame's file.
 
         Raises:
-            FrameMissing: the file is not there.
+            FrameMissing, FrameUnreadable: the file is not there, or the system does not let us at it.
         """
         path = self._template.of_view(view).path(number)
         try:
@@ -86,6 +86,9 @@ class Recall:
         except FileNotFoundError as error:
             sentence = labelled(view, f"{path}: frame {number} is not on disk")
             raise FrameMissing(sentence, path=path, frame=number) from error
+        except OSError as error:
+            sentence = labelled(view, f"{path}: frame {number} could not be read: {error.strerror}")
+            raise FrameUnreadable(sentence, path=path, frame=number) from error
         made_of = [*self._recipe, number, stat.st_size, stat.st_mtime_ns, *([view] if view else [])]
         return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
@@ -120,7 +123,7 @@ class Recall:
             return None
         try:
             digest = self.digest(number, view)
-        except FrameMissing:
+        except (FrameMissing, FrameUnreadable):
             return None  # reported when its turn comes
         if any(record.digest != digest for record in held):
             return None

@@ -207,6 +207,8 @@ def _merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
     out = refs.sequence_out(spec.output, "merge.output")
     plate = refs.plate(spec.plate, "merge.plate")
     frames = refs.frames(spec.frames, "merge.frames")
+    for view in plate.views if out.has_view else ():  # the folder of a view may be a link
+        refs.site.roots.writable(out.of_view(view).path(0), "merge.output")
     matte = (
         refs.plate(spec.user_matte, "merge.user_matte", colour=False) if spec.HasField("user_matte") else None
     )
@@ -248,7 +250,7 @@ def _verify(spec: job_pb2.VerifySpec, refs: Refs) -> Work:
     else:
         with named("verify"):
             plate = verify.plate_of(output.template, output.frames)
-        refs.site.roots.readable(plate.path(0), "verify.plate")
+        refs.named_by_headers(plate, output, "verify.plate")
     settings = Verify(output=output, plate=plate)
     return Work(settings=settings, outputs=(), label=f"verify {Path(output.template.hashes).name}")
 

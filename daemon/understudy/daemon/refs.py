@@ -77,6 +77,11 @@ class Refs:
             self.site.roots.readable(found.template.of_view(view).directory, field)
         self.site.roots.readable_links((path for n in found.present for path in found.paths(n)), field)
 
+    def named_by_headers(self, template: Template, output: Plate, field: str) -> None:
+        """The plate that an output says it was made from: where it leads must be allowed, as if a request named it."""
+        views = output.views if template.has_view else (MONO,)
+        self._readable(replace(output, template=template, views=views), field)
+
     def _guess(self, found: Plate, field: str) -> str:
         """What the headers say."""
         guess = None

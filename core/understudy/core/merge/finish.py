@@ -172,9 +172,12 @@ class Finish:
         assert views[0].ground is not None
         asked = [view for view in views if view.asked]
         swapped = next((view.placed for view in asked if view.placed), None)
+        parts = (job.files[file], *job.files[file].others)
+        before = any(part.metadata.get(headers.SYNTHETIC) == headers.REPLACED for part in parts)
         said = {
             **self._made_from(job, file, views[0].ground.space),
-            headers.SYNTHETIC: "face_replacement" if swapped else "none",
+            # once synthetic, always: an earlier pass may have put another person's face on
+            headers.SYNTHETIC: headers.REPLACED if swapped or before else "none",
         }
         if swapped:
             said |= {headers.GAIN: swapped.gain, headers.BRIGHTEST: self._brightest(swapped)}

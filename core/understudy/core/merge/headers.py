@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from understudy.core.errors import FrameUnreadable
+
 VERSION = 2  # of what a merge makes of the same frame and settings: count it up when pixels change
 PREFIX = "understudy/"
 DIGEST = PREFIX + "digest"
@@ -27,6 +29,7 @@ MAXIMUM = PREFIX + "curveMaximum"
 BRIGHTEST = PREFIX + "brightest"  # the largest value, in the working space, that a network says by itself
 VIEWS = PREFIX + "views"
 SYNTHETIC = PREFIX + "synthetic"
+REPLACED = "face_replacement"  # what it says of a frame with a swapped face
 GAIN = PREFIX + "gain"
 BOX = PREFIX + "box"
 LONGEST = 31  # characters of a key that every reader takes
@@ -39,11 +42,18 @@ def software() -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits."""
+    """SHA-256 of a file's bytes, 64 hex digits.
+
+    Raises:
+        FrameUnreadable: the system does not let us.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise FrameUnreadable(f"{path}: could not be read: {error.strerror}", path=path) from error
     return digest.hexdigest()
 
 

@@ -20,7 +20,9 @@ from understudy.core.half import widened
 from understudy.core.image import to_half
 
 COLOUR = ("R", "G", "B")
-_FINE = 4095.0  # integer plates above 12 bits become float: half would merge neighbouring codes
+_FINE = (
+    1023.0  # integer plates above 10 bits become float: half has 11 significant bits, and would merge codes
+)
 _BAND = 2**17  # pixels
 OUTSIDE = -1.0  # of uv where there is no crop: an STMap samples nothing there
 

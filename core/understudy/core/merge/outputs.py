@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from understudy.core.errors import FrameUnreadable
 from understudy.core.files import replacing
@@ -17,7 +18,7 @@ from understudy.core.image import to_half
 from understudy.core.merge import headers
 from understudy.core.merge.manifest import Manifest, folder_of
 from understudy.core.merge.settings import MergeSettings
-from understudy.core.plate import Template, read_header, write
+from understudy.core.plate import Template, read_file, read_header, write
 from understudy.core.plate.views import MONO
 
 
@@ -101,9 +102,21 @@ def track_of(out: Template) -> Path:
 
 
 def _beside(template: Template, word: str) -> Template:
-    """`comp.0001` becomes `comp_word.0001`."""
+    """`comp.0001` becomes `comp_word.0001`; a view's name may be a file's header's, and no path."""
     stem = template.prefix.rstrip("._-")
-    return replace(template, prefix=f"{stem}_{word}{template.prefix[len(stem) :] or '.'}")
+    return replace(template, prefix=f"{stem}_{quote(word, safe='')}{template.prefix[len(stem) :] or '.'}")
+
+
+def layered(out: Template, made: Frame, digest: str | None = None) -> Frame:
+    """What holds a finished frame's layers: itself, or for a DPX the EXR beside it.
+
+    One beside it that `digest` does not fit was left by another merge: it has no say.
+    """
+    beside = layers_of(out).path(made.number)
+    if made.maximum == 1.0 or not beside.is_file():
+        return made
+    found = read_file(beside, made.number)
+    return found if digest in (None, found.metadata.get(headers.DIGEST)) else made
 
 
 def layers_of(out: Template) -> Template:

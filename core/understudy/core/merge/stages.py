@@ -22,7 +22,7 @@ from understudy.core.merge.face_swap import Swapper
 from understudy.core.merge.finish import Finish
 from understudy.core.merge.job import Job, View
 from understudy.core.merge.settings import MergeSettings
-from understudy.core.plate.views import MONO, names, select
+from understudy.core.plate.views import MONO, header_of, names, select
 from understudy.core.reports import FrameReport, FrameStatus
 
 
@@ -51,6 +51,7 @@ class Stages:
             if self._is_missing(job):
                 return job
             with job.timed("read"):
+                self._leave_out(job)
                 if self._is_done(job):
                     return job
                 self._load(job)
@@ -118,6 +119,17 @@ class Stages:
                 return True
         return False
 
+    def _leave_out(self, job: Job) -> None:
+        """Faces that lie wholly outside the picture: nothing of them is to be done, nor asked for."""
+        for view in (view for view in job.views if view.placed):
+            assert view.placed is not None
+            with view.named():
+                path = self.settings.plate.template.of_view(view.file).path(job.number)
+                header = header_of(plate.read_header(path, job.number), view.within)
+            if warp.footprint(view.placed.alignment, header.data).empty:
+                job.warnings.append(view.saying("the face lies outside the picture"))
+                view.placed = None
+
     def _is_done(self, job: Job) -> bool:
         """Work out the frame's identity; whether what it names is there already."""
         template, rotos = self.settings.plate.template, self._rotos(job)
@@ -159,6 +171,7 @@ class Stages:
                 if self.settings.layers:
                     self._refuse_taken(view.frame)
                 view.ground = layers.ground(view.frame, self.compositor.space, self.compositor.colour)
+        _refuse_shared(job)
         if self.compositor.linearises:
             job.views += self._bystanders(job)
 
@@ -190,10 +203,6 @@ class Stages:
         if placed is None or frame is None:
             return
         view.window = window = warp.footprint(placed.alignment, frame.data)
-        if window.empty:
-            job.warnings.append(view.saying("the face lies outside the picture"))
-            view.placed = None
-            return
         shrink = max(window.width, window.height) / placed.alignment.size
         reach = 8 + math.ceil(3.0 * shrink)
         area = Window(
@@ -216,7 +225,7 @@ class Stages:
         finite.
         """
         file = plate.read(template, frame.number)
-        roto = select(file, MONO if template.has_view or names(file) == (MONO,) else view.name)
+        roto = select(file, MONO if template.has_view or len(names(file)) == 1 else view.name)
         path = template.path(frame.number)
         if roto.display != frame.display:
             raise InvalidInput(
@@ -258,3 +267,18 @@ class Stages:
             with view.named(), job.timed("blend"):
                 view.finished = self.compositor.compose(view.frame, view.ground, swapped)
             job.warnings += [view.saying(text) for text in view.finished.warnings]
+
+
+def _refuse_shared(job: Job) -> None:
+    """Two views that are one picture cannot both be swapped."""
+    pictures: dict[int, View] = {}
+    for view in job.views:
+        assert view.frame is not None
+        other = pictures.setdefault(id(view.frame.planes.get("R")), view)
+        if other is not view:
+            raise InvalidInput(
+                f"frame {job.number}: the views {other.name} and {view.name} are the same picture; name one (--view)",
+                frame=job.number,
+                field="view",
+                value=view.name,
+            )

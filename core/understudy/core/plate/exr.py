@@ -272,7 +272,7 @@ def _part(found: Mapping[str, Raw], *, tiled: bool, several: bool) -> Part:
     kind = _text(found, "type") if several or "type" in found else ""
     if kind.startswith("deep"):
         raise Broken(f"is a deep image{f' (part {name!r})' if several else ''}; flatten it first")
-    if kind not in ("scanlineimage", "tiledimage") and (several or not tiled) and kind:
+    if several and kind not in ("scanlineimage", "tiledimage"):  # with one part the flags say it
         raise Broken(f"has a part of type {kind!r}, which we do not know")
     is_tiled = kind == "tiledimage" if several else tiled
     channels = _channels(_data(found, "channels", "chlist"))

@@ -13,6 +13,10 @@ from understudy.core.plate.read import EXTENSIONS, read_header
 from understudy.core.plate.template import Template
 from understudy.core.plate.views import MONO, header_of, names
 
+_MOST = (
+    1_000_000  # frames between first and last: 11 hours of film; a file named by a date would make billions
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plate:
@@ -117,6 +121,14 @@ def find(
             field="frames",
             value=str(frames),
         )
+    if frames is None and last - first >= _MOST:
+        raise InvalidInput(
+            f"frames: {template} goes from {first} to {last} on disk, which is more than {_MOST} frames; move stray "
+            "files away, or say which frames are meant",
+            path=template.hashes,
+            field="frames",
+            value=f"{first}-{last}",
+        )
     asked = frames if frames is not None else FrameRange.of(first, last)
     present = FrameRange.from_frames(n for n in asked if n in on_disk)
     return Plate(template=template, frames=asked, present=present, colour_space=colour_space, views=views)
@@ -143,7 +155,7 @@ def _views_on_disk(template: Template) -> tuple[str, ...]:
         return tuple(view for view in ("left", "right") if _numbers(template.of_view(view)))
     path = Path(template.directory) / f"{template.prefix}*{template.suffix}"
     first = next(i for i, word in enumerate(path.parts) if "%V" in word)
-    pattern = re.escape(path.parts[first]).replace("%V", "(?P<view>[A-Za-z][A-Za-z0-9]*)", 1)
+    pattern = re.escape(path.parts[first]).replace("%V", "(?P<view>[A-Za-z][A-Za-z0-9_]*)", 1)
     pattern = pattern.replace("%V", "(?P=view)").replace("%v", "[a-z]").replace(r"\*", "-?[0-9]+")
     matches = (re.fullmatch(pattern, name) for name in _list(Path(*path.parts[:first])))
     found = {match["view"] for match in matches if match}

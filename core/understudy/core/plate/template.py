@@ -75,9 +75,15 @@ class Template:
         return bool(_VIEW.search(f"{self.directory}/{self.prefix}{self.suffix}"))
 
     def of_view(self, view: str) -> Template:
-        """The files of one view: `%V` is its name, `%v` the name's first letter. Itself where there is neither."""
+        """The files of one view: `%V` is its name, `%v` the name's first letter. Itself where there is neither.
+
+        Raises:
+            InvalidInput: the view, which may be a header's word, would lead to another folder.
+        """
         if not self.has_view:
             return self
+        if view in (".", "..") or "/" in view or "\0" in view:
+            raise InvalidInput(f"view: {view!r} cannot be part of a file's name", field="view", value=view)
 
         def put(text: str) -> str:
             return text.replace("%V", view).replace("%v", view[:1])

@@ -143,7 +143,7 @@ def rate(metadata: Mapping[str, Any]) -> Fraction | None:
         return Fraction(frames, seconds) if frames > 0 and seconds > 0 else None
     for key in ("dpx:FrameRate", "dpx:TemporalFrameRate", "dpx/FrameRate", "dpx/TemporalFrameRate", RATE_KEY):
         value = metadata.get(key)
-        if isinstance(value, float) and 0 < value < 1000:
+        if isinstance(value, float) and 0.01 <= value < 1000:  # beyond lies what was never set
             return _usual(value)
     return None
 

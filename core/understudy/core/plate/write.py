@@ -75,7 +75,7 @@ def _write_exr(frame: Frame, path: Path, compression: str | None, threads: int) 
     for part in parts:
         _check_planes(part, path)
         _check_shared(part, parts[0], path)
-    present = {name for part in parts for name in part.planes}
+    present = {name for part in parts for name in (part.name, *part.planes) if name}
     codecs = [_codec(part, path, compression) for part in parts]
     several = len(parts) > 1
     required = [_required(part, codec, several=several) for part, codec in zip(parts, codecs, strict=True)]
@@ -104,6 +104,14 @@ def _named(parts: Sequence[Frame], path: Path) -> list[Frame]:
 
 def _check_planes(part: Frame, path: Path) -> None:
     shape = (part.data.height, part.data.width)
+    for name in (part.name, *part.planes):
+        if not name.isascii() and name != name.encode("utf-8", "ignore").decode():
+            raise InvalidInput(
+                f"{path}: {name!r} is not UTF-8, and OpenEXR writes no such name",
+                path=path,
+                field="channels",
+                value=name,
+            )
     for name, plane in part.planes.items():
         assert plane.shape == shape, f"channel {name} is {plane.shape}, the data window {shape}"
         why = "" if exr.is_name(name) else "has no name that OpenEXR takes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError
 from understudy.core.frames import Frame, Window
 from understudy.core.merge import headers, layers
-from understudy.core.merge.outputs import layers_of
+from understudy.core.merge.outputs import layered
 from understudy.core.plate import LOSSLESS, Template, dpx, exr, read
 from understudy.core.plate.metadata import carried, encode, same
 from understudy.core.plate.views import MONO, names, select
@@ -38,16 +39,20 @@ class File:
         number: int,
         *,
         colour: ColourConfig,
-        boxes: Mapping[str, Mapping[str, Any]],
+        noted: Mapping[str, Mapping[str, Any]],
+        digest: str | None,
     ) -> None:
-        """`boxes`: view → the manifest's entry, which knows the box of what has no header of ours."""
+        """From the manifest: view → its entry, which knows the box of what has no header of ours (`MONO` is for any
+        view); and the frame's digest, by which layers beside a DPX are known to be its own.
+        """
         self.made, self.plate = read(out, number), read(source, number)
         self._path, self._source = out.path(number), source.path(number)
-        beside = layers_of(out)
-        self.beside = read(beside, number) if beside.path(number).is_file() else self.made
-        self.said = headers.own(self.beside.metadata)
+        self.beside = layered(out, self.made, digest)
+        self._copied = filecmp.cmp(self._path, self._source, shallow=False)
+        # what a copy says of itself is an earlier pass's
+        self.said = {} if self._copied and self.beside is self.made else headers.own(self.beside.metadata)
         self.faces = 0
-        self._colour, self._boxes = colour, boxes
+        self._colour, self._noted = colour, noted
 
     def faults(self, files: tuple[str, ...]) -> Iterator[str]:
         """All that is wrong; `files` are the views whose files there are."""
@@ -114,7 +119,7 @@ class File:
                 faults.append(f"{where}attribute type is {said}, it should be scanlineimage")
             if part.compression not in LOSSLESS:
                 faults.append(f"{where}codec {part.compression} is none of {', '.join(LOSSLESS)}")
-        if faults and headers.file_digest(self._path) != headers.file_digest(self._source):
+        if not self._copied:
             yield from faults
 
     def _part(self, made: Frame, plate: Frame) -> Iterator[str]:
@@ -171,9 +176,8 @@ class File:
         made, plate = select(self.made, view), select(self.plate, view)
         beside = made if self.beside is self.made else select(self.beside, MONO)
         said = self.said.get(headers.box_key(view, asked)) if view in asked else None
-        box = (
-            json.loads(said) if isinstance(said, str) else self._boxes.get(view, {}).get("box", [0, 0, 0, 0])
-        )
+        noted = self._noted.get(view) or self._noted.get(MONO, {}) if view in asked else {}
+        box = json.loads(said) if isinstance(said, str) else noted.get("box", [0, 0, 0, 0])
         space = self.said.get(headers.PLATE_COLOUR)
         return Picture(
             made=made,
@@ -184,7 +188,7 @@ class File:
             linearised=self.said.get(headers.COLOUR) != space,
             config=str(self.said.get(headers.CONFIG, "")),
             config_id=str(self.said.get(headers.CONFIG_ID, "")),
-            swapped=view in asked and self.said.get(headers.SYNTHETIC) == "face_replacement" and any(box[2:]),
+            swapped=view in asked and self.said.get(headers.SYNTHETIC) == headers.REPLACED and any(box[2:]),
             colour=self._colour,
         )
 

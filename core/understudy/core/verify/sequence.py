@@ -58,7 +58,13 @@ def run(
 
 
 def plate_of(out: Template, frames: FrameRange) -> Template:
-    """Which plate the frames say they were made from; a copied frame has no say, its neighbours have."""
+    """Which plate the frames were made from: as the manifest says, else their headers.
+
+    A copied frame may have an earlier pass's word for another plate, so the manifest, the last one's, goes first.
+    """
+    said = Manifest(out=out).about().get("plate", {}).get("pattern")
+    if isinstance(said, str):
+        return Template.parse(said)
     views = find(out.text).views if out.has_view else (MONO,)
     for template in (t.of_view(view) for t in (out, layers_of(out)) for view in views):
         for number in frames:
@@ -68,9 +74,6 @@ def plate_of(out: Template, frames: FrameRange) -> Template:
                 continue  # missing or broken: its own report will say so
             if isinstance(said, str):
                 return Template.parse(said)
-    said = Manifest(out=out).about().get("plate", {}).get("pattern")
-    if isinstance(said, str):
-        return Template.parse(said)
     raise InvalidInput(
         f"{out.hashes}: neither headers nor a manifest name the plate that it was made from; name it",
         field="plate",
@@ -93,8 +96,16 @@ def _report(
                 frame=number, status=FrameStatus.MISSING, reason=FrameMissing.reason, message=message
             )
         try:
-            boxes = record.get("views", {view: record})
-            check = File(out.of_view(view), source.of_view(view), number, colour=colour, boxes=boxes)
+            entries = record.get("views", {MONO: record})
+            noted = {MONO: entries.get(view, {})} if out.has_view else entries
+            check = File(
+                out.of_view(view),
+                source.of_view(view),
+                number,
+                colour=colour,
+                noted=noted,
+                digest=record.get("digest"),
+            )
             faults += [words + fault for fault in check.faults(views)]
             faces += check.faces
         except UnderstudyError as error:
