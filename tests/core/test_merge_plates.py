@@ -196,7 +196,9 @@ class TestDPX:
         )
         linear = layers.ground(frame, space, colour)
         again, _ = layers.encoded(frame, linear.planes, np.ones(codes.shape, bool), space, colour)
-        assert all((again[c] == codes).all() for c in "RGB")
+        # OpenColorIO's powers are good to about half a code of 16 bits
+        apart = max(np.abs(again[c].astype(int) - codes).max() for c in "RGB")
+        assert apart <= (1 if depth == 16 else 0)
 
     def test_exr_is_the_default(self, scene, model, colour):
         settings = scene.settings(model, out="exr/comp.####.exr")

@@ -71,7 +71,7 @@ def test_views_may_have_words_in_their_names(tmp_path):
 
 def test_a_stray_file_does_not_make_a_plate_of_a_million_frames(tmp_path):
     touch(tmp_path, "p.1001.exr", "p.1002.exr", "p.20261121093000.exr")
-    with pytest.raises(InvalidInput, match="from 1001 to 20261121093000 .* move stray files") as caught:
+    with pytest.raises(InvalidInput, match=r"from 1001 to 20261121093000 .* move stray files") as caught:
         find(str(tmp_path / "p.####.exr"))
     assert caught.value.field == "frames"
     assert find(str(tmp_path / "p.####.exr"), FrameRange.of(1001, 1002)).present == FrameRange.of(1001, 1002)
