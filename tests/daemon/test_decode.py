@@ -234,3 +234,19 @@ def test_a_link_in_a_faceset_does_not_lead_out(work: Work, shot: Shot, tmp_path:
     roots = Roots(read=(inside,))
     spec = train(shot, inside, src=str(inside / "src"))
     refused(lambda: work(roots=roots, train=spec), "PATH_NOT_ALLOWED", "a link to", field="train.src")
+
+
+def test_a_views_folder_that_is_a_link_is_not_written_through(work: Work, tmp_path: Path):
+    stereo = shots.make_stereo(tmp_path / "in", "files", numbers=[1001])
+    allowed, secret = tmp_path / "allowed", tmp_path / "secret"
+    for folder in (allowed / "left", secret):
+        folder.mkdir(parents=True)
+    (allowed / "right").symlink_to(secret)
+    promised = (Output.of_folder(allowed / "model"),)
+    spec = merge(stereo, tmp_path / "in", output=str(allowed / "%V" / "comp.####.exr"))
+    spec["swaps"][0]["model"] = str(allowed / "model")
+    roots = Roots(write=(allowed,))
+    refused(lambda: work(promised, roots=roots, merge=spec), "PATH_NOT_ALLOWED", field="merge.output")
+    (allowed / "right").unlink()
+    (allowed / "right").mkdir()
+    assert work(promised, roots=roots, merge=spec).outputs
