@@ -35,6 +35,7 @@ def sheet(
     path: Path,
     *,
     colour: ColourConfig,
+    plate: Template | None = None,
     frames: Sequence[int] = (),
     src: Path | None = None,
     rows: int = 5,
@@ -48,6 +49,7 @@ def sheet(
     Args:
         out: finished frames, with layers in them or beside them.
         path: the PNG.
+        plate: what they were made from; default: what their headers say.
         frames: which; default: `rows` of those on disk, evenly spread.
         src: faceset of the identity put on; without it there is no column for it.
         title: first line; default: the sequence's name.
@@ -66,7 +68,7 @@ def sheet(
     columns = COLUMNS if faces and faces.records else COLUMNS[1:]
     picture = [_line(columns, len(columns))]
     for number in chosen:
-        cells = _cells(out.of_view(view), view, number, colour)
+        cells = _cells(out.of_view(view), plate, view, number, colour)
         if faces and faces.records:
             cells.insert(0, _source(faces, poses.get(number), number, colour))
         picture += [_line([f"frame {number}"], len(columns)), _row(cells)]
@@ -86,7 +88,9 @@ def _spread(present: FrameRange, rows: int) -> list[int]:
     return [numbers[i] for i in picks]
 
 
-def _cells(out: Template, view: str, number: int, colour: ColourConfig) -> list[Array]:
+def _cells(
+    out: Template, plate: Template | None, view: str, number: int, colour: ColourConfig
+) -> list[Array]:
     """Plate, swap, matte and face layer of one frame, (H, W, 3) uint8 sRGB each; `view` is that of its file."""
     file = read(out, number)
     said, worked_on = file.metadata, str(file.metadata.get(headers.VIEWS, MONO)).split(",")[0]
@@ -101,8 +105,8 @@ def _cells(out: Template, view: str, number: int, colour: ColourConfig) -> list[
             value=out.text,
         )
     said = said if beside is made else beside.metadata
-    source = read(Template.parse(str(said[headers.PLATE])).of_view(view), number)
-    plate = select(source, MONO if view else worked_on)
+    source = read((plate or Template.parse(str(said[headers.PLATE]))).of_view(view), number)
+    original = select(source, MONO if view else worked_on)
     gain = float(said.get(headers.GAIN, 1.0))
     space, plate_space = str(said[headers.COLOUR]), str(said[headers.PLATE_COLOUR])
     shown = _square(beside)
@@ -111,7 +115,7 @@ def _cells(out: Template, view: str, number: int, colour: ColourConfig) -> list[
     solid = beside.planes["face.A"][shown.slices(beside.data)].astype(np.float32)[..., None]
     viewed = _view(face.astype(np.float32), space, gain, colour)
     return [
-        _view(plate.rgb(shown), plate_space, gain, colour),
+        _view(original.rgb(shown), plate_space, gain, colour),
         _view(made.rgb(shown), plate_space if made.maximum != 1.0 else space, gain, colour),
         np.repeat(_eight_bits(matte)[..., None], 3, axis=-1),
         (viewed * solid + np.array(_PAPER) * (1.0 - solid)).astype(np.uint8),

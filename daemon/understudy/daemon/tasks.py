@@ -87,5 +87,11 @@ class Tasks:
                 yield report
         if work.contact_sheet and (made or (there and not sheet.exists())):
             src = Path(models.read_state(work.core.model).src_folder)
-            contact.sheet(work.core.out, sheet, colour=self._colour, src=src if src.is_dir() else None)
+            contact.sheet(
+                work.core.out,
+                sheet,
+                colour=self._colour,
+                plate=work.core.plate.template,  # a header might name one outside the roots
+                src=src if src.is_dir() else None,
+            )
             yield Artifact(kind="contact_sheet", path=sheet)
