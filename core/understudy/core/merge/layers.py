@@ -40,10 +40,6 @@ class Ground:
     planes: Mapping[str, Array]
     space: str
 
-    def rgb(self, rows: slice, columns: slice) -> Float:
-        """(h, w, 3) float32, in `space`; may be negative, above 1 or non-finite."""
-        return np.stack([self.planes[c][rows, columns] for c in COLOUR], axis=-1).astype(np.float32)
-
 
 def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
     """The plate as the EXR output stores it: untouched where it is scene-linear, else linearised.

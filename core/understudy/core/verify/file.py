@@ -85,8 +85,8 @@ class File:
 
     @property
     def _present(self) -> set[str]:
-        """The channels of the plate, in all its parts."""
-        return {name for part in _parts(self._reference) for name in part.planes}
+        """The channels and parts of the plate, by which a cryptomatte's manifest lives on."""
+        return {name for part in _parts(self.plate) for name in (part.name, *part.planes) if name}
 
     @property
     def _asked(self) -> list[str]:
@@ -132,7 +132,7 @@ class File:
                 yield f"{name} window is {ours}, the plate's is {theirs}"
         if np.float32(made.pixel_aspect) != np.float32(plate.pixel_aspect):
             yield f"pixel aspect is {made.pixel_aspect}, the plate's is {plate.pixel_aspect}"
-        kept = dpx.comparable(plate.metadata) if self._codes else carried(plate.metadata, plate.planes)
+        kept = dpx.comparable(plate.metadata) if self._codes else carried(plate.metadata, self._present)
         found = dpx.comparable(made.metadata) if self._codes else made.metadata
         for name, value in kept.items():
             if name.startswith(headers.PREFIX):
