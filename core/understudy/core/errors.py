@@ -12,6 +12,7 @@
     ├── WeightsMissing      a network's weights are not on this machine
     ├── WeightsCorrupt      they are, but their SHA-256 is not the published one
     ├── ModelInvalid        a model folder that can not be read
+    ├── NotMeasured         a faceset is sorted by what has not been measured yet
     ├── ReleaseMissing      a likeness without a release record
     └── ReleaseInvalid      a release record that is malformed, revoked or out of date
 
@@ -101,6 +102,10 @@ class WeightsCorrupt(UnderstudyError):
 
 class ModelInvalid(UnderstudyError):
     reason = "MODEL_INVALID"
+
+
+class NotMeasured(UnderstudyError):
+    reason = "NOT_MEASURED"
 
 
 class ReleaseMissing(UnderstudyError):

@@ -19,19 +19,29 @@ class Landmarks:
     Attributes:
         scheme: `68` (iBUG 300-W order) or `478` (MediaPipe face mesh order; 468 without irises).
         points: (N, 2) float32, plate pixels.
+        confidence: (N,) float32, 0 to 1, how sure the landmarker is of each point; None where it does not say.
     """
 
     scheme: str
     points: Float
+    confidence: Float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Detection:
-    """What a detector found: box (x0, y0, x1, y1), score 0 to 1 and the detector's own key points (K, 2)."""
+    """What a detector found.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels of the picture that was searched.
+        score: 0 to 1.
+        keypoints: (K, 2) float32, the person's right eye, left eye, then the detector's own further ones; K may be 0.
+        roll: degrees, clockwise in the picture, that the head is known to lean where there are no key points.
+    """
 
     box: tuple[float, float, float, float]
     score: float
     keypoints: Float
+    roll: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +56,9 @@ class Face:
         pitch, yaw, roll: degrees; yaw is positive when the face looks to the right of the picture, pitch when it
             looks up, roll when the head leans clockwise in the picture.
         track: id of the person within the shot, from 0.
+        cut: its frame begins another picture; nothing is fitted over the step from the frame before.
+        origin: how it came about: `found` by the networks, `manual` (a person gave the landmarks), `guided` (the networks
+            looked where a person pointed) or `interpolated` between what a person gave.
     """
 
     frame: int
@@ -56,6 +69,8 @@ class Face:
     yaw: float = 0.0
     roll: float = 0.0
     track: int = 0
+    cut: bool = False
+    origin: str = "found"
 
 
 @dataclass(frozen=True, kw_only=True)

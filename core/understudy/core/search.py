@@ -15,6 +15,7 @@ from understudy.core.colour import ColourConfig, exposure_gain
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, UnderstudyError
 from understudy.core.face import Face, Landmarks
 from understudy.core.frames import Array, Float, Frame
+from understudy.core.landmark import Look
 from understudy.core.located import Located
 from understudy.core.matte.hull import hull
 from understudy.core.pipeline import overlapped
@@ -132,11 +133,11 @@ class Search:
         origin = np.array([frame.data.x, frame.data.y])
         focal = _FOCAL * frame.display.width * aspect
         faces = []
-        for detection in self.detector.detect(proxy):
-            found, score = self.landmarker.landmarks(proxy, detection)
-            if score < self.min_score:
+        for detection in self.detector.detect([proxy])[0]:
+            (found,) = self.landmarker.landmarks([Look(proxy=proxy, detection=detection)])
+            if found.score < self.min_score:
                 continue
-            points = self.landmarker.to_68(found).points * unsqueeze + origin
+            points = self.landmarker.to_68(found.landmarks).points * unsqueeze + origin
             x0, y0, x1, y1 = (np.reshape(detection.box, (2, 2)) * unsqueeze + origin).ravel().tolist()
             pitch, yaw, roll = align.pose(points, focal, pixel_aspect=aspect)
             face = Face(

@@ -32,6 +32,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_FRAMES_FAILED: _ClassVar[ErrorReason]
     ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_VERIFY_FAILED: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_MEASURED: _ClassVar[ErrorReason]
 
 class Interpolation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -62,6 +63,7 @@ ERROR_REASON_OUT_OF_MEMORY: ErrorReason
 ERROR_REASON_FRAMES_FAILED: ErrorReason
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
 ERROR_REASON_VERIFY_FAILED: ErrorReason
+ERROR_REASON_NOT_MEASURED: ErrorReason
 INTERPOLATION_UNSPECIFIED: Interpolation
 INTERPOLATION_LINEAR: Interpolation
 INTERPOLATION_HOLD: Interpolation
@@ -141,3 +143,15 @@ class Parameter(_message.Message):
     choices: _containers.RepeatedScalarFieldContainer[str]
     keyable: bool
     def __init__(self, name: _Optional[str] = ..., help: _Optional[str] = ..., type: _Optional[str] = ..., default_value: _Optional[str] = ..., minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., choices: _Optional[_Iterable[str]] = ..., keyable: bool = ...) -> None: ...
+
+class Pick(_message.Message):
+    __slots__ = ("frame", "x", "y", "view")
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    frame: int
+    x: float
+    y: float
+    view: str
+    def __init__(self, frame: _Optional[int] = ..., x: _Optional[float] = ..., y: _Optional[float] = ..., view: _Optional[str] = ...) -> None: ...

@@ -2,6 +2,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from understudy.v1 import common_pb2 as _common_pb2
 from understudy.v1 import recipe_pb2 as _recipe_pb2
+from understudy.v1 import resource_pb2 as _resource_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -45,7 +46,7 @@ FRAME_STATE_MISSING: FrameState
 FRAME_STATE_FAILED: FrameState
 
 class JobSpec(_message.Message):
-    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights", "check_plate", "torture")
+    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights", "check_plate", "torture", "measure_faceset", "faceset_sheet", "faceset_coverage", "pack_faceset", "unpack_faceset", "resize_faceset", "import_faceset", "export_faceset", "join_facesets")
     INGEST_FIELD_NUMBER: _ClassVar[int]
     EXTRACT_FIELD_NUMBER: _ClassVar[int]
     TRAIN_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +55,15 @@ class JobSpec(_message.Message):
     PULL_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     CHECK_PLATE_FIELD_NUMBER: _ClassVar[int]
     TORTURE_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FACESET_FIELD_NUMBER: _ClassVar[int]
+    FACESET_SHEET_FIELD_NUMBER: _ClassVar[int]
+    FACESET_COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    PACK_FACESET_FIELD_NUMBER: _ClassVar[int]
+    UNPACK_FACESET_FIELD_NUMBER: _ClassVar[int]
+    RESIZE_FACESET_FIELD_NUMBER: _ClassVar[int]
+    IMPORT_FACESET_FIELD_NUMBER: _ClassVar[int]
+    EXPORT_FACESET_FIELD_NUMBER: _ClassVar[int]
+    JOIN_FACESETS_FIELD_NUMBER: _ClassVar[int]
     ingest: IngestSpec
     extract: ExtractSpec
     train: TrainSpec
@@ -62,7 +72,16 @@ class JobSpec(_message.Message):
     pull_weights: PullWeightsSpec
     check_plate: CheckPlateSpec
     torture: TortureSpec
-    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ..., check_plate: _Optional[_Union[CheckPlateSpec, _Mapping]] = ..., torture: _Optional[_Union[TortureSpec, _Mapping]] = ...) -> None: ...
+    measure_faceset: MeasureFacesetSpec
+    faceset_sheet: FacesetSheetSpec
+    faceset_coverage: FacesetCoverageSpec
+    pack_faceset: PackFacesetSpec
+    unpack_faceset: UnpackFacesetSpec
+    resize_faceset: ResizeFacesetSpec
+    import_faceset: ImportFacesetSpec
+    export_faceset: ExportFacesetSpec
+    join_facesets: JoinFacesetsSpec
+    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ..., check_plate: _Optional[_Union[CheckPlateSpec, _Mapping]] = ..., torture: _Optional[_Union[TortureSpec, _Mapping]] = ..., measure_faceset: _Optional[_Union[MeasureFacesetSpec, _Mapping]] = ..., faceset_sheet: _Optional[_Union[FacesetSheetSpec, _Mapping]] = ..., faceset_coverage: _Optional[_Union[FacesetCoverageSpec, _Mapping]] = ..., pack_faceset: _Optional[_Union[PackFacesetSpec, _Mapping]] = ..., unpack_faceset: _Optional[_Union[UnpackFacesetSpec, _Mapping]] = ..., resize_faceset: _Optional[_Union[ResizeFacesetSpec, _Mapping]] = ..., import_faceset: _Optional[_Union[ImportFacesetSpec, _Mapping]] = ..., export_faceset: _Optional[_Union[ExportFacesetSpec, _Mapping]] = ..., join_facesets: _Optional[_Union[JoinFacesetsSpec, _Mapping]] = ...) -> None: ...
 
 class IngestSpec(_message.Message):
     __slots__ = ("video", "pattern", "first", "frames", "colour_space")
@@ -79,7 +98,7 @@ class IngestSpec(_message.Message):
     def __init__(self, video: _Optional[str] = ..., pattern: _Optional[str] = ..., first: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[_common_pb2.FrameSegment, _Mapping]]] = ..., colour_space: _Optional[str] = ...) -> None: ...
 
 class ExtractSpec(_message.Message):
-    __slots__ = ("plate", "faceset", "detector", "landmarker", "face_type", "size", "release")
+    __slots__ = ("plate", "faceset", "detector", "landmarker", "face_type", "size", "release", "pose", "search_every", "smallest", "max_faces", "min_score", "looks", "upright_only", "identity", "pick", "reference", "reference_distance", "device", "workers")
     PLATE_FIELD_NUMBER: _ClassVar[int]
     FACESET_FIELD_NUMBER: _ClassVar[int]
     DETECTOR_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +106,19 @@ class ExtractSpec(_message.Message):
     FACE_TYPE_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    POSE_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_EVERY_FIELD_NUMBER: _ClassVar[int]
+    SMALLEST_FIELD_NUMBER: _ClassVar[int]
+    MAX_FACES_FIELD_NUMBER: _ClassVar[int]
+    MIN_SCORE_FIELD_NUMBER: _ClassVar[int]
+    LOOKS_FIELD_NUMBER: _ClassVar[int]
+    UPRIGHT_ONLY_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    PICK_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
     plate: _common_pb2.PlateRef
     faceset: str
     detector: str
@@ -94,7 +126,20 @@ class ExtractSpec(_message.Message):
     face_type: str
     size: int
     release: str
-    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., faceset: _Optional[str] = ..., detector: _Optional[str] = ..., landmarker: _Optional[str] = ..., face_type: _Optional[str] = ..., size: _Optional[int] = ..., release: _Optional[str] = ...) -> None: ...
+    pose: str
+    search_every: int
+    smallest: float
+    max_faces: int
+    min_score: float
+    looks: int
+    upright_only: bool
+    identity: str
+    pick: _common_pb2.Pick
+    reference: str
+    reference_distance: float
+    device: str
+    workers: int
+    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., faceset: _Optional[str] = ..., detector: _Optional[str] = ..., landmarker: _Optional[str] = ..., face_type: _Optional[str] = ..., size: _Optional[int] = ..., release: _Optional[str] = ..., pose: _Optional[str] = ..., search_every: _Optional[int] = ..., smallest: _Optional[float] = ..., max_faces: _Optional[int] = ..., min_score: _Optional[float] = ..., looks: _Optional[int] = ..., upright_only: bool = ..., identity: _Optional[str] = ..., pick: _Optional[_Union[_common_pb2.Pick, _Mapping]] = ..., reference: _Optional[str] = ..., reference_distance: _Optional[float] = ..., device: _Optional[str] = ..., workers: _Optional[int] = ...) -> None: ...
 
 class TrainSpec(_message.Message):
     __slots__ = ("model", "src", "dst", "preset", "target_iterations", "target_time", "batch_size", "seed", "device", "src_track", "dst_track", "release")
@@ -185,6 +230,98 @@ class TortureSpec(_message.Message):
     FOLDER_FIELD_NUMBER: _ClassVar[int]
     folder: str
     def __init__(self, folder: _Optional[str] = ...) -> None: ...
+
+class MeasureFacesetSpec(_message.Message):
+    __slots__ = ("faceset", "keys", "reference")
+    FACESET_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    faceset: str
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    reference: str
+    def __init__(self, faceset: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class FacesetSheetSpec(_message.Message):
+    __slots__ = ("faceset", "output", "query", "count", "cell")
+    FACESET_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    CELL_FIELD_NUMBER: _ClassVar[int]
+    faceset: str
+    output: str
+    query: _resource_pb2.FaceQuery
+    count: int
+    cell: int
+    def __init__(self, faceset: _Optional[str] = ..., output: _Optional[str] = ..., query: _Optional[_Union[_resource_pb2.FaceQuery, _Mapping]] = ..., count: _Optional[int] = ..., cell: _Optional[int] = ...) -> None: ...
+
+class FacesetCoverageSpec(_message.Message):
+    __slots__ = ("faceset", "output", "against")
+    FACESET_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    AGAINST_FIELD_NUMBER: _ClassVar[int]
+    faceset: str
+    output: str
+    against: str
+    def __init__(self, faceset: _Optional[str] = ..., output: _Optional[str] = ..., against: _Optional[str] = ...) -> None: ...
+
+class PackFacesetSpec(_message.Message):
+    __slots__ = ("faceset", "output")
+    FACESET_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    faceset: str
+    output: str
+    def __init__(self, faceset: _Optional[str] = ..., output: _Optional[str] = ...) -> None: ...
+
+class UnpackFacesetSpec(_message.Message):
+    __slots__ = ("pack", "output")
+    PACK_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    pack: str
+    output: str
+    def __init__(self, pack: _Optional[str] = ..., output: _Optional[str] = ...) -> None: ...
+
+class ResizeFacesetSpec(_message.Message):
+    __slots__ = ("faceset", "output", "size", "face_type", "enhance")
+    FACESET_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    FACE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ENHANCE_FIELD_NUMBER: _ClassVar[int]
+    faceset: str
+    output: str
+    size: int
+    face_type: str
+    enhance: str
+    def __init__(self, faceset: _Optional[str] = ..., output: _Optional[str] = ..., size: _Optional[int] = ..., face_type: _Optional[str] = ..., enhance: _Optional[str] = ...) -> None: ...
+
+class ImportFacesetSpec(_message.Message):
+    __slots__ = ("source", "output", "release")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    output: str
+    release: str
+    def __init__(self, source: _Optional[str] = ..., output: _Optional[str] = ..., release: _Optional[str] = ...) -> None: ...
+
+class ExportFacesetSpec(_message.Message):
+    __slots__ = ("faceset", "output", "quality")
+    FACESET_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    faceset: str
+    output: str
+    quality: int
+    def __init__(self, faceset: _Optional[str] = ..., output: _Optional[str] = ..., quality: _Optional[int] = ...) -> None: ...
+
+class JoinFacesetsSpec(_message.Message):
+    __slots__ = ("facesets", "output")
+    FACESETS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    facesets: _containers.RepeatedScalarFieldContainer[str]
+    output: str
+    def __init__(self, facesets: _Optional[_Iterable[str]] = ..., output: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("done", "total", "unit", "rate", "remaining", "fraction")

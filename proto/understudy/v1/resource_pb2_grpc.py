@@ -25,6 +25,51 @@ class FacesetServiceStub(object):
                 request_serializer=understudy_dot_v1_dot_resource__pb2.ListFacesRequest.SerializeToString,
                 response_deserializer=understudy_dot_v1_dot_resource__pb2.ListFacesResponse.FromString,
                 )
+        self.ListDuplicates = channel.unary_unary(
+                '/understudy.v1.FacesetService/ListDuplicates',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.ListDuplicatesRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.ListDuplicatesResponse.FromString,
+                )
+        self.GetFacesetStatistics = channel.unary_unary(
+                '/understudy.v1.FacesetService/GetFacesetStatistics',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.GetFacesetStatisticsRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.GetFacesetStatisticsResponse.FromString,
+                )
+        self.RejectFaces = channel.unary_unary(
+                '/understudy.v1.FacesetService/RejectFaces',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.RejectFacesRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.RejectFacesResponse.FromString,
+                )
+        self.RestoreFaces = channel.unary_unary(
+                '/understudy.v1.FacesetService/RestoreFaces',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.RestoreFacesRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.RestoreFacesResponse.FromString,
+                )
+        self.PickTrack = channel.unary_unary(
+                '/understudy.v1.FacesetService/PickTrack',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.PickTrackRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.PickTrackResponse.FromString,
+                )
+        self.ListReviewFrames = channel.unary_unary(
+                '/understudy.v1.FacesetService/ListReviewFrames',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.ListReviewFramesRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.ListReviewFramesResponse.FromString,
+                )
+        self.SetManualFaces = channel.unary_unary(
+                '/understudy.v1.FacesetService/SetManualFaces',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.SetManualFacesRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.SetManualFacesResponse.FromString,
+                )
+        self.ListManualFaces = channel.unary_unary(
+                '/understudy.v1.FacesetService/ListManualFaces',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.ListManualFacesRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.ListManualFacesResponse.FromString,
+                )
+        self.DeleteManualFaces = channel.unary_unary(
+                '/understudy.v1.FacesetService/DeleteManualFaces',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.DeleteManualFacesRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.DeleteManualFacesResponse.FromString,
+                )
 
 
 class FacesetServiceServicer(object):
@@ -41,9 +86,86 @@ class FacesetServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListFaces(self, request, context):
-        """Its faces, by frame and track.
+        """Its faces, by frame and track or as a query says: a view, nothing is renamed.
         NOT_FOUND, PERMISSION_DENIED: as GetFaceset.
-        INVALID_ARGUMENT: the page token is not one of ours.
+        INVALID_ARGUMENT: the page token is not one of ours, or the query has an unknown key.
+        FAILED_PRECONDITION: the order needs measures that are not there (NOT_MEASURED). Run a MeasureFacesetSpec.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDuplicates(self, request, context):
+        """Faces that are the same picture but for grain and codec, in groups.
+        As ListFaces.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFacesetStatistics(self, request, context):
+        """Numbers about all faces, for a person or a script.
+        NOT_FOUND, PERMISSION_DENIED: as GetFaceset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectFaces(self, request, context):
+        """Moves faces into `rejected/` in the faceset; nothing is deleted.
+        As ListFaces; and the query names no face: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreFaces(self, request, context):
+        """Moves rejected faces back.
+        NOT_FOUND: none of these is in `rejected/`.
+        PERMISSION_DENIED: as GetFaceset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PickTrack(self, request, context):
+        """Who stands at a point of a frame.
+        NOT_FOUND: nobody does, or there is no such faceset.
+        PERMISSION_DENIED: as GetFaceset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReviewFrames(self, request, context):
+        """Frames that a person should look at: without a face, unsure, given by hand, with somebody coming or going.
+        NOT_FOUND, PERMISSION_DENIED: as GetFaceset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetManualFaces(self, request, context):
+        """Keeps what a person says of a face on a frame; the next extraction of the plate makes just these frames again.
+        INVALID_ARGUMENT: not 1, 5 or 68 points where there must be, or points that are not finite.
+        PERMISSION_DENIED: outside the allowed roots (PATH_NOT_ALLOWED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListManualFaces(self, request, context):
+        """What was said so far.
+        NOT_FOUND, PERMISSION_DENIED: as GetFaceset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteManualFaces(self, request, context):
+        """Forgets some of it.
+        NOT_FOUND: nothing was said of these frames and this track.
+        PERMISSION_DENIED: as GetFaceset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +183,51 @@ def add_FacesetServiceServicer_to_server(servicer, server):
                     servicer.ListFaces,
                     request_deserializer=understudy_dot_v1_dot_resource__pb2.ListFacesRequest.FromString,
                     response_serializer=understudy_dot_v1_dot_resource__pb2.ListFacesResponse.SerializeToString,
+            ),
+            'ListDuplicates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDuplicates,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.ListDuplicatesRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.ListDuplicatesResponse.SerializeToString,
+            ),
+            'GetFacesetStatistics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFacesetStatistics,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.GetFacesetStatisticsRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.GetFacesetStatisticsResponse.SerializeToString,
+            ),
+            'RejectFaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectFaces,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.RejectFacesRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.RejectFacesResponse.SerializeToString,
+            ),
+            'RestoreFaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreFaces,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.RestoreFacesRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.RestoreFacesResponse.SerializeToString,
+            ),
+            'PickTrack': grpc.unary_unary_rpc_method_handler(
+                    servicer.PickTrack,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.PickTrackRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.PickTrackResponse.SerializeToString,
+            ),
+            'ListReviewFrames': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReviewFrames,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.ListReviewFramesRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.ListReviewFramesResponse.SerializeToString,
+            ),
+            'SetManualFaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetManualFaces,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.SetManualFacesRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.SetManualFacesResponse.SerializeToString,
+            ),
+            'ListManualFaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListManualFaces,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.ListManualFacesRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.ListManualFacesResponse.SerializeToString,
+            ),
+            'DeleteManualFaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteManualFaces,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.DeleteManualFacesRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.DeleteManualFacesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -104,6 +271,159 @@ class FacesetService(object):
         return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/ListFaces',
             understudy_dot_v1_dot_resource__pb2.ListFacesRequest.SerializeToString,
             understudy_dot_v1_dot_resource__pb2.ListFacesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/ListDuplicates',
+            understudy_dot_v1_dot_resource__pb2.ListDuplicatesRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.ListDuplicatesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetFacesetStatistics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/GetFacesetStatistics',
+            understudy_dot_v1_dot_resource__pb2.GetFacesetStatisticsRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.GetFacesetStatisticsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def RejectFaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/RejectFaces',
+            understudy_dot_v1_dot_resource__pb2.RejectFacesRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.RejectFacesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def RestoreFaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/RestoreFaces',
+            understudy_dot_v1_dot_resource__pb2.RestoreFacesRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.RestoreFacesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def PickTrack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/PickTrack',
+            understudy_dot_v1_dot_resource__pb2.PickTrackRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.PickTrackResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListReviewFrames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/ListReviewFrames',
+            understudy_dot_v1_dot_resource__pb2.ListReviewFramesRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.ListReviewFramesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SetManualFaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/SetManualFaces',
+            understudy_dot_v1_dot_resource__pb2.SetManualFacesRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.SetManualFacesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListManualFaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/ListManualFaces',
+            understudy_dot_v1_dot_resource__pb2.ListManualFacesRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.ListManualFacesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DeleteManualFaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/DeleteManualFaces',
+            understudy_dot_v1_dot_resource__pb2.DeleteManualFacesRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.DeleteManualFacesResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from understudy.core.face import Detection
 from understudy.core.frames import Float
 from understudy.core.weights import WeightStore
 
+SMALLEST = 1 / 48
+"""Side of the smallest face that is looked for unless one says otherwise, in the picture's longer side."""
+
 
 class Detector(Protocol):
     """Finds faces."""
 
-    def detect(self, proxy: Float) -> list[Detection]:
-        """Faces in a viewing proxy (H, W, 3) float32 in [0, 1], square pixels; best score first.
+    def detect(self, proxies: Sequence[Float], smallest: float | None = None) -> list[list[Detection]]:
+        """For each picture its faces, best score first; an empty list where there is none.
 
-        Boxes and key points are in the proxy's pixels, centres at +0.5. An empty list when there is no face.
+        A picture is found the same faces in whatever others are in the batch.
+
+        Args:
+            proxies: viewing proxies (H, W, 3) float32 in [0, 1], square pixels, of any sizes. Boxes and key points are in
+                each proxy's pixels, centres at +0.5.
+            smallest: side in pixels of the smallest face looked for; None is 40, or `SMALLEST` of the longer side if that is
+                more. The cost grows with (side of the picture / smallest)².
+
+        Raises:
+            InvalidInput: a proxy of another shape or type, or `smallest` not above 0.
         """
 
 
@@ -24,5 +37,10 @@ class Family(Protocol):
 
     WEIGHTS: tuple[str, ...]
 
-    def create(self, store: WeightStore) -> Detector:
-        """Raises WeightsMissing or WeightsCorrupt."""
+    def create(self, store: WeightStore, *, device: str = "auto") -> Detector:
+        """`device` as `model.device.pick` takes it; a member that only knows the CPU runs there.
+
+        Raises:
+            WeightsMissing, WeightsCorrupt.
+            InvalidInput: no such device.
+        """

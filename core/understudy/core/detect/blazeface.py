@@ -12,7 +12,7 @@ side, and a face larger than that is found one level up.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -42,7 +42,7 @@ class _Head:
     threshold: float
 
 
-def create(store: WeightStore) -> BlazeFace:
+def create(store: WeightStore, *, device: str = "auto") -> BlazeFace:  # noqa: ARG001 - it knows the CPU only
     short, full = (Network(store.path(name)) for name in WEIGHTS)
     return BlazeFace(
         short=_Head(short, _anchors((16, 2), (8, 6)), 0.5), full=_Head(full, _anchors((48, 1)), 0.6)
@@ -63,20 +63,23 @@ class BlazeFace:
         self._full = full
         self._smallest = smallest
 
-    def detect(self, proxy: Float) -> list[Detection]:
+    def detect(self, proxies: Sequence[Float], smallest: float | None = None) -> list[list[Detection]]:
+        return [self._detect(proxy, smallest) for proxy in proxies]
+
+    def _detect(self, proxy: Float, smallest: float | None) -> list[Detection]:
         if proxy.ndim != 3 or proxy.shape[2] != 3 or proxy.dtype != np.float32 or proxy.size == 0:
             raise InvalidInput(
                 f"proxy: a detector wants (H, W, 3) float32, got {proxy.shape} {proxy.dtype}", field="proxy"
             )
         searches = [_search(self._short, proxy, self._short.network.size / max(proxy.shape[:2]))]
-        searches += [_search(self._full, proxy, scale) for scale in self._scales(max(proxy.shape[:2]))]
+        searches += [_search(self._full, proxy, scale) for scale in self._scales(max(proxy.shape[:2]), smallest)]
         scores, points = (np.concatenate(part) for part in zip(*searches, strict=True))
         return _merge(scores, points)
 
-    def _scales(self, long_side: int) -> Iterator[float]:
+    def _scales(self, long_side: int, smallest: float | None) -> Iterator[float]:
         """From where the smallest face is large enough down to where the picture fits into one tile."""
         whole = self._full.network.size / long_side
-        scale = min(1.0, _ENOUGH / max(self._smallest, long_side * _SMALLEST))
+        scale = min(1.0, _ENOUGH / (smallest or max(self._smallest, long_side * _SMALLEST)))
         while scale > whole:
             yield scale
             scale /= 2.0

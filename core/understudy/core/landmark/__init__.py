@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from understudy.core.face import Detection, Landmarks
@@ -9,18 +11,32 @@ from understudy.core.frames import Float
 from understudy.core.weights import WeightStore
 
 
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """A face to find the points of: a viewing proxy (H, W, 3) float32 in [0, 1], square pixels, and where it is in it."""
+
+    proxy: Float
+    detection: Detection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Points in the proxy's pixels, centres at +0.5, in the landmarker's own scheme; and the confidence, 0 to 1, that they
+    lie on a face.
+    """
+
+    landmarks: Landmarks
+    score: float
+
+
 class Landmarker(Protocol):
-    """Finds the points of a face."""
+    """Finds the points of faces."""
 
-    def landmarks(self, proxy: Float, detection: Detection) -> tuple[Landmarks, float]:
-        """Points of the detected face and the confidence, 0 to 1, that they lie on a face.
-
-        `proxy` is (H, W, 3) float32 in [0, 1], square pixels; points are in its pixels, centres at +0.5, in the
-        landmarker's own scheme.
-        """
+    def landmarks(self, looks: Sequence[Look]) -> list[Found]:
+        """The points of each face; the same whatever others are in the batch. Each has a confidence where the network says."""
 
     def to_68(self, landmarks: Landmarks) -> Landmarks:
-        """The same face in iBUG 300-W order, which alignment and hull need."""
+        """The same face in iBUG 300-W order, which alignment and hull need; confidences go along."""
 
 
 class Family(Protocol):
@@ -28,5 +44,5 @@ class Family(Protocol):
 
     WEIGHTS: tuple[str, ...]
 
-    def create(self, store: WeightStore) -> Landmarker:
-        """Raises WeightsMissing or WeightsCorrupt."""
+    def create(self, store: WeightStore, *, device: str = "auto") -> Landmarker:
+        """As `detect.Family.create`."""

@@ -9,6 +9,7 @@ the points themselves. Each further look halves what is left of the detector's t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from understudy.core._litert import Network
 from understudy.core.errors import InvalidInput
 from understudy.core.face import Alignment, Detection, Landmarks
 from understudy.core.frames import Float, Window
+from understudy.core.landmark import Found, Look
 from understudy.core.weights import WeightStore
 
 WEIGHTS = ("facemesh",)
@@ -44,7 +46,7 @@ _TO_68: tuple[tuple[int, ...], ...] = (
 # fmt: on
 
 
-def create(store: WeightStore) -> FaceMesh:
+def create(store: WeightStore, *, device: str = "auto") -> FaceMesh:  # noqa: ARG001 - it knows the CPU only
     return FaceMesh(Network(store.path(WEIGHTS[0])))
 
 
@@ -55,7 +57,10 @@ class FaceMesh:
         self._network = network
         self._looks = looks
 
-    def landmarks(self, proxy: Float, detection: Detection) -> tuple[Landmarks, float]:
+    def landmarks(self, looks: Sequence[Look]) -> list[Found]:
+        return [self._find(look.proxy, look.detection) for look in looks]
+
+    def _find(self, proxy: Float, detection: Detection) -> Found:
         x0, y0, x1, y1 = detection.box
         right, left = detection.keypoints[0], detection.keypoints[1]
         centre = np.array(((x0 + x1) / 2.0, (y0 + y1) / 2.0))
@@ -67,7 +72,7 @@ class FaceMesh:
                 break
             points, score = self._look(proxy, square)
             square = self._square_around(points)
-        return Landmarks(scheme="478", points=points.astype(np.float32)), score
+        return Found(landmarks=Landmarks(scheme="478", points=points.astype(np.float32)), score=score)
 
     def to_68(self, landmarks: Landmarks) -> Landmarks:
         if landmarks.scheme != "478" or len(landmarks.points) < _POINTS:

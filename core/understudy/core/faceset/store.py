@@ -1,135 +1,22 @@
-"""A faceset: a folder of aligned faces, each an image that any host opens and that says of itself what it is.
-
-One OpenEXR a face, half float, scene-linear in the working space; landmarks, alignment, where it comes from and how
-it was made are in its header. There is no index: who deletes, moves or renames a file has edited the faceset. Names
-are made so that each person is a sequence to a host: `performer_t0.1001.exr`, `performer_t0.1002.exr`, …; of a stereo
-plate a sequence for each eye, `performer_left_t0.1001.exr`. Beside the images may lie `release.json`, and
-`extract.jsonl`, which extraction alone reads (`journal`).
-"""
+"""A faceset on disk: opened, its people told apart, faces read and written."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from understudy.core import image, plate, release
-from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound, TrackAmbiguous, UnderstudyError
-from understudy.core.face import Alignment, Face, Landmarks
+from understudy.core.errors import InvalidInput, NotFound, TrackAmbiguous, UnderstudyError
+from understudy.core.face import Face
+from understudy.core.faceset.record import FaceRecord
 from understudy.core.frames import Float, Frame, FrameRange, Window
-from understudy.core.plate.views import MONO
 from understudy.core.release import Release
 
-FORMAT = 1  # of the header
 RELEASE_FILE = "release.json"
 
-_PREFIX = "understudy/"
-_TEXTS = ("view", "colour", "config", "release", "digest")  # entries that may be empty, and are then left out
 _BYSTANDER = 0.1  # of the lead's frames × area: who has less is not asked about
-
-
-@dataclass(frozen=True, kw_only=True)
-class FaceRecord:
-    """One face of a faceset, without its pixels.
-
-    Attributes:
-        path: its file.
-        face: in the coordinates of the plate it was found on.
-        alignment: plate px → this image's px.
-        plate: template of that plate, in `%04d` form, with `%V` where each view has files of its own.
-        view: of that plate, such as `left`; empty for a plate without views.
-        gain: exposure of the shot: working space × gain has the face near 0.18.
-        colour: name of the working space the pixels are in.
-        config: id of the colour config in which that name means something.
-        release: id of the release that came with it, or empty.
-        pixel_aspect: of the plate.
-        digest: what settings and which file of the plate it was made of.
-        faces: how many faces its frame had, in this view.
-    """
-
-    path: Path
-    face: Face
-    alignment: Alignment
-    plate: str
-    gain: float
-    colour: str
-    config: str = ""
-    release: str = ""
-    pixel_aspect: float = 1.0
-    digest: str = ""
-    faces: int = 1
-    view: str = MONO
-
-    def header(self) -> dict[str, Any]:
-        """As header entries: strings and numbers, names of at most 31 characters, which all hosts carry."""
-        face = self.face
-        entries = {
-            "faceset": FORMAT,
-            "version": version("understudy"),
-            "frame": face.frame,
-            "plate": self.plate,
-            "view": self.view,
-            "track": face.track,
-            "score": float(face.score),
-            "box": json.dumps([round(v, 4) for v in face.box]),
-            "landmarks": json.dumps(face.landmarks.points.astype(float).round(4).tolist()),
-            "pose": json.dumps([round(v, 4) for v in (face.pitch, face.yaw, face.roll)]),
-            "faceType": self.alignment.face_type,
-            "alignment": json.dumps(self.alignment.matrix.tolist()),
-            "pixelAspect": json.dumps(self.pixel_aspect),
-            "gain": json.dumps(self.gain),
-            "colour": self.colour,
-            "config": self.config,
-            "release": self.release,
-            "digest": self.digest,
-            "faces": self.faces,
-        }
-        return {
-            _PREFIX + name: value for name, value in entries.items() if value != ""
-        }  # OpenEXR drops empty ones
-
-    @classmethod
-    def from_header(cls, path: Path, metadata: Mapping[str, Any], size: int) -> FaceRecord:
-        """Read what `header` wrote; raises FrameUnreadable if an entry is missing or malformed."""
-        entries = {k.removeprefix(_PREFIX): v for k, v in metadata.items() if k.startswith(_PREFIX)}
-        if entries.get("faceset") != FORMAT:
-            raise _foreign(path, f"its {_PREFIX}faceset is {entries.get('faceset')!r}, not {FORMAT}")
-        try:
-            matrix = np.array(json.loads(entries["alignment"]), np.float64)
-            points = np.array(json.loads(entries["landmarks"]), np.float32)
-            x0, y0, x1, y1 = map(float, json.loads(entries["box"]))
-            pitch, yaw, roll = map(float, json.loads(entries["pose"]))
-            if matrix.shape != (2, 3) or points.shape != (68, 2):
-                raise _foreign(
-                    path, f"landmarks {points.shape} or alignment {matrix.shape} have the wrong shape"
-                )
-            return cls(
-                path=path,
-                face=Face(
-                    frame=int(entries["frame"]),
-                    box=(x0, y0, x1, y1),
-                    landmarks=Landmarks(scheme="68", points=points),
-                    score=float(entries["score"]),
-                    pitch=pitch,
-                    yaw=yaw,
-                    roll=roll,
-                    track=int(entries["track"]),
-                ),
-                alignment=Alignment(matrix=matrix, size=size, face_type=str(entries["faceType"])),
-                plate=str(entries["plate"]),
-                gain=float(json.loads(entries["gain"])),
-                pixel_aspect=float(json.loads(entries["pixelAspect"])),
-                faces=int(entries["faces"]),
-                **{name: str(entries.get(name, "")) for name in _TEXTS},
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise _foreign(path, f"a header entry is missing or malformed: {error!r}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,7 +187,3 @@ def _area(face: Face) -> float:
 def _listed(tracks: tuple[Track, ...] | list[Track]) -> str:
     shown = "; ".join(str(t) for t in tracks[:6])
     return shown + (f"; and {len(tracks) - 6} more" if len(tracks) > 6 else "")
-
-
-def _foreign(path: Path, why: str) -> FrameUnreadable:
-    return FrameUnreadable(f"{path}: not an image of a faceset: {why}", path=path)
