@@ -47,6 +47,13 @@ class FrameReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Advanced:
+    """How far work without frames is: so many of `Started.total` are done."""
+
+    done: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainReport:
     """Where a training stands."""
 
@@ -61,7 +68,7 @@ class TrainReport:
 class Artifact:
     """A file that the work made and a person or host may want to open."""
 
-    kind: str  # comp, contact_sheet, preview, manifest, faceset, model, plate, track
+    kind: str  # comp, contact_sheet, preview, manifest, faceset, faceset_sheet, coverage, pack, model, plate, track
     path: Path
     frame: int | None = None
     layers: tuple[str, ...] = ()
@@ -75,4 +82,4 @@ class Warned:
     message: str
 
 
-Report = Started | FrameReport | TrainReport | Artifact | Warned
+Report = Started | Advanced | FrameReport | TrainReport | Artifact | Warned

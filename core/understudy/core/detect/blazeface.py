@@ -72,7 +72,9 @@ class BlazeFace:
                 f"proxy: a detector wants (H, W, 3) float32, got {proxy.shape} {proxy.dtype}", field="proxy"
             )
         searches = [_search(self._short, proxy, self._short.network.size / max(proxy.shape[:2]))]
-        searches += [_search(self._full, proxy, scale) for scale in self._scales(max(proxy.shape[:2]), smallest)]
+        searches += [
+            _search(self._full, proxy, scale) for scale in self._scales(max(proxy.shape[:2]), smallest)
+        ]
         scores, points = (np.concatenate(part) for part in zip(*searches, strict=True))
         return _merge(scores, points)
 
