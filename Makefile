@@ -31,6 +31,8 @@ clean:
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	# A peer for tests and benches. It asks for opencv-python, which must not lie beside opencv-python-headless.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'face-alignment==1.5.0'
 	touch $@
 
 # The generator lives apart: its protobuf must stay at 4.25 (docs/decisions/0003).

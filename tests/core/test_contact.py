@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.core import shots
-from understudy.core import contact
+from understudy.core import contact, drawing
 from understudy.core.errors import InvalidInput, NotFound
 from understudy.core.merge import shot
 from understudy.core.plate import Template
@@ -51,7 +51,7 @@ def test_layout(settings, colour, tmp_path):
         assert np.abs(plate - swap)[:10, :10].mean() < 1  # the corner is the plate
         assert np.abs(swap - face)[middle, middle].mean() < np.abs(plate - face)[middle, middle].mean()
     assert np.abs(cell(sheet, 2, 1) - cell(sheet, 2, 2)).max() == 0  # nothing was swapped
-    assert cell(sheet, 2, 3).max() <= max(contact._PAPER)
+    assert cell(sheet, 2, 3).max() <= max(drawing.PAPER)
 
 
 def test_frames_may_be_chosen_and_source_left_out(settings, colour, tmp_path):

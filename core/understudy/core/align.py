@@ -2,7 +2,8 @@
 
 The geometry is DeepFaceLab's (facelib/LandmarksProcessor.py), so that its facesets and models fit ours. Its steps
 come down to one similarity and one square: landmarks 17-48 and 54 are fitted to a mean frontal face drawn in the
-unit square (Umeyama 1991), and the crop is an upright square in that unit space.
+unit square (Umeyama 1991), and the crop is an upright square in that unit space; or in the picture, for the types
+that do not turn with the face.
 
 Fitting happens in *square* space (plate x times pixel aspect): an anamorphic face is un-squeezed before it is
 measured, and the squeeze is folded into the matrix.
@@ -54,6 +55,10 @@ _HEAD = np.array([
 ])
 _HEAD_OF_68 = np.array([*range(27), *range(30, 36)])
 # fmt: on
+_TEMPLATE_MM = 124.0  # the mean face's unit on that head
+_LEVEL = 0.0
+_C, _S = math.cos(math.radians(_LEVEL)), math.sin(math.radians(_LEVEL))
+_LEVEL_HEAD = _HEAD @ np.array([(1.0, 0.0, 0.0), (0.0, _C, -_S), (0.0, _S, _C)]).T
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,14 @@ class FaceType:
         padding: DeepFaceLab's padding number; the crop's side is 1 + 2·√2·padding.
         lift: how far the crop's centre moves up towards the forehead.
         follow_yaw: whether the centre follows a turned head sideways, so that the back of the head stays inside.
+        turned: whether the crop leans as the face does; else its edges run along those of the (un-squeezed) plate.
+            Such crops are for looking at: a model has to see all faces upright.
     """
 
     padding: float
     lift: float = 0.0
     follow_yaw: bool = False
+    turned: bool = True
 
     @property
     def side(self) -> float:
@@ -81,7 +89,12 @@ FACE_TYPES: dict[str, FaceType] = {
     "full": FaceType(0.2109375),
     "whole": FaceType(0.40, lift=0.07),
     "head": FaceType(0.70, lift=0.5, follow_yaw=True),
+    "full_no_align": FaceType(0.2109375, turned=False),
+    "head_no_align": FaceType(0.70, turned=False),  # nor does it move: DeepFaceLab lifts `head` only
 }
+
+MODEL_TYPES = tuple(name for name, kind in FACE_TYPES.items() if kind.turned)
+"""The face types that a model can be trained on."""
 
 
 def umeyama(source: Points, target: Points) -> Matrix:
@@ -128,11 +141,32 @@ def fit(
     points = _square(landmarks, pixel_aspect)
     unit = umeyama(points[_TEMPLATE_OF_68], _TEMPLATE)  # square → unit
     kind = FACE_TYPES[face_type]
-    yaw = _yaw(points @ unit[:, :2].T) if kind.follow_yaw else 0.0
-    corner = np.array([0.5 - yaw / 2.0, 0.5 - kind.lift]) - kind.side / (2.0 * scale)
-    matrix = np.column_stack([unit[:, :2], unit[:, 2] - corner]) * (size * scale / kind.side)
+    yaw = _damped(averaged_yaw(points @ unit[:, :2].T)) if kind.follow_yaw else 0.0
+    middle = np.array([0.5 - yaw / 2.0, 0.5 - kind.lift])
+    zoom = size * scale / kind.side
+    if kind.turned:
+        linear = unit[:, :2] * zoom
+    else:
+        linear = np.eye(2) * math.sqrt(np.linalg.det(unit[:, :2])) * zoom
+    middle = np.linalg.solve(unit[:, :2], middle - unit[:, 2])  # unit → square
+    matrix = np.column_stack([linear, size / 2.0 - linear @ middle])
     matrix[:, 0] *= pixel_aspect
     return Alignment(matrix=matrix, size=size, face_type=face_type)
+
+
+def rect_from_landmarks(landmarks: Points, pixel_aspect: float = 1.0) -> tuple[float, float, float, float]:
+    """The box x0, y0, x1, y1 in plate pixels of a face of which only the 68 landmarks (68, 2) are known.
+
+    The square of `full_no_align`, as DeepFaceLab has it: from the crop's point (0, 0) to (255, 255) of 256.
+
+    Raises:
+        InvalidInput: as `fit`.
+    """
+    crop = fit(landmarks, "full_no_align", 256, pixel_aspect)
+    inverse = crop.inverse
+    x0, y0 = inverse[:, 2].tolist()
+    x1, y1 = (inverse @ (255.0, 255.0, 1.0)).tolist()
+    return x0, y0, x1, y1
 
 
 def pose(
@@ -140,22 +174,71 @@ def pose(
 ) -> tuple[float, float, float]:
     """Pitch, yaw and roll in degrees (signs as in `face.Face`) of a face with 68 landmarks (68, 2), plate pixels.
 
+    Right at any roll: the face is set upright before it is solved, so an upside-down head differs in its roll only.
+    Pitch lies within ±90, so that a head turned beyond its profile has a yaw beyond 90 instead of standing on its
+    head; yaw and roll within ±180. Points in which the solver sees no head (a landmarker's guesses on what is none) give
+    the angles of a face that looks ahead, leaning as they lie.
+
     Args:
-        landmarks: (68, 2) in plate pixels.
+        landmarks: (68, 2) in plate pixels; they may lie outside the picture.
         focal: the camera's focal length in (square) pixels; picture width × focal mm / sensor width mm.
         centre: principal point. None takes the landmarks' own middle: the pose is then as seen along the ray to
             the face, which is what two pictures of equal look share wherever the face stands in the frame.
         pixel_aspect: width over height of a plate pixel.
+
+    Raises:
+        InvalidInput: not 68 points, not finite ones, or all in one place; a focal length not above 0.
     """
+    if not focal > 0.0:
+        raise InvalidInput(f"pose: focal length {focal} is not above 0", field="focal", value=focal)
     points = _square(landmarks, pixel_aspect)
-    x, y = points.mean(axis=0) if centre is None else (centre[0] * pixel_aspect, centre[1])
-    camera = np.array([[focal, 0.0, x], [0.0, focal, y], [0.0, 0.0, 1.0]])
-    _, turn, _ = cv2.solvePnP(_HEAD, points[_HEAD_OF_68], camera, None, flags=cv2.SOLVEPNP_ITERATIVE)
-    r = cv2.Rodrigues(turn)[0]
-    pitch = math.atan2(r[2, 1], r[2, 2])
-    yaw = math.atan2(-r[2, 0], math.hypot(r[0, 0], r[1, 0]))
-    roll = math.atan2(r[1, 0], r[0, 0])
-    return -math.degrees(pitch), -math.degrees(yaw), math.degrees(roll)
+    principal = points.mean(axis=0) if centre is None else np.array((centre[0] * pixel_aspect, centre[1]))
+    pitch, yaw, roll = np.degrees(_euler(_turn(points - principal, focal, _LEVEL_HEAD))).tolist()
+    if abs(pitch) > 90.0:  # the same turn, told as a head turns that has a neck
+        pitch, yaw, roll = pitch - math.copysign(180.0, pitch), 180.0 - yaw, roll - 180.0
+    return -pitch, (180.0 - yaw) % 360.0 - 180.0, (roll + 180.0) % 360.0 - 180.0
+
+
+def dfl_pose(aligned: Points, size: int) -> tuple[float, float, float]:
+    """Pitch, yaw and roll in radians as DeepFaceLab tells them of landmarks (68, 2) in a crop of `size`, aligned px.
+
+    What its sorts, its bins of yaw and its facesets go by. It differs from `pose` in this: the crop stands in for the
+    picture, so that the focal length is the crop's side, the face type changes the perspective, and the roll is near 0
+    because the crop has been turned already; yaw is positive to the *left* of the picture; each angle is held within
+    ±π/2; and the head is not levelled, so that a face looking ahead has a pitch of about -0.18.
+
+    Raises:
+        InvalidInput: as `pose`.
+    """
+    points = _square(aligned, 1.0)
+    pitch, yaw, roll = np.clip(_euler(_turn(points - size / 2.0, float(size), _HEAD)), -math.pi / 2.0, math.pi / 2.0)
+    return -float(pitch), float(yaw), float(roll)
+
+
+def _turn(points: npt.NDArray[np.float64], focal: float, head: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The rotation (3, 3) of the head whose 68 landmarks lie at `points`, pixels from the principal point.
+
+    The solver starts from a head that looks ahead, at the size and lean of the mean face. Without a start it would take
+    one from a linear solution, which noise may mirror or put behind the camera.
+    """
+    unit = umeyama(points[_TEMPLATE_OF_68], _TEMPLATE)[:, :2]
+    upright = unit / math.sqrt(max(np.linalg.det(unit), 1e-30))
+    seen = points[_HEAD_OF_68] @ upright.T
+    camera = np.array([[focal, 0.0, 0.0], [0.0, focal, 0.0], [0.0, 0.0, 1.0]])
+    far = focal * _TEMPLATE_MM * math.sqrt(max(np.linalg.det(unit), 1e-30))
+    shift = np.array([*(seen.mean(axis=0) * far / focal), far])
+    _, found, _ = cv2.solvePnP(
+        head, seen, camera, None, np.zeros(3), shift, useExtrinsicGuess=True, flags=cv2.SOLVEPNP_ITERATIVE
+    )
+    turn = cv2.Rodrigues(found)[0] if np.isfinite(found).all() else np.eye(3)
+    turn[:2] = upright.T @ turn[:2]
+    return np.asarray(turn, np.float64)
+
+
+def _euler(turn: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Radians about x, y and z, of a turn that is Rz·Ry·Rx."""
+    (a, _, _), (b, _, _), (c, d, e) = turn
+    return np.array([math.atan2(d, e), math.atan2(-c, math.hypot(a, b)), math.atan2(b, a)])
 
 
 def _square(landmarks: Points, pixel_aspect: float) -> npt.NDArray[np.float64]:
@@ -166,11 +249,14 @@ def _square(landmarks: Points, pixel_aspect: float) -> npt.NDArray[np.float64]:
     return points * (pixel_aspect, 1.0)
 
 
-def _yaw(points: npt.NDArray[np.float64]) -> float:
-    """How far the nose is off the middle between the two edges of the face, in unit space: positive to the right.
-
-    Damped where the head looks ahead, so that noise does not move the crop.
+def averaged_yaw(points: npt.NDArray[np.float64]) -> float:
+    """How far the nose is off the middle between the two edges of the face, of landmarks (68, 2) in unit space: positive
+    to the right. DeepFaceLab's measure, with the other sign.
     """
     nose, left, right = points[27:30, 0], points[0:3, 0], points[[16, 15, 14], 0]
-    yaw = float(np.mean(nose - left) + np.mean(nose - right))
+    return float(np.mean(nose - left) + np.mean(nose - right))
+
+
+def _damped(yaw: float) -> float:
+    """Nothing where the head looks ahead, so that noise does not move the crop."""
     return yaw * abs(math.tanh(2.0 * yaw))

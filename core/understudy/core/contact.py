@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from understudy.core import drawing
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import InvalidInput, WriteFailed
+from understudy.core.errors import InvalidInput
 from understudy.core.faceset import FaceRecord, Faceset
-from understudy.core.files import replacing
 from understudy.core.frames import Array, Float, Frame, FrameRange, Window
 from understudy.core.image import fill_nonfinite
 from understudy.core.merge import headers
@@ -26,8 +25,6 @@ _CELL = 300  # pixels: two inches at 150 dpi
 _GAP = 6
 _BAND = 34  # height of a line of text
 _ROOM = 1.25  # side of what is shown, in sides of the crop
-_PAPER = (28, 28, 28)
-_INK = (225, 225, 225)
 
 
 def sheet(
@@ -73,12 +70,8 @@ def sheet(
             cells.insert(0, _source(faces, poses.get(number), number, colour))
         picture += [_line([f"frame {number}"], len(columns)), _row(cells)]
     heading = _line([title or Path(out.hashes).name], len(columns))
-    whole = np.vstack([heading, *picture, np.full((_GAP, heading.shape[1], 3), _PAPER, np.uint8)])
-    good, png = cv2.imencode(".png", whole[..., ::-1])
-    if not good:
-        raise WriteFailed(f"{path}: the sheet could not be encoded", path=path)
-    with replacing(path) as beside:
-        beside.write_bytes(png.tobytes())
+    whole = np.vstack([heading, *picture, drawing.paper(heading.shape[1], _GAP)])
+    drawing.save(whole, path)
     return path
 
 
@@ -117,8 +110,8 @@ def _cells(
     return [
         _view(original.rgb(shown), plate_space, gain, colour),
         _view(made.rgb(shown), plate_space if made.maximum != 1.0 else space, gain, colour),
-        np.repeat(_eight_bits(matte)[..., None], 3, axis=-1),
-        (viewed * solid + np.array(_PAPER) * (1.0 - solid)).astype(np.uint8),
+        np.repeat(drawing.eight_bits(matte)[..., None], 3, axis=-1),
+        (viewed * solid + np.array(drawing.PAPER) * (1.0 - solid)).astype(np.uint8),
     ]
 
 
@@ -157,30 +150,21 @@ def _poses(out: Template) -> dict[int, tuple[float, float]]:
 def _view(rgb: Float, space: str, gain: float, colour: ColourConfig) -> Array:
     """(H, W, 3) uint8 sRGB of pixels in any space."""
     filled, _ = fill_nonfinite(rgb)
-    return _eight_bits(colour.proxy(colour.to_working(filled, space), gain))
-
-
-def _eight_bits(values: Float) -> Array:
-    levels: Array = np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
-    return levels
+    return drawing.shown(colour.to_working(filled, space), gain, colour)
 
 
 def _row(cells: Sequence[Array]) -> Array:
     """Cells side by side, each fitted into its square."""
-    row = np.full((_CELL, _GAP + len(cells) * (_CELL + _GAP), 3), _PAPER, np.uint8)
+    row = drawing.paper(_GAP + len(cells) * (_CELL + _GAP), _CELL)
     for i, cell in enumerate(cells):
-        scale = _CELL / max(cell.shape[:2])
-        size = max(1, round(cell.shape[1] * scale)), max(1, round(cell.shape[0] * scale))
-        fitted = cv2.resize(cell, size, interpolation=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC)
-        x, y = _GAP + i * (_CELL + _GAP) + (_CELL - size[0]) // 2, (_CELL - size[1]) // 2
-        row[y : y + size[1], x : x + size[0]] = fitted
+        x = _GAP + i * (_CELL + _GAP)
+        row[:, x : x + _CELL] = drawing.fit(cell, _CELL)
     return row
 
 
 def _line(texts: Sequence[str], columns: int) -> Array:
     """A line of text, each piece over its column."""
-    line = np.full((_BAND, _GAP + columns * (_CELL + _GAP), 3), _PAPER, np.uint8)
+    line = drawing.paper(_GAP + columns * (_CELL + _GAP), _BAND)
     for i, text in enumerate(texts):
-        at = (_GAP + 2 + i * (_CELL + _GAP), _BAND - 11)
-        cv2.putText(line, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.62, _INK, 1, cv2.LINE_AA)
+        drawing.write_text(line, text, (_GAP + 2 + i * (_CELL + _GAP), _BAND - 11))
     return line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,11 +31,39 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(beside, path)  # noqa: PTH105  Path.replace says less about what fails
     except OSError as error:
-        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else WriteFailed
-        raise kind(f"{path}: could not be written: {error.strerror or error}", path=path) from error
+        raise failed(path, error) from error
     finally:
         if beside.exists():  # in a folder that is none, unlink would raise over the error that matters
             beside.unlink()
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `folder` to fill; on success it becomes `folder`, which must not be there or be empty.
+
+    When the block raises, or is closed as a generator, nothing is left behind.
+
+    Raises:
+        DiskFull, WriteFailed: with the path and the system's words.
+    """
+    beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:12]}"
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        if folder.is_dir():
+            folder.rmdir()  # an empty one: os.replace takes its place on some systems only
+        os.replace(beside, folder)  # noqa: PTH105  Path.replace says less about what fails
+    except OSError as error:
+        raise failed(folder, error) from error
+    finally:
+        if beside.exists():
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def failed(path: Path, error: OSError) -> WriteFailed:
+    """The system's error about a file that was to be written, in our words."""
+    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else WriteFailed
+    return kind(f"{path}: could not be written: {error.strerror or error}", path=path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -174,18 +174,33 @@ def read(path: Path) -> Release:
         ReleaseInvalid: it is not a release record, or was altered.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except FileNotFoundError as error:
         raise NotFound(
             f"{path}: there is no such release file", path=path, field="release", value=path
         ) from error
-    except (ValueError, OSError) as error:
+    except OSError as error:
         raise ReleaseInvalid(f"{path}: not a release record: {error}", path=path, field="release") from error
+    return parse(text, origin=path)
+
+
+def parse(text: bytes, *, origin: Path) -> Release:
+    """Read a record from the bytes of its file, wherever they are kept; `origin` is named in errors.
+
+    Raises:
+        ReleaseInvalid: it is not a release record, or was altered.
+    """
+    try:
+        record = json.loads(text.decode("utf-8"))
+    except ValueError as error:
+        raise ReleaseInvalid(
+            f"{origin}: not a release record: {error}", path=origin, field="release"
+        ) from error
     if not isinstance(record, dict):
         raise ReleaseInvalid(
-            f"{path}: not a release record: a JSON object is expected", path=path, field="release"
+            f"{origin}: not a release record: a JSON object is expected", path=origin, field="release"
         )
-    return Release.from_dict(record, origin=path)
+    return Release.from_dict(record, origin=origin)
 
 
 def write(release: Release, path: Path) -> None:

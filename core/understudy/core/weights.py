@@ -1,27 +1,25 @@
 """Network weights: which there are (weights.toml), where they lie, how they come here, that they are the right ones.
 
 Weights are never part of the package. They lie in a cache folder, or in folders that a site without a network fills
-by hand, and every use checks their SHA-256. A pull works in a folder of its own inside the cache and renames what it
-verified, so that two processes pulling at once only do the same work twice.
+by hand, and what is used has the SHA-256 that was published. A pull works in a folder of its own inside the cache and
+renames what it verified, so that two processes pulling at once only do the same work twice.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import os
-import shutil
-import subprocess
+import string
 import sys
 import tempfile
-import urllib.request
-import zipfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO
 
+from understudy.core import _fetch
+from understudy.core._fetch import Package
 from understudy.core.errors import DiskFull, InvalidInput, WeightsCorrupt, WeightsMissing, WriteFailed
 from understudy.core.files import replacing
 
@@ -31,28 +29,22 @@ else:
     import tomli as tomllib
 
 _TABLE = Path(__file__).with_name("weights.toml")
-_CHUNK = 1 << 18
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wheel:
-    """A wheel on the package index; `python` and `platform` pick one that exists whatever interpreter runs us."""
-
-    requirement: str
-    python: str
-    platform: str
-    size: int
-
-    @property
-    def pattern(self) -> str:
-        """What its file is called, as a glob."""
-        project, version = self.requirement.split("==")
-        return f"{project}-{version}-*.whl"
+_CHUNK = 1 << 20
+_SHORTEST = 8  # hexadecimal digits of a digest that say enough
+_SETTLED = 2.0  # seconds; a file changed more recently may change again within the clock's tick
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """One entry of the registry: either a `member` of the wheel `source`, or a `url`."""
+    """One entry of the registry: either a `member` of the package `source`, or a `url`.
+
+    Attributes:
+        size: bytes of the file.
+        sha256: hexadecimal. Where the makers publish only its beginning (as in `s3fd-619a316812.pth`), that, of at
+            least 8 digits; no more is then compared.
+        file: its name here, where it is not the one it has at its source.
+        default: what runs when nobody chooses needs it.
+    """
 
     name: str
     kind: str
@@ -60,20 +52,30 @@ class Weights:
     licence: str
     size: int
     sha256: str
-    source: Wheel | None = None
+    source: Package | None = None
     member: str = ""
     url: str = ""
+    file: str = ""
+    default: bool = False
 
     def __post_init__(self) -> None:
-        assert (self.source is None) == bool(self.url), f"{self.name}: a wheel and its member, or a url"
+        assert (self.source is None) == bool(self.url), f"{self.name}: a package and its member, or a url"
+        assert set(self.sha256) <= set(string.hexdigits.lower()), f"{self.name}: sha256 {self.sha256!r}"
+        assert _SHORTEST <= len(self.sha256) <= 64, f"{self.name}: sha256 {self.sha256!r}"
 
     @property
     def filename(self) -> str:
-        return (self.member or self.url).rpartition("/")[2]
+        return self.file or (self.member or self.url).rpartition("/")[2]
 
     @property
     def origin(self) -> str:
         return self.url if self.source is None else f"{self.source.requirement} ({self.member})"
+
+    @property
+    def published(self) -> str:
+        """The digest, for a sentence."""
+        whole = len(self.sha256) == 64
+        return f"{self.sha256[:12]}…" if whole else f"{self.sha256}…, of which no more is published"
 
 
 class State(Enum):
@@ -85,7 +87,7 @@ class State(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsReport:
-    """Where one entry stands. `done` of `total` bytes of the download it comes in, which may be a larger wheel."""
+    """Where one entry stands. `done` of `total` bytes of the download it comes in, which may be a larger package."""
 
     name: str
     state: State
@@ -97,8 +99,10 @@ class WeightsReport:
 def registry(table: Path = _TABLE) -> tuple[Weights, ...]:
     """The entries of a registry file, in its order."""
     data = tomllib.loads(table.read_text("utf-8"))
-    wheels = {name: Wheel(**fields) for name, fields in data.get("sources", {}).items()}
-    return tuple(Weights(**{**e, "source": wheels.get(e.get("source", ""))}) for e in data["weights"])
+    packages = {name: Package(**fields) for name, fields in data.get("sources", {}).items()}
+    return tuple(
+        Weights(**{**e, "source": packages[e["source"]] if "source" in e else None}) for e in data["weights"]
+    )
 
 
 class WeightStore:
@@ -106,7 +110,8 @@ class WeightStore:
 
     Args:
         cache: folder that `pull` fills; made when needed.
-        folders: looked into first, never written: each may hold the files under their own names, or the wheels.
+        folders: looked into first, never written: each may hold the files under their registered
+            names, or the packages.
         entries: the registry; ours by default.
     """
 
@@ -149,32 +154,42 @@ class WeightStore:
                 value=name,
             )
         raise WeightsCorrupt(
-            f"weights {name}: {report.path} does not have the published SHA-256 {entry.sha256[:12]}…; "
+            f"weights {name}: {report.path} does not have the published SHA-256 {entry.published}; "
             f"delete it and run: understudy weights pull {name}",
             path=report.path,
             field="weights",
             value=name,
         )
 
+    def has(self, name: str) -> bool:
+        """Whether the file of an entry is here and right."""
+        return self.check(name).state is State.PRESENT
+
     def check(self, name: str) -> WeightsReport:
-        """Whether the file of an entry is here and right. The first place that has it decides."""
+        """Where an entry stands. The first place that has its file decides.
+
+        A file is read once: as long as its size and times stay, so does the digest that this process remembers.
+        """
+        return self._check(name, _digest)
+
+    def verify(self, names: Iterable[str] = ()) -> Iterator[WeightsReport]:
+        """`check` of each entry named; of all when none is. Every file is read again."""
+        for name in tuple(names) or tuple(self._entries):
+            yield self._check(name, _sha256)
+
+    def _check(self, name: str, digest: Callable[[Path], str]) -> WeightsReport:
         entry = self.entry(name)
         for folder in (*self.folders, self.cache):
             path = folder / entry.filename
             if path.is_file():
-                state = State.PRESENT if _sha256(path) == entry.sha256 else State.CORRUPT
+                state = State.PRESENT if digest(path).startswith(entry.sha256) else State.CORRUPT
                 return WeightsReport(name=name, state=state, path=path, done=entry.size, total=entry.size)
         return WeightsReport(name=name, state=State.MISSING, total=entry.size)
 
-    def verify(self, names: Iterable[str] = ()) -> Iterator[WeightsReport]:
-        """`check` of each entry named; of all when none is."""
-        for name in tuple(names) or tuple(self._entries):
-            yield self.check(name)
-
     def pull(self, names: Iterable[str] = ()) -> Iterator[WeightsReport]:
-        """Fetch what is not here (of all entries when none is named), verify it, and report on the way.
+        """Fetch what is not here (of those that the defaults need when none is named), verify it, report on the way.
 
-        What is here and right is left alone; a corrupt file in the cache is replaced. A wheel is fetched once for
+        What is here and right is left alone; a corrupt file in the cache is replaced. A package is fetched once for
         all its members. Closing the generator stops the download and leaves nothing behind.
 
         Raises:
@@ -183,7 +198,7 @@ class WeightStore:
             WriteFailed, DiskFull: the cache can not be written.
         """
         waiting: dict[str, list[Weights]] = {}
-        for name in dict.fromkeys(names or self._entries):
+        for name in dict.fromkeys(names) or [e.name for e in self._entries.values() if e.default]:
             report, entry = self.check(name), self.entry(name)
             if report.state is State.PRESENT:
                 yield report
@@ -199,33 +214,38 @@ class WeightStore:
         try:
             self.cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".pull-", dir=self.cache) as scratch:
-                folder = Path(scratch)
-                if entries[0].source is None:
-                    yield from _download(entries[0], folder)
-                    files = {entries[0].name: folder / entries[0].filename}
-                else:
-                    wheel = self._local_wheel(entries[0].source)
-                    if wheel is None:
-                        yield from _pip_download(entries, folder)
-                        wheel = next(folder.glob(entries[0].source.pattern))
-                    files = {e.name: _extract(wheel, e, folder) for e in entries}
-                for entry in entries:
-                    yield self._keep(entry, files[entry.name])
+                files = yield from self._fetched(entries, Path(scratch))
+                for entry, file in zip(entries, files, strict=True):
+                    yield self._keep(entry, file)
+        except _fetch.Unreachable as error:
+            raise _unreachable(entries, str(error)) from error
         except OSError as error:
             kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else WriteFailed
             raise kind(
                 f"weights: {self.cache} can not be written: {error.strerror}", path=self.cache
             ) from error
 
-    def _local_wheel(self, source: Wheel) -> Path | None:
-        return next((w for f in self.folders for w in sorted(f.glob(source.pattern))), None)
+    def _fetched(self, entries: list[Weights], folder: Path) -> Generator[WeightsReport, None, list[Path]]:
+        """Their files, not yet verified, in a folder of ours."""
+        package = entries[0].source
+        if package is None:
+            for entry in entries:
+                for done in _fetch.download(entry.url, folder / entry.filename):
+                    yield _moving(entry, done, entry.size)
+            return [folder / entry.filename for entry in entries]
+        archive = next((w for f in self.folders for w in sorted(f.glob(package.pattern))), None)
+        if archive is None:
+            for done in _fetch.pip_download(package, folder):
+                yield from (_moving(entry, done, package.size) for entry in entries)
+            archive = next(folder.glob(package.pattern))
+        return [_extracted(archive, entry, folder) for entry in entries]
 
     def _keep(self, entry: Weights, file: Path) -> WeightsReport:
         found = _sha256(file)
-        if found != entry.sha256:
+        if not found.startswith(entry.sha256):
             raise WeightsCorrupt(
                 f"weights {entry.name}: {entry.origin} gave a file with SHA-256 {found[:12]}…, "
-                f"published is {entry.sha256[:12]}…; nothing was kept",
+                f"published is {entry.published}; nothing was kept",
                 path=file,
                 field="weights",
                 value=entry.name,
@@ -238,98 +258,48 @@ class WeightStore:
         )
 
 
+def _moving(entry: Weights, done: int, total: int) -> WeightsReport:
+    return WeightsReport(name=entry.name, state=State.DOWNLOADING, done=done, total=total)
+
+
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
-def _extract(wheel: Path, entry: Weights, folder: Path) -> Path:
+_digests: dict[tuple[str, int, int, int, int], str] = {}
+"""Of files by path, inode, size and both times: what this process has read."""
+
+
+def _digest(path: Path) -> str:
+    found = path.stat()
+    key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if key in _digests:
+        return _digests[key]
+    digest = _sha256(path)
+    if time.time() - max(found.st_mtime, found.st_ctime) > _SETTLED:
+        _digests[key] = digest
+    return digest
+
+
+def _extracted(archive: Path, entry: Weights, folder: Path) -> Path:
     target = folder / entry.filename
     try:
-        with zipfile.ZipFile(wheel) as z, z.open(entry.member) as source, target.open("wb") as out:
-            shutil.copyfileobj(source, out)
-    except (zipfile.BadZipFile, KeyError) as error:
+        _fetch.extract(archive, entry.member, target)
+    except _fetch.NotInArchive as error:
         raise WeightsCorrupt(
-            f"weights {entry.name}: {wheel} is no wheel with a member {entry.member}: {error}",
-            path=wheel,
-            field="weights",
-            value=entry.name,
+            f"weights {entry.name}: {error}", path=archive, field="weights", value=entry.name
         ) from error
     return target
 
 
-def _pip_download(entries: list[Weights], folder: Path) -> Iterator[WeightsReport]:
-    """Let pip fetch the wheel into `folder`: it knows the site's index, proxy, certificates and credentials."""
-    wheel = entries[0].source
-    assert wheel is not None
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-    ]
-    command += ["--no-deps", "--only-binary=:all:", "--implementation", "cp"]
-    command += ["--python-version", wheel.python, "--platform", wheel.platform]
-    command += ["--dest", str(folder), wheel.requirement]
-    log = folder / "pip.log"
-    # pip gathers a download below its temporary folder: with that inside ours, its size is our progress.
-    place = {name: str(folder) for name in ("TMPDIR", "TEMP", "TMP")}
-    with log.open("w") as out:
-        pip = subprocess.Popen(
-            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=os.environ | place
-        )
-    try:
-        while pip.poll() is None:
-            done = max((_size(p) for p in folder.rglob("*.whl")), default=0)
-            for entry in entries:
-                yield WeightsReport(name=entry.name, state=State.DOWNLOADING, done=done, total=wheel.size)
-            try:
-                pip.wait(0.2)
-            except subprocess.TimeoutExpired:
-                continue
-    finally:
-        if pip.poll() is None:
-            pip.terminate()
-            pip.wait()
-    if pip.returncode:
-        raise _unreachable(entries, " ".join(log.read_text(errors="replace").split())[-600:])
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # pip moves it while we look
-        return 0
-
-
-def _download(entry: Weights, folder: Path) -> Iterator[WeightsReport]:
-    """One file by its URL."""
-    try:
-        with (
-            urllib.request.urlopen(entry.url, timeout=30) as reply,  # noqa: S310 - the registry's own URLs
-            (folder / entry.filename).open("wb") as out,
-        ):
-            yield from _copy(entry, reply, out)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise _unreachable([entry], str(error)) from error
-
-
-def _copy(entry: Weights, reply: BinaryIO, out: BinaryIO) -> Iterator[WeightsReport]:
-    done = 0
-    while chunk := reply.read(_CHUNK):
-        out.write(chunk)
-        done += len(chunk)
-        yield WeightsReport(name=entry.name, state=State.DOWNLOADING, done=done, total=entry.size)
-
-
 def _unreachable(entries: list[Weights], why: str) -> WeightsMissing:
     files = ", ".join(e.filename for e in entries)
-    wheel = entries[0].source
-    other = f" (or the wheel {wheel.pattern})" if wheel else ""
+    package = entries[0].source
+    other = f" (or the package {package.pattern})" if package else ""
     return WeightsMissing(
         f"weights {', '.join(e.name for e in entries)}: {entries[0].origin} could not be fetched: {why}. "
         f"Without a network, put {files}{other} into a folder and name it as the weights folder",

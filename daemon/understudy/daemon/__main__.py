@@ -67,7 +67,13 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Da
     add("--write-root", type=Path, action="append", default=[], help="only write below; may be repeated")
     add("--colour-config", help="OpenColorIO config: a path or ocio:// name; default $OCIO or the pinned one")
     add("--weights-cache", type=Path, help="folder that weights are fetched to; default XDG's cache")
-    add("--weights-folder", type=Path, action="append", default=[], help="looked into first; may be repeated")
+    add(
+        "--weights-folder",
+        type=Path,
+        action="append",
+        default=[],
+        help="looked into first; may be repeated; default the folders in $UNDERSTUDY_WEIGHTS",
+    )
     add("--verbose", action="store_true", help="log more")
     given = parser.parse_args(arguments)
 
@@ -77,6 +83,9 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Da
             / "understudy"
         )
 
+    folders = given.weights_folder or [
+        Path(folder) for folder in environment.get("UNDERSTUDY_WEIGHTS", "").split(os.pathsep) if folder
+    ]
     state = given.state or environment.get("UNDERSTUDY_STATE") or xdg("XDG_STATE_HOME", ".local/state")
     return DaemonConfig(
         state=Path(state).absolute(),
@@ -87,7 +96,7 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Da
             roots=Roots(read=tuple(given.read_root), write=tuple(given.write_root)),
             colour_config=given.colour_config or environment.get("OCIO") or None,
             weights_cache=(given.weights_cache or xdg("XDG_CACHE_HOME", ".cache") / "weights").absolute(),
-            weights_folders=tuple(folder.absolute() for folder in given.weights_folder),
+            weights_folders=tuple(folder.absolute() for folder in folders),
         ),
     )
 

@@ -97,6 +97,7 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "WEIGHTS_MISSING": grpc.StatusCode.FAILED_PRECONDITION,
         "WEIGHTS_CORRUPT": grpc.StatusCode.FAILED_PRECONDITION,
         "MODEL_INVALID": grpc.StatusCode.FAILED_PRECONDITION,
+        "NOT_MEASURED": grpc.StatusCode.FAILED_PRECONDITION,
         "RELEASE_MISSING": grpc.StatusCode.FAILED_PRECONDITION,
         "RELEASE_INVALID": grpc.StatusCode.FAILED_PRECONDITION,
         "OUTPUT_LOCKED": grpc.StatusCode.ABORTED,

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, TrainReport
+from understudy.core.reports import Advanced, Artifact, FrameReport, FrameStatus, Report, Started, TrainReport
 from understudy.core.weights import WeightsReport
 from understudy.v1 import job_pb2
 
@@ -39,6 +39,9 @@ class Meter:
                 self._mark(0)
             case FrameReport():
                 self._take_frame(report)
+            case Advanced(done=done):
+                self._progress.done = done
+                self._mark(max(0, done - self._skipped))
             case TrainReport():
                 self._progress.done, self._spent = report.iteration, report.seconds
                 self._progress.rate = report.rate

@@ -13,11 +13,11 @@ from understudy.core.plate import Template
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """A folder with all below it, or an image sequence in a folder.
+    """A folder with all below it, or an image sequence or a file in a folder.
 
     Attributes:
         folder: real path: links are followed, so that two names of one place are one place.
-        name: the sequence's file name with `%04d`; empty where the whole folder is meant.
+        name: the file's name, or the sequence's with `%04d`; empty where the whole folder is meant.
         frames: which frames of the sequence; empty: any.
     """
 
@@ -28,6 +28,11 @@ class Output:
     @classmethod
     def of_folder(cls, path: Path) -> Output:
         return cls(folder=os.path.realpath(path))
+
+    @classmethod
+    def of_file(cls, path: Path) -> Output:
+        folder, name = os.path.split(os.path.realpath(path))
+        return cls(folder=folder, name=name)
 
     @classmethod
     def of_sequence(cls, template: Template, frames: FrameRange | None) -> Output:

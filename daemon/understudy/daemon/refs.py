@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from understudy.daemon.site import Site
 from understudy.v1 import common_pb2
 
 MOST_FRAMES = 1_000_000  # eleven hours at 24 frames a second; more is a mistake, and would fill the memory
+KEPT = ("rejected", ".index")  # folders that faceset tools write in a faceset
 HEADERS = 5  # frames looked at for a colour space before giving up
 
 
@@ -128,9 +128,39 @@ class Refs:
                 raise NotFound(
                     f"{field}: there is no folder {folder}", path=folder, field=field, value=folder
                 )
-            with os.scandir(folder) as entries:
-                self.site.roots.readable_links((Path(e.path) for e in entries if e.is_symlink()), field)
+            self.site.roots.readable_within(folder, field)
         return folder
+
+    def faceset(self, path: str, field: str) -> Path:
+        """A faceset that is there, or is promised: a folder, or a packed file."""
+        place = self.site.roots.readable(path, field)
+        if self.promises_faceset(place) or place.is_file():
+            return place
+        return self.folder(path, field)
+
+    def faceset_out(self, path: str, field: str) -> Path:
+        """The folder of a faceset that may be written, with what is kept in it; it need not be there."""
+        folder = self.folder_out(path, field)
+        for kept in KEPT:  # any of these may be a link
+            self.site.roots.writable(folder / kept, field)
+        return folder
+
+    def promises_faceset(self, path: Path) -> bool:
+        """Whether a job that this one waits for makes the folder or the packed file."""
+        return self.will_be(Output.of_folder(path)) or self.will_be(Output.of_file(path))
+
+    def file_out(self, path: str, field: str, suffix: str) -> Path:
+        """A file that may be written; it need not be there.
+
+        Raises:
+            InvalidInput: another suffix, or a folder is in the way.
+        """
+        file = self.site.roots.writable(path, field)
+        if file.suffix.lower() != suffix:
+            raise InvalidInput(f"{field}: {path!r} must end in {suffix}", field=field, value=path)
+        if file.is_dir():
+            raise InvalidInput(f"{field}: {file} is a folder; a file is needed", field=field, value=file)
+        return file
 
     def file(self, path: str, field: str) -> Path:
         """A file that is there."""
@@ -143,7 +173,8 @@ class Refs:
         """Whether a job that this one waits for makes it."""
         return any(output.overlaps(promised) for promised in self.promised)
 
-    def frames(self, segments: Sequence[common_pb2.FrameSegment], field: str) -> FrameRange | None:
+    @staticmethod
+    def frames(segments: Sequence[common_pb2.FrameSegment], field: str) -> FrameRange | None:
         """Frame numbers; None where there are no segments."""
         count = 0
         for s in segments:

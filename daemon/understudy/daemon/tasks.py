@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from understudy.core import contact
 from understudy.core.colour import ColourConfig
@@ -14,7 +15,7 @@ from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report
 from understudy.core.train.settings import TrainSettings
 from understudy.core.weights import WeightsReport
 from understudy.daemon import decode
-from understudy.daemon.decode import CheckPlate, Ingest, Merge, Pull, Torture, Verify
+from understudy.daemon.decode.settings import CheckPlate, Ingest, Merge, Pull, Torture, Verify
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
 
@@ -37,7 +38,8 @@ class Tasks:
         Raises:
             UnderstudyError: as `decode.work` and as the work itself.
         """
-        work = decode.work(job_pb2.JobSpec.FromString(spec), site=self._site, colour=self._colour)
+        asked = job_pb2.JobSpec.FromString(spec)
+        work = decode.work(asked, site=self._site, colour=self._colour)
         match work.settings:
             case Ingest() as s:
                 from understudy.core.plate.ingest import ingest
@@ -70,6 +72,46 @@ class Tasks:
                 from understudy.core.plate import torture
 
                 yield from torture.run(s.folder)
+            case s:
+                yield from self._faceset(asked.WhichOneof("kind") or "", s)
+
+    def _faceset(self, kind: str, settings: Any) -> Iterator[Report]:
+        """What is done with facesets, by the kind of the spec."""
+        match kind:
+            case "measure_faceset":
+                from understudy.core.faceset import measures
+
+                yield from measures.run(settings, store=self._site.weights(), colour=self._colour)
+            case "faceset_sheet":
+                from understudy.core.faceset import sheet
+
+                yield from sheet.run(settings, colour=self._colour)
+            case "faceset_coverage":
+                from understudy.core.faceset import coverage
+
+                yield from coverage.run(settings)
+            case "pack_faceset" | "unpack_faceset":
+                from understudy.core.faceset import pack
+
+                yield from (pack.pack if kind == "pack_faceset" else pack.unpack)(settings)
+            case "resize_faceset":
+                from understudy.core.faceset import resize
+
+                yield from resize.run(settings, store=self._site.weights())
+            case "import_faceset":
+                from understudy.core.faceset import dfl
+
+                yield from dfl.import_(settings, colour=self._colour)
+            case "export_faceset":
+                from understudy.core.faceset import dfl
+
+                yield from dfl.export(settings, colour=self._colour)
+            case "join_facesets":
+                from understudy.core.faceset import join
+
+                yield from join.run(settings)
+            case _:
+                raise AssertionError(f"no task for {kind}")
 
     def _merge(self, work: Merge) -> Iterator[Report]:
         """The merge, and its contact sheet where a frame was made or there is none yet."""

@@ -20,19 +20,20 @@ from understudy.client import specs
 from understudy.client import swap as swaps
 from understudy.client.endpoint import Local, Remote, Transport, from_environment
 from understudy.client.errors import DaemonFault
+from understudy.client.facesets import Facesets
 from understudy.client.job import Job
 from understudy.client.wire import Wire
 from understudy.v1 import job_pb2, plate_pb2, resource_pb2, system_pb2
 from understudy.v1.job_pb2_grpc import JobServiceStub
 from understudy.v1.plate_pb2_grpc import PlateServiceStub
-from understudy.v1.resource_pb2_grpc import FacesetServiceStub, ModelServiceStub, ReleaseServiceStub
+from understudy.v1.resource_pb2_grpc import ModelServiceStub, ReleaseServiceStub
 from understudy.v1.system_pb2_grpc import SystemServiceStub, WeightsServiceStub
 
 VERIFY_S = 600.0  # hashing all weights on a slow disk
 HEADERS_S = 600.0  # opening all frames of a long plate on a slow one
 
 
-class Session:
+class Session(Facesets):
     """A connection to the user's daemon; one is started for the session's time where none runs.
 
     Args:
@@ -221,26 +222,6 @@ class Session:
             PlateServiceStub, "GetPlate", request, timeout=HEADERS_S
         )
         return reply.plate
-
-    def faceset(self, path: specs.PathLike) -> resource_pb2.Faceset:
-        """What a faceset holds.
-
-        Raises:
-            NotFound: there is no such folder, or no face in it.
-        """
-        request = resource_pb2.GetFacesetRequest(path=specs.absolute(path))
-        reply: resource_pb2.GetFacesetResponse = self._wire.call(FacesetServiceStub, "GetFaceset", request)
-        return reply.faceset
-
-    def faces(self, path: specs.PathLike) -> Iterator[resource_pb2.Face]:
-        """The faces of a faceset, by frame and track."""
-        request = resource_pb2.ListFacesRequest(path=specs.absolute(path))
-        while True:
-            reply: resource_pb2.ListFacesResponse = self._wire.call(FacesetServiceStub, "ListFaces", request)
-            yield from reply.faces
-            if not reply.next_page_token:
-                return
-            request.page_token = reply.next_page_token
 
     def model(self, path: specs.PathLike) -> resource_pb2.Model:
         """What a model is and how far it is trained.

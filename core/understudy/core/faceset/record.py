@@ -13,9 +13,13 @@ import numpy as np
 
 from understudy.core.errors import FrameUnreadable
 from understudy.core.face import Alignment, Face, Landmarks
+from understudy.core.frames import Float
 from understudy.core.plate.views import MONO
 
-FORMAT = 1  # of the header
+FORMAT = 1  # of the header; entries that came later may lack
+
+FOUND = "found"
+"""`Face.origin` of what the networks found, which headers do not name."""
 
 _PREFIX = "understudy/"
 _TEXTS = ("view", "colour", "config", "release", "digest")  # entries that may be empty, and are then left out
@@ -76,6 +80,9 @@ class FaceRecord:
             "release": self.release,
             "digest": self.digest,
             "faces": self.faces,
+            "confidence": _confidences(face.landmarks.confidence),
+            "cut": "1" if face.cut else "",
+            "origin": "" if face.origin == FOUND else face.origin,
         }
         return {
             _PREFIX + name: value for name, value in entries.items() if value != ""
@@ -92,21 +99,25 @@ class FaceRecord:
             points = np.array(json.loads(entries["landmarks"]), np.float32)
             x0, y0, x1, y1 = map(float, json.loads(entries["box"]))
             pitch, yaw, roll = map(float, json.loads(entries["pose"]))
-            if matrix.shape != (2, 3) or points.shape != (68, 2):
-                raise _foreign(
-                    path, f"landmarks {points.shape} or alignment {matrix.shape} have the wrong shape"
-                )
+            sure = (
+                np.array(json.loads(entries["confidence"]), np.float32) if "confidence" in entries else None
+            )
+            shapes = (matrix.shape, points.shape, (68,) if sure is None else sure.shape)
+            if shapes != ((2, 3), (68, 2), (68,)):
+                raise _foreign(path, f"alignment, landmarks or confidence have the wrong shape: {shapes}")
             return cls(
                 path=path,
                 face=Face(
                     frame=int(entries["frame"]),
                     box=(x0, y0, x1, y1),
-                    landmarks=Landmarks(scheme="68", points=points),
+                    landmarks=Landmarks(scheme="68", points=points, confidence=sure),
                     score=float(entries["score"]),
                     pitch=pitch,
                     yaw=yaw,
                     roll=roll,
                     track=int(entries["track"]),
+                    cut=bool(entries.get("cut")),
+                    origin=str(entries.get("origin", FOUND)),
                 ),
                 alignment=Alignment(matrix=matrix, size=size, face_type=str(entries["faceType"])),
                 plate=str(entries["plate"]),
@@ -117,6 +128,11 @@ class FaceRecord:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _foreign(path, f"a header entry is missing or malformed: {error!r}") from error
+
+
+def _confidences(values: Float | None) -> str:
+    """Of each point, to three digits; empty where the landmarker does not say."""
+    return "" if values is None else json.dumps(values.astype(float).round(3).tolist())
 
 
 def _foreign(path: Path, why: str) -> FrameUnreadable:

@@ -13,8 +13,11 @@ from understudy.core.align import FACE_TYPES
 from understudy.core.colour import ColourConfig
 from understudy.core.merge.recipe import Recipe
 from understudy.core.model.presets import PRESETS
-from understudy.daemon import decode, devices, encode
+from understudy.daemon import devices, encode
 from understudy.daemon.config import DaemonConfig, version
+from understudy.daemon.decode import families
+from understudy.daemon.decode.extract import FACE_TYPE, FAMILIES
+from understudy.daemon.decode.stages import PRESET
 from understudy.v1 import system_pb2, system_pb2_grpc
 
 
@@ -51,14 +54,19 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
 
 
 def _families() -> list[system_pb2.Family]:
+    from understudy.core.faceset.order import KEYS
+
     recipe = Recipe()
     table = {
-        "detector": (decode.DETECTOR, _plugins.names("detect")),
-        "landmarker": (decode.LANDMARKER, _plugins.names("landmark")),
+        name: (families.DEFAULTS[family], _plugins.names(family))
+        for name, family in {**FAMILIES, "enhance": "enhance"}.items()
+    }
+    table |= {
+        "sort_key": ("", tuple(KEYS)),  # none: by frame and track
         "match": (recipe.match, _plugins.names("match")),
         "blend": (recipe.blend, _plugins.names("blend")),
-        "preset": (decode.PRESET, tuple(PRESETS)),
-        "face_type": (decode.FACE_TYPE, FACE_TYPES),
+        "preset": (PRESET, tuple(PRESETS)),
+        "face_type": (FACE_TYPE, tuple(FACE_TYPES)),
     }
     return [
         system_pb2.Family(name=name, default_choice=default, choices=choices)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Annotated
@@ -11,7 +9,7 @@ from typing import Annotated
 import typer
 
 from understudy.client import frames as ranges
-from understudy.client.cli import options
+from understudy.client.cli import options, text
 from understudy.client.cli.context import State, segments
 from understudy.client.cli.follow import run
 from understudy.client.specs import Plate
@@ -19,7 +17,6 @@ from understudy.v1 import plate_pb2 as pb
 
 app = typer.Typer(no_args_is_help=True, help="Look into plates: what they are, and whether they are whole.")
 
-LABEL, COLUMNS, READABLE = 14, 80, 120  # of a card; longer lines are hard to read on a wide terminal too
 FORMATS = {"openexr": "OpenEXR", "dpx": "DPX"}
 
 Pattern = Annotated[str, typer.Argument(metavar="PLATE.####.exr")]
@@ -42,8 +39,7 @@ def info(
     given = Plate(plate, segments(frames, frames_dialect), views=view or ())
     with ours.session() as session:
         found = session.plate(given)
-    width = max(40, min(READABLE, shutil.get_terminal_size((COLUMNS, 0)).columns))
-    ours.result("plate", found, lambda: card(found, width))
+    ours.result("plate", found, lambda: card(found, text.width()))
 
 
 @app.command()
@@ -75,21 +71,9 @@ def torture(
     run(State.of(context), lambda session: session.torture(folder), detach=detach)
 
 
-def card(plate: pb.Plate, width: int) -> str:
-    """A plate for a person, in lines of at most `width` characters where no single word is longer."""
-    lines: list[str] = []
-    for label, text in _rows(plate):
-        lines += textwrap.wrap(
-            "".join(
-                c if c.isprintable() else " " for c in text
-            ),  # headers may hold a terminal's control codes
-            width,
-            initial_indent=f"{label:<{LABEL}}",
-            subsequent_indent=" " * LABEL,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return "\n".join(lines)
+def card(plate: pb.Plate, columns: int) -> str:
+    """A plate for a person, in lines of at most `columns` characters where no single word is longer."""
+    return text.card(_rows(plate), columns)
 
 
 def _rows(plate: pb.Plate) -> Iterator[tuple[str, str]]:

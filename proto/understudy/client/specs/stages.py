@@ -1,84 +1,18 @@
-"""Python values → the specs of the contract.
-
-Paths become absolute here, because the daemon has a working folder of its own; frame tokens stay as they are.
-Whether a value makes sense is the daemon's to say, so that every client hears the same; only what has no
-wire form is refused.
-"""
+"""The specs of the stages, from a video to a checked comp, and of what goes beside them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 from google.protobuf import json_format
 
-from understudy.client import frames as ranges
 from understudy.client.errors import Refused
+from understudy.client.specs.parts import Frames, PathLike, Plate, absolute, plate, segments
 from understudy.v1 import job_pb2 as pb
-from understudy.v1.common_pb2 import FrameSegment, Keyable, PlateRef
+from understudy.v1.common_pb2 import Keyable, Pick
 from understudy.v1.recipe_pb2 import Recipe
-
-PathLike = Union[str, "os.PathLike[str]"]
-Frames = Union[None, str, Iterable[FrameSegment]]  # text is fileseq's grammar; None is all frames on disk
-
-# What FFmpeg's libraries call containers of moving pictures. Everything else needs a frame token.
-VIDEO_SUFFIXES = frozenset(
-    "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts webm wmv".split()  # noqa: SIM905
-)
-
-
-def absolute(path: PathLike) -> str:
-    """The path as any process on this machine may use it; `~` is expanded, empty stays empty."""
-    text = os.fspath(path)
-    if not text:
-        return ""
-    # Not Path.resolve: what a link points to today is the daemon's to find out when it opens it.
-    return os.path.abspath(Path(text).expanduser())  # noqa: PTH100
-
-
-def is_video(path: PathLike) -> bool:
-    """Whether the path is a video by its suffix, as opposed to a pattern of frames."""
-    return Path(path).suffix.lower().lstrip(".") in VIDEO_SUFFIXES
-
-
-def segments(frames: Frames, field: str = "frames") -> list[FrameSegment]:
-    """Segments of a range given as text, as segments or not at all."""
-    if frames is None or frames == "":
-        return []
-    return ranges.parse(frames, field=field) if isinstance(frames, str) else list(frames)
-
-
-@dataclass(frozen=True)
-class Plate:
-    """An image sequence.
-
-    Attributes:
-        pattern: path with one frame token: `%04d`, `####` or `@@@@`.
-        frames: which frames; None for all on disk.
-        colour_space: as the colour config calls it; empty for what the headers say.
-        views: names of those of a stereo plate to work on; none for all.
-    """
-
-    pattern: PathLike
-    frames: Frames = None
-    colour_space: str = ""
-    views: Sequence[str] = ()
-
-    def message(self) -> PlateRef:
-        return PlateRef(
-            pattern=absolute(self.pattern),
-            frames=segments(self.frames),
-            colour_space=self.colour_space,
-            views=self.views,
-        )
-
-
-def plate(given: PathLike | Plate) -> PlateRef:
-    """The wire form of a plate; a bare path means all its frames."""
-    return given.message() if isinstance(given, Plate) else Plate(given).message()
 
 
 def recipe(base: Recipe | Mapping[str, Any] | PathLike | None = None, **settings: Any) -> Recipe:
@@ -157,8 +91,36 @@ def extract(
     face_type: str = "",
     size: int = 0,
     release: PathLike = "",
+    pose: str = "",
+    search_every: int = 0,
+    smallest: float = 0.0,
+    max_faces: int = 0,
+    min_score: float | None = None,
+    looks: int = 0,
+    upright_only: bool = False,
+    identity: str = "",
+    pick: Pick | tuple[int, float, float] | None = None,
+    reference: PathLike = "",
+    reference_distance: float = 0.0,
+    device: str = "",
+    workers: int = 0,
 ) -> pb.JobSpec:
-    """A plate becomes a faceset."""
+    """A plate becomes a faceset.
+
+    Args:
+        release: path of a release record to attach.
+        search_every: the whole picture is searched every so many frames, and faces are followed in between.
+        smallest: side in plate pixels of the smallest face looked for.
+        max_faces: a frame, the largest; 0 for all.
+        min_score: confidence of the landmarks below which a find is no face.
+        looks: how many shifted looks each face's landmarks are averaged over.
+        upright_only: do not look for heads that lean more than 45 degrees.
+        pick: frame, x, y in plate pixels: keep only the person who stands there.
+        reference: picture of a face: keep only who looks like it, within `reference_distance`, where 1 is as unlike as
+            the identity's makers call another person.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`.
+        workers: processes on the CPU; 0 by the machine.
+    """
     spec = pb.ExtractSpec(
         plate=plate(given),
         faceset=absolute(faceset),
@@ -167,6 +129,19 @@ def extract(
         face_type=face_type,
         size=size,
         release=absolute(release),
+        pose=pose,
+        search_every=search_every,
+        smallest=smallest,
+        max_faces=max_faces,
+        min_score=min_score,
+        looks=looks,
+        upright_only=upright_only,
+        identity=identity,
+        pick=Pick(frame=pick[0], x=pick[1], y=pick[2]) if isinstance(pick, tuple) else pick,
+        reference=absolute(reference),
+        reference_distance=reference_distance,
+        device=device,
+        workers=workers,
     )
     return pb.JobSpec(extract=spec)
 

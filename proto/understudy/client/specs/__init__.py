@@ -1,0 +1,62 @@
+"""Python values → the specs of the contract.
+
+Paths become absolute here, because the daemon has a working folder of its own; frame tokens stay as they are.
+Whether a value makes sense is the daemon's to say, so that every client hears the same; only what has no
+wire form is refused.
+"""
+
+from understudy.client.specs.facesets import (
+    export_faceset,
+    faceset_coverage,
+    faceset_sheet,
+    import_faceset,
+    join_facesets,
+    manual_face,
+    measure_faceset,
+    pack_faceset,
+    query,
+    resize_faceset,
+    unpack_faceset,
+)
+from understudy.client.specs.parts import Frames, PathLike, Plate, absolute, is_video, plate, segments
+from understudy.client.specs.stages import (
+    check_plate,
+    extract,
+    ingest,
+    merge,
+    pull_weights,
+    recipe,
+    torture,
+    train,
+    verify,
+)
+
+__all__ = [
+    "Frames",
+    "PathLike",
+    "Plate",
+    "absolute",
+    "check_plate",
+    "export_faceset",
+    "extract",
+    "faceset_coverage",
+    "faceset_sheet",
+    "import_faceset",
+    "ingest",
+    "is_video",
+    "join_facesets",
+    "manual_face",
+    "measure_faceset",
+    "merge",
+    "pack_faceset",
+    "plate",
+    "pull_weights",
+    "query",
+    "recipe",
+    "resize_faceset",
+    "segments",
+    "torture",
+    "train",
+    "unpack_faceset",
+    "verify",
+]

@@ -1,0 +1,71 @@
+"""What specs are made of: paths, frame ranges, plates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Union
+
+from understudy.client import frames as ranges
+from understudy.v1.common_pb2 import FrameSegment, PlateRef
+
+PathLike = Union[str, "os.PathLike[str]"]
+Frames = Union[None, str, Iterable[FrameSegment]]  # text is fileseq's grammar; None is all frames on disk
+
+# What FFmpeg's libraries call containers of moving pictures. Everything else needs a frame token.
+VIDEO_SUFFIXES = frozenset(
+    "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts webm wmv".split()  # noqa: SIM905
+)
+
+
+def absolute(path: PathLike) -> str:
+    """The path as any process on this machine may use it; `~` is expanded, empty stays empty."""
+    text = os.fspath(path)
+    if not text:
+        return ""
+    # Not Path.resolve: what a link points to today is the daemon's to find out when it opens it.
+    return os.path.abspath(Path(text).expanduser())  # noqa: PTH100
+
+
+def is_video(path: PathLike) -> bool:
+    """Whether the path is a video by its suffix, as opposed to a pattern of frames."""
+    return Path(path).suffix.lower().lstrip(".") in VIDEO_SUFFIXES
+
+
+def segments(frames: Frames, field: str = "frames") -> list[FrameSegment]:
+    """Segments of a range given as text, as segments or not at all."""
+    if frames is None or frames == "":
+        return []
+    return ranges.parse(frames, field=field) if isinstance(frames, str) else list(frames)
+
+
+@dataclass(frozen=True)
+class Plate:
+    """An image sequence.
+
+    Attributes:
+        pattern: path with one frame token: `%04d`, `####` or `@@@@`.
+        frames: which frames; None for all on disk.
+        colour_space: as the colour config calls it; empty for what the headers say.
+        views: names of those of a stereo plate to work on; none for all.
+    """
+
+    pattern: PathLike
+    frames: Frames = None
+    colour_space: str = ""
+    views: Sequence[str] = ()
+
+    def message(self) -> PlateRef:
+        return PlateRef(
+            pattern=absolute(self.pattern),
+            frames=segments(self.frames),
+            colour_space=self.colour_space,
+            views=self.views,
+        )
+
+
+def plate(given: PathLike | Plate) -> PlateRef:
+    """The wire form of a plate; a bare path means all its frames."""
+    return given.message() if isinstance(given, Plate) else Plate(given).message()
