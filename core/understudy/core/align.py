@@ -144,10 +144,7 @@ def fit(
     yaw = _damped(averaged_yaw(points @ unit[:, :2].T)) if kind.follow_yaw else 0.0
     middle = np.array([0.5 - yaw / 2.0, 0.5 - kind.lift])
     zoom = size * scale / kind.side
-    if kind.turned:
-        linear = unit[:, :2] * zoom
-    else:
-        linear = np.eye(2) * math.sqrt(np.linalg.det(unit[:, :2])) * zoom
+    linear = (unit[:, :2] if kind.turned else np.eye(2) * math.sqrt(np.linalg.det(unit[:, :2]))) * zoom
     middle = np.linalg.solve(unit[:, :2], middle - unit[:, 2])  # unit → square
     matrix = np.column_stack([linear, size / 2.0 - linear @ middle])
     matrix[:, 0] *= pixel_aspect
@@ -176,8 +173,8 @@ def pose(
 
     Right at any roll: the face is set upright before it is solved, so an upside-down head differs in its roll only.
     Pitch lies within ±90, so that a head turned beyond its profile has a yaw beyond 90 instead of standing on its
-    head; yaw and roll within ±180. Points in which the solver sees no head (a landmarker's guesses on what is none) give
-    the angles of a face that looks ahead, leaning as they lie.
+    head; yaw and roll within ±180. Always finite: points in which the solver finds no head (a landmarker's guesses on
+    what is none) give the angles of a face that looks ahead, leaning as they lie.
 
     Args:
         landmarks: (68, 2) in plate pixels; they may lie outside the picture.
@@ -211,15 +208,19 @@ def dfl_pose(aligned: Points, size: int) -> tuple[float, float, float]:
         InvalidInput: as `pose`.
     """
     points = _square(aligned, 1.0)
-    pitch, yaw, roll = np.clip(_euler(_turn(points - size / 2.0, float(size), _HEAD)), -math.pi / 2.0, math.pi / 2.0)
+    pitch, yaw, roll = np.clip(
+        _euler(_turn(points - size / 2.0, float(size), _HEAD)), -math.pi / 2.0, math.pi / 2.0
+    )
     return -float(pitch), float(yaw), float(roll)
 
 
-def _turn(points: npt.NDArray[np.float64], focal: float, head: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _turn(
+    points: npt.NDArray[np.float64], focal: float, head: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """The rotation (3, 3) of the head whose 68 landmarks lie at `points`, pixels from the principal point.
 
-    The solver starts from a head that looks ahead, at the size and lean of the mean face. Without a start it would take
-    one from a linear solution, which noise may mirror or put behind the camera.
+    The solver starts from a head that looks ahead, at the size and lean of the mean face. Without a start it would
+    take one from a linear solution, which noise may mirror or put behind the camera.
     """
     unit = umeyama(points[_TEMPLATE_OF_68], _TEMPLATE)[:, :2]
     upright = unit / math.sqrt(max(np.linalg.det(unit), 1e-30))
@@ -250,8 +251,9 @@ def _square(landmarks: Points, pixel_aspect: float) -> npt.NDArray[np.float64]:
 
 
 def averaged_yaw(points: npt.NDArray[np.float64]) -> float:
-    """How far the nose is off the middle between the two edges of the face, of landmarks (68, 2) in unit space: positive
-    to the right. DeepFaceLab's measure, with the other sign.
+    """How far the nose is off the middle between the edges of the face, of landmarks (68, 2) in unit space.
+
+    Positive to the right of the picture; DeepFaceLab's measure with the other sign.
     """
     nose, left, right = points[27:30, 0], points[0:3, 0], points[[16, 15, 14], 0]
     return float(np.mean(nose - left) + np.mean(nose - right))

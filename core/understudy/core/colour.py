@@ -192,6 +192,18 @@ class ColourConfig:
         way = ocio.Config.GetProcessorToBuiltinColorSpace(self._config, self.working, _PROXY_SPACE)
         return way.getDefaultCPUProcessor()
 
+    def from_srgb(self, rgb: Float) -> Float:
+        """(H, W, 3) finite, sRGB-encoded Rec.709 → scene-linear working space, not clamped. A new array.
+
+        For pictures that are made to be looked at and come without a plate; back again is `proxy`.
+        """
+        return self._apply(self._from_srgb, rgb)
+
+    @cached_property
+    def _from_srgb(self) -> Any:
+        way = ocio.Config.GetProcessorFromBuiltinColorSpace(_PROXY_SPACE, self._config, self.working)
+        return way.getDefaultCPUProcessor()
+
     @staticmethod
     def _apply(processor: Any, rgb: Float) -> Float:
         # four channels, because OpenColorIO's three-channel path is three to seventeen times slower; and a

@@ -57,8 +57,8 @@ class Face:
             looks up, roll when the head leans clockwise in the picture.
         track: id of the person within the shot, from 0.
         cut: its frame begins another picture; nothing is fitted over the step from the frame before.
-        origin: how it came about: `found` by the networks, `manual` (a person gave the landmarks), `guided` (the networks
-            looked where a person pointed) or `interpolated` between what a person gave.
+        origin: how it came about: `found` by the networks, `manual` (a person gave the landmarks), `guided` (the
+            networks looked where a person pointed) or `interpolated` between what a person gave.
     """
 
     frame: int

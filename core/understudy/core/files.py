@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 import uuid
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +60,40 @@ def making(folder: Path) -> Iterator[Path]:
     finally:
         if beside.exists():
             shutil.rmtree(beside, ignore_errors=True)
+
+
+class Places:
+    """A file of which parts are read, by any thread, without a map: what was read does not stay resident, and a file cut
+    short meanwhile is an error, not the end of the process. It stays this file when its name goes to another.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._file)
+        self._lock = threading.Lock()
+
+    def size(self) -> int:
+        """Bytes."""
+        return os.fstat(self._file).st_size
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill `buffer`, of bytes, from `offset` on; less than its length are read where the file ends. Raises OSError."""
+        done = 0
+        while done < len(buffer) and (count := self._some(buffer[done:], offset + done)):
+            done += count
+        return done
+
+    def _some(self, buffer: memoryview, offset: int) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file, [buffer], offset)
+        with self._lock:  # Windows
+            os.lseek(self._file, offset, os.SEEK_SET)
+            found = os.read(self._file, len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
 
 
 def failed(path: Path, error: OSError) -> WriteFailed:

@@ -1,34 +1,26 @@
-"""The search for faces: frames of a plate in, faces in plate pixels out; and the exposure in which to search."""
+"""What is searched for faces: the views of a plate's frames, as they are read and as the networks are shown them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from understudy.core import align, image, plate, track, warp
-from understudy.core.colour import ColourConfig, exposure_gain
+from understudy.core import image, plate
+from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, UnderstudyError
-from understudy.core.face import Face, Landmarks
-from understudy.core.frames import Array, Float, Frame
-from understudy.core.landmark import Look
+from understudy.core.face import Detection
+from understudy.core.frames import Float, Frame
 from understudy.core.located import Located
-from understudy.core.matte.hull import hull
-from understudy.core.pipeline import overlapped
 from understudy.core.plate import Plate, views
 
-if TYPE_CHECKING:
-    from understudy.core.detect import Detector
-    from understudy.core.landmark import Landmarker
-
-_SAMPLES = 8  # frames that the shot's exposure is measured on
 _FOCAL = 1.4  # of the picture's width: a 35 mm lens on Super 35, when nothing says which lens it was
-_EXPOSURE_SIZE = 64  # side of the crop in which a face's exposure is measured
 _ASPECTS = (0.125, 8.0)  # of a pixel: beyond them lies no lens, but a broken header
+_GREY = "Y"  # OpenEXR's name of the channel of a picture that has luminance only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +50,81 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
-    """How faces are looked for in a plate.
+class Shown:
+    """A picture as the networks are shown it.
 
     Attributes:
-        plate: where.
+        picture: as it was read.
+        proxy: (H', W', 3) float32 viewing proxy in [0, 1] over the data window, square pixels: an anamorphic picture
+            is un-squeezed, since networks know faces so.
+    """
+
+    picture: Picture
+    proxy: Float
+
+    @classmethod
+    def of(cls, picture: Picture, proxy: Float) -> Shown:
+        """`proxy`: (H, W, 3), a pixel for each of the picture, or fewer in the same proportion."""
+        if (aspect := picture.frame.pixel_aspect) != 1.0:
+            width = max(1, round(proxy.shape[1] * aspect))
+            kernel = cv2.INTER_AREA if aspect < 1.0 else cv2.INTER_LINEAR
+            proxy = cv2.resize(proxy, (width, proxy.shape[0]), interpolation=kernel)
+        return cls(picture=picture, proxy=proxy)
+
+    @property
+    def frame(self) -> Frame:
+        return self.picture.frame
+
+    @property
+    def aspect(self) -> float:
+        """Width over height of a plate pixel."""
+        return self.frame.pixel_aspect
+
+    @property
+    def focal(self) -> float:
+        """Of the lens, in proxy pixels."""
+        return _FOCAL * self.frame.display.width * self.aspect / float(self._step[1])
+
+    def to_plate(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """(N, 2) proxy pixels → plate pixels."""
+        return np.asarray(points * self._step + self._origin, np.float64)
+
+    def to_proxy(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """(N, 2) plate pixels → proxy pixels."""
+        return np.asarray((points - self._origin) / self._step, np.float64)
+
+    def detection(self, detection: Detection) -> Detection:
+        """A detection in plate pixels → in proxy pixels."""
+        x0, y0, x1, y1 = self.to_proxy(np.reshape(detection.box, (2, 2))).ravel().tolist()
+        keypoints = self.to_proxy(detection.keypoints).astype(np.float32)
+        return replace(detection, box=(x0, y0, x1, y1), keypoints=keypoints)
+
+    @property
+    def _step(self) -> npt.NDArray[np.float64]:
+        data, (height, width) = self.frame.data, self.proxy.shape[:2]
+        return np.array([data.width / width, data.height / height])
+
+    @property
+    def _origin(self) -> npt.NDArray[np.float64]:
+        return np.array([self.frame.data.x, self.frame.data.y], np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Where faces are looked for.
+
+    Attributes:
+        plate: the frames.
         space: its colour space, by the config's own name.
-        detector, landmarker: the networks; one thread at a time may use them.
-        min_score: confidence of the landmarks, 0 to 1, below which a find is no face.
     """
 
     plate: Plate
     space: str
     colour: ColourConfig
-    detector: Detector
-    landmarker: Landmarker
-    min_score: float
+
+    def shown(self, picture: Picture, gain: float) -> Shown:
+        """A picture in an exposure: working space × gain has faces near 0.18. Any thread may."""
+        return Shown.of(picture, self.colour.proxy(picture.rgb, gain))
 
     def read(self, number: int, wanted: Sequence[str] = (views.MONO,)) -> list[Picture]:
         """These views of a frame; views that share a file are read from it at once. Any thread may.
@@ -98,7 +149,7 @@ class Search:
         with named(view):
             frame = views.select(file, stored)
             _check(frame)
-            filled, _ = image.fill_nonfinite(as_stored := frame.rgb())
+            filled, _ = image.fill_nonfinite(as_stored := _light(frame))
             rgb, _ = image.fill_nonfinite(working := self.colour.to_working(filled, self.space))
         frame = frame.with_planes({})
         if filled is as_stored and rgb is working:
@@ -121,85 +172,6 @@ class Search:
                 continue  # reported when its turn comes
             return ""
         return ""
-
-    def faces(self, frame: Frame, proxy: Array) -> list[Face]:
-        """The faces of a frame in plate coordinates, tracks not yet known; the largest first."""
-        aspect = frame.pixel_aspect
-        if aspect != 1.0:  # networks know faces un-squeezed
-            width = max(1, round(proxy.shape[1] * aspect))
-            kernel = cv2.INTER_AREA if aspect < 1.0 else cv2.INTER_LINEAR
-            proxy = cv2.resize(proxy, (width, proxy.shape[0]), interpolation=kernel)
-        unsqueeze = np.array([frame.data.width / proxy.shape[1], 1.0])
-        origin = np.array([frame.data.x, frame.data.y])
-        focal = _FOCAL * frame.display.width * aspect
-        faces = []
-        for detection in self.detector.detect([proxy])[0]:
-            (found,) = self.landmarker.landmarks([Look(proxy=proxy, detection=detection)])
-            if found.score < self.min_score:
-                continue
-            points = self.landmarker.to_68(found.landmarks).points * unsqueeze + origin
-            x0, y0, x1, y1 = (np.reshape(detection.box, (2, 2)) * unsqueeze + origin).ravel().tolist()
-            pitch, yaw, roll = align.pose(points, focal, pixel_aspect=aspect)
-            face = Face(
-                frame=frame.number,
-                box=(x0, y0, x1, y1),
-                landmarks=Landmarks(scheme="68", points=points.astype(np.float32)),
-                score=detection.score,
-                pitch=pitch,
-                yaw=yaw,
-                roll=roll,
-            )
-            faces.append(face)
-        return sorted(faces, key=track.size, reverse=True)
-
-    def gain(self, wanted: Sequence[str] = (views.MONO,)) -> float:
-        """What brings the shot's faces to mid grey (`exposure_gain`), one for all views; 1 if no frame can be read.
-
-        Measured on frames spread over it: first of whole pictures, then of the faces seen in these.
-        """
-        present = list(self.plate.present)
-        picks = np.unique(np.linspace(0, len(present) - 1, min(_SAMPLES, len(present))).round().astype(int))
-
-        def sample(number: int) -> list[_Sample]:
-            try:
-                return [self._sample(picture) for picture in self.read(number, wanted)]
-            except UnderstudyError:
-                return []  # reported when its turn comes
-
-        samples = (present[i] for i in picks)
-        measured = [m for ms in overlapped(samples, sample, self._find_in, _exposures, ahead=1) for m in ms]
-        of_faces = [face for _, face in measured if face is not None]
-        return exposure_gain(of_faces or [whole for whole, _ in measured]) if measured else 1.0
-
-    def _sample(self, picture: Picture) -> _Sample:
-        whole = image.log_mean(picture.rgb)
-        return _Sample(picture, whole, self.colour.proxy(picture.rgb, exposure_gain([whole])))
-
-    def _find_in(self, samples: list[_Sample]) -> list[tuple[_Sample, list[Face]]]:
-        return [(sample, self.faces(sample.picture.frame, sample.proxy)) for sample in samples]
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """A picture, its own exposure (`image.log_mean`), and the proxy (H, W, 3) that this gives."""
-
-    picture: Picture
-    whole: float
-    proxy: Float
-
-
-def _exposures(found: list[tuple[_Sample, list[Face]]]) -> list[tuple[float, float | None]]:
-    """Mean natural logarithm of luminance: of each whole picture, and inside the hull of its largest face."""
-    return [(sample.whole, _exposure(sample.picture, faces)) for sample, faces in found]
-
-
-def _exposure(picture: Picture, faces: list[Face]) -> float | None:
-    if not faces:
-        return None
-    points, frame = faces[0].landmarks.points, picture.frame
-    crop = align.fit(points, "full", _EXPOSURE_SIZE, frame.pixel_aspect)
-    weight = hull(crop.apply(points), (crop.size, crop.size))
-    return image.log_mean(warp.to_aligned(picture.rgb, frame.data, crop), weight)
 
 
 def labelled(view: str, sentence: str) -> str:
@@ -238,3 +210,10 @@ def _check(frame: Frame) -> None:
             field="pixel_aspect",
             value=frame.pixel_aspect,
         )
+
+
+def _light(frame: Frame) -> Float:
+    """(H, W, 3) as `Frame.rgb`; of a picture that has luminance only, that three times."""
+    if _GREY in frame.planes and not frame.planes.keys() & set("RGB"):
+        frame = replace(frame, planes=dict.fromkeys("RGB", frame.planes[_GREY]))
+    return frame.rgb()

@@ -1,7 +1,7 @@
 """Points that do not tremble: what noise there is on a series of them, and how it is taken out without a lag.
 
-Series are over frames that follow one another: (T, N, D) is T frames of N points in D dimensions. Nothing here knows of
-people, gaps or cuts; see `track.smooth`.
+Series are over frames that follow one another: (T, N, D) is T frames of N points in D dimensions. Nothing here knows
+of people, gaps or cuts; see `track.smooth`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _GLITCH = 8.0  # … this many times the noise,
 _GLITCH_SPEED = 2.0  # … and the movement per frame around it,
 _GLITCH_TURN = 3.0  # … and what the frames beside it are off theirs: else it is a movement that turns
 
-# Rest: on how many frames to each side a point may have stayed where it is; how near that is, in units of the noise of a
-# difference, on the first and on the second pass; how many points of the mark-up, which run along lips and lids, tell
-# it together; and how much speaks against a slow drift, lest noise at the ends of a run be taken for one.
+# Rest: on how many frames to each side a point may have stayed where it is; how near that is, in units of the noise of
+# a difference, on the first and on the second pass; how many points of the mark-up, which run along lips and lids,
+# tell it together; and how much speaks against a slow drift, lest noise at the ends of a run be taken for one.
 _REST = 24
 _NEAR = (3.5, 2.5)
 _TOGETHER = 9
@@ -37,21 +37,20 @@ def jitter(points: npt.NDArray[np.floating], *, still: bool = False) -> float:
 
     Args:
         points: of frames that follow one another, finite.
-        still: they are known to stand still: then it is all that they move about their mean, slow wandering too. Else it
-            is the noise that third differences show (`noise`), which any movement with a steady acceleration leaves out.
-            Of smoothed points that is only what still trembles from frame to frame.
+        still: they are known to stand still: then it is all that they move about their mean, slow wandering too. Else
+            it is the noise that third differences show (`noise`), which a movement with steady acceleration has none
+            of. Of smoothed points that is only what still trembles from frame to frame.
 
     Raises:
         InvalidInput: of another shape, or fewer than 4 frames.
     """
-    points = np.asarray(points, np.float64)
     if points.ndim != 3 or len(points) < 4:
         raise InvalidInput(
             f"jitter: expected 4 frames or more of points (T, N, D), got {points.shape}", field="points"
         )
     if still:
         return float(np.sqrt(((points - points.mean(axis=0)) ** 2).sum(axis=-1).mean()))
-    return float(np.sqrt((noise(points) ** 2).mean()))
+    return float(np.sqrt((noise(points.astype(np.float64)) ** 2).mean()))
 
 
 def noise(points: Series) -> Series:
@@ -65,7 +64,7 @@ def noise(points: Series) -> Series:
 
 
 def lag(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
-    """By how many frames the movement of points b (T, N, D) comes after that of a, fractions too; 0 where nothing moves.
+    """By how many frames the movement of points b (T, N, D) comes after that of a, in fractions; 0 if nothing moves.
 
     Where the correlation of their velocities is highest, within 8 frames or a third of the series.
     """
@@ -111,8 +110,8 @@ def outliers(points: Series) -> npt.NDArray[np.bool_]:
 def steadied(points: Series, window: int, weights: Series | None = None) -> Series:
     """The series without its noise, as far as that can be told from movement. Zero phase.
 
-    First a parabola is fitted to `window` frames around each one and read in its middle (Savitzky and Golay 1964; at the
-    ends of the run the window is cut off): true to any movement with constant acceleration, and too short to take
+    First a parabola is fitted to `window` frames around each one and read in its middle (Savitzky and Golay 1964; at
+    the ends of the run the window is cut off): true to any movement with constant acceleration, and too short to take
     out all the noise of a face at rest. Then each point is fitted a line through all frames within a second before
     and after on which it lay where it lies now, as far as the noise lets that be seen (a bilateral filter, Tomasi and
     Manduchi 1998, on time): of a point that moves those are none, or few, and it stays as it was.
@@ -120,14 +119,16 @@ def steadied(points: Series, window: int, weights: Series | None = None) -> Seri
     Args:
         points: (T, N, D), finite.
         window: odd number of frames; 1 changes nothing.
-        weights: (T, N) or (T, 1), 0 to 1, how far each is to be believed; None is 1. A frame of weight 0 is read from those
-            around it.
+        weights: (T, N) or (T, 1), 0 to 1, how far each is to be believed; None is 1. A frame of weight 0 is read from
+            those around it.
     """
     if window == 1:
         return points.copy()
     result = _parabola(points, window, weights)
     if len(points) >= _FEW:
-        spread = noise(points) * _gain(window) * np.sqrt(2.0)  # of what the parabola leaves, between two frames
+        spread = (
+            noise(points) * _gain(window) * np.sqrt(2.0)
+        )  # of what the parabola leaves, between two frames
         for near in _NEAR:
             result = _at_rest(result, near * spread)
     return result
@@ -149,7 +150,8 @@ def _parabola(points: Series, window: int, weights: Series | None) -> Series:
     # a hint of flatness decides where there are fewer frames than a parabola needs
     normal = normal + moments[0][..., None, None] * np.diag([0.0, 1e-9, 1e-9])
     middle = np.linalg.solve(normal, np.array([1.0, 0.0, 0.0])[:, None])[..., 0]
-    return points + np.einsum("tni,itnd->tnd", np.broadcast_to(middle, (*points.shape[:2], 3)), values)
+    added: Series = np.einsum("tni,itnd->tnd", np.broadcast_to(middle, (*points.shape[:2], 3)), values)
+    return points + added
 
 
 def _gain(window: int) -> float:
@@ -177,4 +179,5 @@ def _at_rest(points: Series, near: Series) -> Series:
             values[1, rows] += sign * time * way
     bend = moments[2] + _STILL * moments[0]
     middle = bend[..., None] * values[0] - moments[1][..., None] * values[1]
-    return points + middle / (moments[0] * bend - moments[1] ** 2)[..., None]
+    moved: Series = middle / (moments[0] * bend - moments[1] ** 2)[..., None]
+    return points + moved

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from understudy.core import steady
+from understudy.core.cuts import is_cut, thumbnail
 from understudy.core.errors import InvalidInput
-from understudy.core.face import Face, Landmarks
+from understudy.core.face import Face
 from understudy.core.frames import Float
+
+__all__ = ["Tracker", "is_cut", "size", "smooth", "thumbnail"]
+
+Costs = npt.NDArray[np.float64]
 
 _REACH = 0.6  # how far a face's points may move from one frame to the next, in units of its size
 _REACH_OVER_CUT = 0.15  # across a cut only a face that stays where it is goes on: a jump cut of one take
 _REACH_MOST = 1.5  # however long the gap
 _GROWTH = 2.0  # and how much larger or smaller it may become
-_MEMORY = 48  # frames after which a face that was not seen is forgotten
+_MEMORY = 48  # frames after which where a face was says nothing any more
+
+# Looks, in units of the distance at which a descriptor's makers call two faces two people.
+_DOUBT = 2.0  # of movement and look together, above which a pair is none
+_SAME_OVER_CUT = 1.0  # of the look of a face that stands where one stood before a cut
+_CLEAR = 0.7  # of the look alone, of somebody who comes back after long or after a cut …
+_MARGIN = 0.2  # … while everybody else is further away by this
+_RETURN = 1.0  # what coming back costs: no more than the worst movement, no less than a good one
+_AVERAGED = 48  # descriptors that count in the mean of a person
 
 # From one eye to the other, in units of the face's size. Eyes 65 mm apart see a face of 160 mm shifted by 0.4 of it at
 # any distance, and converging them shifts the whole picture; rectified, nothing moves up or down.
@@ -28,10 +41,6 @@ _DISPARITY_Y = 0.25
 _DISPARITY_SHAPE = 0.15  # the turn of a head by what lies between the eyes, and a landmarker's noise
 _DISPARITY_GROWTH = 1.4
 _SURE = 10.0  # what two eyes see at one time counts more than any memory: costs are from -1 to 3
-
-_THUMBNAIL = (48, 27)
-_CUT = 0.35  # correlation of two thumbnails below which the picture is another one
-_CUT_LEVEL = 0.04  # and their mean difference above which it is more than grain on a flat picture
 
 
 @dataclass
@@ -60,33 +69,60 @@ class _Seen:
         return {t: face for t, face in nearest.items() if abs(face.frame - frame) <= _MEMORY}
 
 
+@dataclass
+class _Look:
+    """How a person looks: the mean of the descriptors (D,) seen, the last ones counting most when there are many."""
+
+    mean: Float
+    count: int = 1
+
+    def add(self, descriptor: Float) -> None:
+        self.count = min(self.count + 1, _AVERAGED)
+        self.mean = self.mean + (descriptor - self.mean) / np.float32(self.count)
+
+
 class Tracker:
     """Gives each face of a shot the id of its person, frame by frame, in ascending order; one id in all views.
 
     Every pairing of a known person and a face found costs the mean distance of their landmarks, in units of the
-    face's size, less the overlap of their boxes; the cheapest assignment of all at once wins (Hungarian method).
-    A person may be away for 2 seconds at 24 frames; the further they may then have moved.
+    face's size, less the overlap of their boxes, and how unlike they look; the cheapest assignment of all at once
+    wins (Hungarian method). A person may be away for 2 seconds at 24 frames; the further they may then have moved.
+    Who comes back later, or after a cut, is known by the look alone, if that is clear.
 
     What another eye sees on the same frame says best who somebody is: the same face at the same height, shifted
     sideways. Then comes what this eye saw before, and for people it never saw what another eye saw before.
     """
 
-    def __init__(self, recorded: Iterable[tuple[str, Face]] = (), *, taken: Iterable[int] = ()) -> None:
+    def __init__(
+        self, recorded: Iterable[tuple[str, Face]] = (), *, taken: Iterable[int] = (), same: float = 1.0
+    ) -> None:
         """Begin a shot, or go on with one.
 
         Args:
             recorded: view and face, of an earlier run: they keep their ids and lend them to the frames around them.
             taken: further ids that newcomers do not get: of people whose faces are gone.
+            same: the distance of two descriptors up to which two faces may be one person's (`identity.Family.SAME`).
         """
         self._seen: dict[str, _Seen] = {}
+        self._looks: dict[int, _Look] = {}
+        self._cuts: set[int] = set()
+        self._same = same
         ids = set(taken)
         for view, face in sorted(recorded, key=lambda r: -r[1].frame):
             self._of(view).ahead.setdefault(face.track, []).append(face)
             ids.add(face.track)
+            if face.cut:
+                self._cuts.add(face.frame)
         self._next = max(ids, default=-1) + 1
 
     def assign(
-        self, faces: Sequence[Face], *, view: str = "", cut: bool = False, pixel_aspect: float = 1.0
+        self,
+        faces: Sequence[Face],
+        *,
+        view: str = "",
+        cut: bool = False,
+        pixel_aspect: float = 1.0,
+        descriptors: Float | None = None,
     ) -> list[Face]:
         """Give the faces of one view of one frame their `track`.
 
@@ -95,34 +131,52 @@ class Tracker:
             view: which eye sees them; of a frame, one after the other, always in the same order.
             cut: this frame begins another picture.
             pixel_aspect: width over height of a plate pixel; distances are measured in square ones.
+            descriptors: (N, D) how each face looks, from one member of `identity`; a row that is not finite says
+                nothing. None goes by movement alone.
         """
         if not faces:
             return []
-        own = self._of(view)
-        known = own.around(faces[0].frame)
-        others = [seen.around(faces[0].frame) for name, seen in self._seen.items() if name != view]
-        people = list(dict.fromkeys([*known, *(track for other in others for track in other)]))
-        ids: dict[int, int] = {}
-        if people:
-            pairing = _Pairing(known=known, others=others, cut=cut, pixel_aspect=pixel_aspect)
-            costs = np.array([[pairing.cost(track, new) for new in faces] for track in people])
-            rows, columns = linear_sum_assignment(np.where(np.isfinite(costs), costs, 1e6))
-            ids = {j: people[i] for i, j in zip(rows, columns, strict=True) if np.isfinite(costs[i, j])}
+        frame, own = faces[0].frame, self._of(view)
+        if cut:
+            self._cuts.add(frame)
+        known = own.around(frame)
+        others = [seen.around(frame) for name, seen in self._seen.items() if name != view]
+        people = list(dict.fromkeys([*known, *(track for other in others for track in other), *self._looks]))
+        likeness = self._likeness(people, descriptors, len(faces))
+        pairing = _Pairing(known=known, others=others, cuts=self._cuts, pixel_aspect=pixel_aspect)
+        ids = {j: people[i] for i, j in pairing.best(people, faces, likeness)}
         for j in sorted(set(range(len(faces))) - set(ids), key=lambda j: -size(faces[j])):
             ids[j] = self._next  # the largest newcomer first, so that a shot's lead is usually 0
             self._next += 1
         assigned = [replace(face, track=ids[j]) for j, face in enumerate(faces)]
         own.last |= {face.track: face for face in assigned}
+        if descriptors is not None:
+            self._remember(people, ids, likeness, descriptors)
         return assigned
+
+    def _likeness(self, people: Sequence[int], descriptors: Float | None, count: int) -> Costs:
+        """(people, faces) how unlike each two look, in units of `same`; NaN where that is not known."""
+        result = np.full((len(people), count), np.nan)
+        if descriptors is not None:
+            for i, track in enumerate(people):
+                if track in self._looks:
+                    result[i] = np.linalg.norm(descriptors - self._looks[track].mean, axis=1) / self._same
+        return np.where(np.isfinite(result), result, np.nan)
+
+    def _remember(
+        self, people: Sequence[int], ids: Mapping[int, int], likeness: Costs, descriptors: Float
+    ) -> None:
+        """Who was seen looks like this; unless so unlike before that something may hide the face."""
+        for j, track in ids.items():
+            if not np.isfinite(descriptors[j]).all():
+                continue
+            if track not in self._looks:
+                self._looks[track] = _Look(np.asarray(descriptors[j], np.float32))
+            elif likeness[people.index(track), j] <= 1.0:
+                self._looks[track].add(descriptors[j])
 
     def _of(self, view: str) -> _Seen:
         return self._seen.setdefault(view, _Seen())
-
-
-def associate(frames: Iterable[Sequence[Face]]) -> list[list[Face]]:
-    """The faces of each frame, frames in ascending order, with `track` set to one id per person."""
-    tracker = Tracker()
-    return [tracker.assign(faces) for faces in frames]
 
 
 def size(face: Face) -> float:
@@ -138,24 +192,51 @@ class _Pairing:
     Attributes:
         known: id → the face that this view saw nearest in time.
         others: the same of each other view.
-        cut: as for `Tracker.assign`.
+        cuts: the frames that begin another picture.
         pixel_aspect: as for `Tracker.assign`.
     """
 
     known: Mapping[int, Face]
     others: Sequence[Mapping[int, Face]]
-    cut: bool
+    cuts: Collection[int]
     pixel_aspect: float
 
-    def cost(self, track: int, new: Face) -> float:
+    def best(self, people: Sequence[int], faces: Sequence[Face], likeness: Costs) -> list[tuple[int, int]]:
+        """The pairs (index of person, index of face) that cost least together; nobody and no face is in two."""
+        if not people:
+            return []
+        clear = _clear(likeness)
+        costs = np.array(
+            [
+                [
+                    self.cost(track, new, float(likeness[i, j]), bool(clear[i, j]))
+                    for j, new in enumerate(faces)
+                ]
+                for i, track in enumerate(people)
+            ]
+        )
+        pairs = zip(*linear_sum_assignment(np.where(np.isfinite(costs), costs, 1e6)), strict=True)
+        return [(int(i), int(j)) for i, j in pairs if np.isfinite(costs[i, j])]
+
+    def cost(self, track: int, new: Face, look: float, clear: bool) -> float:
+        """`look`: in units of what is the same, NaN where not known; `clear`: enough to know somebody by."""
+        unlike = 0.0 if np.isnan(look) else look
         elsewhere = [other[track] for other in self.others if track in other]
         now = [self._disparity(old, new) for old in elsewhere if old.frame == new.frame]
         if (least := min(now, default=np.inf)) < np.inf:
-            return least - _SURE
+            return least + unlike - _SURE
+        moved, apart = np.inf, track not in self.known
         if track in self.known:
-            return self._movement(self.known[track], new)
-        before = (self._disparity(old, new) for old in elsewhere if old.frame != new.frame)
-        return min(before, default=np.inf)
+            old = self.known[track]
+            moved, apart = self._movement(old, new), self._is_cut_between(old, new)
+            if apart and unlike > _SAME_OVER_CUT:
+                return np.inf
+        elif elsewhere:
+            moved = min(self._disparity(old, new) for old in elsewhere)
+        cost = moved + unlike
+        if np.isfinite(cost) and (np.isnan(look) or cost <= _DOUBT):
+            return cost
+        return _RETURN + look if clear and apart else np.inf
 
     def _movement(self, old: Face, new: Face) -> float:
         """Of two faces of one view."""
@@ -183,9 +264,20 @@ class _Pairing:
 
     def _reach(self, old: Face, new: Face) -> float:
         """How far the points may have moved from one frame to the other."""
-        if self.cut and old.frame < new.frame:
+        if self._is_cut_between(old, new):
             return _REACH_OVER_CUT
         return min(_REACH * max(1, abs(new.frame - old.frame)), _REACH_MOST)
+
+    def _is_cut_between(self, a: Face, b: Face) -> bool:
+        first, last = sorted((a.frame, b.frame))
+        return any(first < cut <= last for cut in self.cuts)
+
+
+def _clear(likeness: Costs) -> npt.NDArray[np.bool_]:
+    """(people, faces) whether a look says who that is: near to one person's, and clearly less so to all others'."""
+    looks = np.where(np.isnan(likeness), np.inf, likeness)
+    second = np.sort(looks, axis=0)[1] if len(looks) > 1 else np.full(looks.shape[1], np.inf)
+    return (looks <= _CLEAR) & (looks < second - _MARGIN)
 
 
 def _growth(a: Face, b: Face) -> float:
@@ -201,34 +293,17 @@ def _overlap(a: Face, b: Face) -> float:
     return shared / max(size(a) ** 2 + size(b) ** 2 - shared, 1e-9)
 
 
-def thumbnail(proxy: Float) -> Float:
-    """(27, 48) brightness of a viewing proxy (H, W, 3): what `is_cut` compares."""
-    small: Float = cv2.resize(proxy, _THUMBNAIL, interpolation=cv2.INTER_AREA).mean(axis=2, dtype=np.float32)
-    return small
-
-
-def is_cut(before: Float, after: Float) -> bool:
-    """Whether two thumbnails in a row show different pictures.
-
-    By correlation, which a flash or a fade does not change; a missed cut joins two people only if the second stands
-    where the first stood, a false one ends no track of a face that moves little.
-    """
-    if float(np.abs(before - after).mean()) < _CUT_LEVEL:
-        return False
-    a, b = before - before.mean(), after - after.mean()
-    return float((a * b).sum()) < _CUT * float(np.sqrt((a * a).sum() * (b * b).sum()))
-
-
 def smooth(faces: Sequence[Face], window: int) -> list[Face]:
-    """Steadier faces: per track, a parabola is fitted to `window` frames around each one and read in the middle.
+    """Steadier faces: box, landmarks and angles of each person, fitted over the whole shot; see `steady.steadied`.
 
-    Zero phase, and true to any movement with constant acceleration (Savitzky and Golay 1964; towards the ends of a
-    run the window is cut off, not padded). Never across a gap: where a frame is missing, a new run begins. Box,
-    landmarks and angles are fitted alike. Memory and time grow with the number of faces only.
+    Zero phase. Never across a gap, where a frame is missing, or a cut (`Face.cut`), where a new run begins. A point
+    counts as much as the landmarker was sure of it. A frame on which the whole face stands elsewhere than just
+    before and after is read from those around it. A face that a person gave (`manual`) stays as it is, and those
+    beside it are fitted with it. Memory and time grow with the number of faces only.
 
     Args:
         faces: of any number of tracks, in any order; the result is in the same order.
-        window: odd number of frames; 1 changes nothing.
+        window: odd number of frames within which movement is followed; 1 changes nothing.
 
     Raises:
         InvalidInput: an even window or one below 1.
@@ -240,49 +315,48 @@ def smooth(faces: Sequence[Face], window: int) -> list[Face]:
             value=window,
         )
     result = list(faces)
-    for run in _runs(faces):
-        numbers = np.array([faces[i].frame for i in run])
-        values = np.stack([_vector(faces[i]) for i in run])
-        values[:, -3:] = np.unwrap(values[:, -3:], axis=0, period=360.0)
-        for k, i in enumerate(run):
-            near = np.flatnonzero(np.abs(numbers - numbers[k]) <= window // 2)
-            result[i] = _with_vector(faces[i], _weights(numbers[near] - numbers[k]) @ values[near])
+    for run in _runs(faces) if window > 1 else ():
+        for i, face in zip(run, _steadied([faces[i] for i in run], window), strict=True):
+            if face.origin != "manual":
+                result[i] = face
     return result
 
 
 def _runs(faces: Sequence[Face]) -> list[list[int]]:
-    """Indices of faces of one track on frames without a gap, in order of frames."""
+    """Indices of faces of one track on frames without a gap or a cut, in order of frames."""
     order = sorted(range(len(faces)), key=lambda i: (faces[i].track, faces[i].frame))
     runs = [order[:1]] if order else []
     for i, j in pairwise(order):
-        if faces[j].track == faces[i].track and faces[j].frame == faces[i].frame + 1:
+        new = faces[j]
+        if new.track == faces[i].track and new.frame == faces[i].frame + 1 and not new.cut:
             runs[-1].append(j)
         else:
             runs.append([j])
     return runs
 
 
-def _weights(offsets: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-    """What each neighbour counts for the value at offset 0 of the best parabola through them."""
-    degree = min(2, len(offsets) - 1)
-    weights: npt.NDArray[np.float64] = np.linalg.pinv(np.vander(offsets.astype(float), degree + 1))[-1]
-    return weights
-
-
-def _vector(face: Face) -> npt.NDArray[np.float64]:
-    angles = (face.pitch, face.yaw, face.roll)
-    return np.concatenate([face.landmarks.points.ravel(), face.box, angles]).astype(np.float64)
-
-
-def _with_vector(face: Face, vector: npt.NDArray[np.float64]) -> Face:
-    count = face.landmarks.points.size
-    points = vector[:count].reshape(-1, 2).astype(np.float32)
-    x0, y0, x1, y1, pitch, yaw, roll = vector[count:].tolist()
-    return replace(
-        face,
-        landmarks=Landmarks(scheme=face.landmarks.scheme, points=points),
-        box=(x0, y0, x1, y1),
-        pitch=pitch,
-        yaw=yaw,
-        roll=(roll + 180.0) % 360.0 - 180.0,
-    )
+def _steadied(run: Sequence[Face], window: int) -> list[Face]:
+    points = np.stack([face.landmarks.points for face in run]).astype(np.float64)
+    boxes = np.array([face.box for face in run], np.float64).reshape(-1, 2, 2)
+    angles = np.array([(face.pitch, face.yaw, face.roll) for face in run])[..., None]
+    manual = np.array([face.origin == "manual" for face in run])
+    trusted = (~steady.outliers(points) | manual).astype(np.float64)[:, None]
+    sure = [
+        np.ones(points.shape[1]) if (given := face.landmarks.confidence) is None else given for face in run
+    ]
+    points = steady.steadied(points, window, trusted * np.stack(sure))
+    boxes = steady.steadied(boxes, window, trusted)
+    angles = steady.steadied(np.unwrap(angles, axis=0, period=360.0), window, trusted)
+    return [
+        replace(
+            face,
+            landmarks=replace(face.landmarks, points=p.astype(np.float32)),
+            box=(x0, y0, x1, y1),
+            pitch=pitch,
+            yaw=(yaw + 180.0) % 360.0 - 180.0,
+            roll=(roll + 180.0) % 360.0 - 180.0,
+        )
+        for face, p, ((x0, y0), (x1, y1)), ((pitch,), (yaw,), (roll,)) in zip(
+            run, points, boxes.tolist(), angles.tolist(), strict=True
+        )
+    ]

@@ -59,6 +59,14 @@ def to_aligned(rgb: Float, data: Window, alignment: Alignment, *, border: str = 
     return _resample(rgb[rows, columns], matrix, alignment.size, alignment.size, border)
 
 
+def between(stored: Alignment, wanted: Alignment) -> Alignment:
+    """Aligned pixels of one crop → those of another of the same plate, for `to_aligned` to cut it out of the first."""
+    back = stored.inverse
+    linear = wanted.matrix[:, :2] @ back[:, :2]
+    offset = wanted.matrix[:, :2] @ back[:, 2:] + wanted.matrix[:, 2:]
+    return Alignment(matrix=np.hstack([linear, offset]), size=wanted.size, face_type=wanted.face_type)
+
+
 def to_plate(image: Float, alignment: Alignment, window: Window, *, border: str = "zero") -> Float:
     """Aligned pixels (S, S[, C]) resampled onto the plate pixels of `window`: (h, w[, C]) float32.
 

@@ -117,7 +117,8 @@ def weights(entry: Weights, report: WeightsReport) -> system_pb2.Weights:
         size_bytes=entry.size,
         sha256=entry.sha256,
         state=WEIGHTS_STATES[report.state],
-        path=str(report.path) if report.path else "",
+        path=text(report.path) if report.path else "",
+        by_default=entry.default,
     )
 
 

@@ -28,13 +28,13 @@ def faceset(given: Faceset, measured: Iterable[str], rejected: int) -> resource_
         path=text(given.path),
         id=given.digest(),
         faces=len(given.records),
-        frames=encode.segments_of(map(int, np.unique(given.columns.frame))),
+        frames=encode.segments_of(np.unique(given.columns.frame).tolist()),
         tracks=_tracks(given),
         size=first.alignment.size,
         face_type=first.alignment.face_type,
         release_id=record.id if record else "",
         broken=map(text, given.broken),
-        plates=map(text, plates(given)),
+        plates=map(text, given.plates()),
         rejected=rejected,
         measured=measured,
         packed=given.packed,
@@ -42,14 +42,9 @@ def faceset(given: Faceset, measured: Iterable[str], rejected: int) -> resource_
     )
 
 
-def plates(given: Faceset) -> list[str]:
-    """The plates that its faces were found in, by name."""
-    return sorted(map(str, np.unique(np.asarray(given.columns.plate))))
-
-
 def _looked_at(given: Faceset) -> set[int]:
     """Frames that extraction has looked at, of all plates and views; none where there is no journal."""
-    journals = (Journal(given.path, plate, view) for plate in plates(given) for view in given.views())
+    journals = (Journal(given.path, plate, view) for plate in given.plates() for view in given.views())
     return {frame for journal in journals for frame in journal.looked} if not given.packed else set()
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from understudy.core.errors import InvalidInput
 
+M = TypeVar("M", bound=Message)
 MOST_BYTES = 2 << 20  # of a page: clients take 4 MiB at once unless they are told otherwise
 
 
@@ -21,14 +23,21 @@ def size(asked: int, default: int, most: int) -> int:
     return min(asked or default, most)
 
 
+def filled(messages: Iterable[M]) -> list[M]:
+    """As many of the messages, from the first on, as a page has room for; at least one. No further ones are made."""
+    taken: list[M] = []
+    room = MOST_BYTES
+    for message in messages:
+        room -= message.ByteSize()
+        if room < 0 and taken:
+            break
+        taken.append(message)
+    return taken
+
+
 def fitting(messages: Sequence[Message]) -> int:
     """How many of the messages a page has room for; at least one."""
-    room = MOST_BYTES
-    for count, message in enumerate(messages):
-        room -= message.ByteSize()
-        if room < 0:
-            return max(count, 1)
-    return len(messages)
+    return len(filled(messages))
 
 
 def token(scope: str, cursor: int) -> str:

@@ -34,11 +34,12 @@ class Facesets:
         *,
         keys: Iterable[str] = (),
         reference: specs.PathLike = "",
+        identity: str = "",
         label: str = "",
         depends_on: Sequence[Job] = (),
     ) -> Job:
         """Measure what sorting needs of every face, once. No keys: all that need no further weights."""
-        spec = specs.measure_faceset(faceset, keys=keys, reference=reference)
+        spec = specs.measure_faceset(faceset, keys=keys, reference=reference, identity=identity)
         return self.start(spec, label=label, depends_on=depends_on)
 
     def faceset_sheet(

@@ -232,14 +232,16 @@ class TortureSpec(_message.Message):
     def __init__(self, folder: _Optional[str] = ...) -> None: ...
 
 class MeasureFacesetSpec(_message.Message):
-    __slots__ = ("faceset", "keys", "reference")
+    __slots__ = ("faceset", "keys", "reference", "identity")
     FACESET_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
     faceset: str
     keys: _containers.RepeatedScalarFieldContainer[str]
     reference: str
-    def __init__(self, faceset: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., reference: _Optional[str] = ...) -> None: ...
+    identity: str
+    def __init__(self, faceset: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., reference: _Optional[str] = ..., identity: _Optional[str] = ...) -> None: ...
 
 class FacesetSheetSpec(_message.Message):
     __slots__ = ("faceset", "output", "query", "count", "cell")

@@ -84,7 +84,7 @@ class Family(_message.Message):
     def __init__(self, name: _Optional[str] = ..., default_choice: _Optional[str] = ..., choices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Weights(_message.Message):
-    __slots__ = ("name", "kind", "licence", "source", "size_bytes", "sha256", "state", "path")
+    __slots__ = ("name", "kind", "licence", "source", "size_bytes", "sha256", "state", "path", "by_default")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class Weights(_message.Message):
     SHA256_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
+    BY_DEFAULT_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     licence: str
@@ -101,7 +102,8 @@ class Weights(_message.Message):
     sha256: str
     state: WeightsState
     path: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., licence: _Optional[str] = ..., source: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., state: _Optional[_Union[WeightsState, str]] = ..., path: _Optional[str] = ...) -> None: ...
+    by_default: bool
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., licence: _Optional[str] = ..., source: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., state: _Optional[_Union[WeightsState, str]] = ..., path: _Optional[str] = ..., by_default: bool = ...) -> None: ...
 
 class ListWeightsRequest(_message.Message):
     __slots__ = ()

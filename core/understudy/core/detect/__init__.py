@@ -9,8 +9,8 @@ from understudy.core.face import Detection
 from understudy.core.frames import Float
 from understudy.core.weights import WeightStore
 
-SMALLEST = 1 / 48
-"""Side of the smallest face that is looked for unless one says otherwise, in the picture's longer side."""
+SMALLEST = 1 / 72
+"""Side of the smallest face that is looked for by default, in the picture's longer side: 57 pixels in 4096."""
 
 
 class Detector(Protocol):
@@ -22,10 +22,11 @@ class Detector(Protocol):
         A picture is found the same faces in whatever others are in the batch.
 
         Args:
-            proxies: viewing proxies (H, W, 3) float32 in [0, 1], square pixels, of any sizes. Boxes and key points are in
-                each proxy's pixels, centres at +0.5.
-            smallest: side in pixels of the smallest face looked for; None is 40, or `SMALLEST` of the longer side if that is
-                more. The cost grows with (side of the picture / smallest)².
+            proxies: viewing proxies (H, W, 3) float32 in [0, 1], square pixels, of any sizes. Boxes and key points are
+                in each proxy's pixels, centres at +0.5.
+            smallest: side in pixels of the smallest face looked for; None is 40, or `SMALLEST` of the longer side if
+                that is more. The cost grows with (side of the picture / smallest)², up to where the network sees every
+                pixel: who knows how large a face is in a crop, asks for no smaller one.
 
         Raises:
             InvalidInput: a proxy of another shape or type, or `smallest` not above 0.

@@ -166,7 +166,7 @@ class Columns:
             OverflowError: a number does not fit (`fits`).
         """
         rows = [_row(record, file) for record, file in zip(records, files, strict=True)]
-        numbers = {
+        numbers: dict[str, Any] = {
             name: np.array([row[name] for row in rows], kind).reshape(len(rows), *shape)
             for name, (kind, shape) in NUMBERS.items()
         }
@@ -248,10 +248,11 @@ class LazyRecords(Sequence[FaceRecord]):
             name: getattr(rows, name).tolist() for name in NUMBERS if name not in ("landmarks", "matrix")
         }
         texts = {name: list(rows.texts[name]) for name in TEXTS}
-        sure = None if rows.confidence is None else ~np.isnan(rows.confidence).all(axis=1)
+        sure = _blank(len(rows)) if rows.confidence is None else rows.confidence
+        said = (~np.isnan(sure).all(axis=1)).tolist()
         for i, name in enumerate(rows.name.tolist()):
             value: dict[str, Any] = {key: column[i] for key, column in (*numbers.items(), *texts.items())}
-            confidence = rows.confidence[i].copy() if rows.confidence is not None and sure[i] else None
+            confidence = sure[i].copy() if said[i] else None
             landmarks = Landmarks(scheme="68", points=rows.landmarks[i].copy(), confidence=confidence)
             yield _record(self._folder / name, value, landmarks, rows.matrix[i].copy())
 

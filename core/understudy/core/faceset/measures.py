@@ -18,21 +18,20 @@ import numpy.typing as npt
 from understudy.core import _plugins, drawing
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
-from understudy.core.face import Alignment
 from understudy.core.faceset import keys as sort_keys
 from understudy.core.faceset import reference
+from understudy.core.faceset.measured import Table
 from understudy.core.faceset.sharpness import cpbd, laplacian_variance
 from understudy.core.faceset.store import Faceset
-from understudy.core.faceset.table import Table
-from understudy.core.frames import Array, Float
+from understudy.core.frames import Array
 from understudy.core.identity import Describer, IdentityLook
 from understudy.core.matte.hull import hull
 from understudy.core.pipeline import cores, overlapped
 from understudy.core.reports import Advanced, Report, Started, Warned
 from understudy.core.weights import WeightStore
 
-NUMBERS = ("blur", "motion_blur", "brightness", "hue", "black", "luma", "green", "orange", "hull")
-"""The measures that are one number a face: what sort keys of these names say, and the hull's share of the crop."""
+NUMBERS = ("blur", "motion_blur", "brightness", "hue", "black", "luma", "green", "orange")
+"""The measures that are one number a face: what sort keys of these names say."""
 
 GROUP = "looks"
 THUMBNAIL = 32  # pixels
@@ -153,14 +152,17 @@ def _describer(
     """
     if settings.reference is not None:
         describer = reference.create(settings.identity, store)
-        reference.keep(faceset.path, settings.reference, settings.identity, describer, store, colour)
+        seen = reference.look(settings.reference, store, colour)
+        reference.keep(faceset.path, settings.reference, settings.identity, seen, describer)
         return describer, settings.identity
     if "reference" not in settings.keys:
         return None, ""
     kept = reference.kept(faceset.path)
     if kept is None:
         raise InvalidInput(
-            "reference: distances to a reference face want one; name a picture of it", field="reference", value=""
+            "reference: distances to a reference face want one; name a picture of it",
+            field="reference",
+            value="",
         )
     return reference.create(kept.family, store), kept.family
 
@@ -195,7 +197,9 @@ def _as_is(item: tuple[_Seen, Array | None]) -> tuple[_Seen, Array | None]:
     return item
 
 
-def _see(faceset: Faceset, looks: Table | None, described: Table | None, colour: ColourConfig, index: int) -> _Seen:
+def _see(
+    faceset: Faceset, looks: Table | None, described: Table | None, colour: ColourConfig, index: int
+) -> _Seen:
     """Read one face and measure what is not known of it. Any thread may."""
     record = faceset.records[index]
     look_at, describe = (t is not None and not t.known[index] for t in (looks, described))
@@ -209,7 +213,7 @@ def _see(faceset: Faceset, looks: Table | None, described: Table | None, colour:
     return _Seen(index, looks=measured, look=look if describe else None)
 
 
-def measure(proxy: npt.NDArray[np.uint8], points: npt.NDArray[np.floating]) -> dict[str, Array]:
+def measure(proxy: Array, points: npt.NDArray[np.floating]) -> dict[str, Array]:
     """What sorting needs of one face.
 
     Args:
@@ -217,14 +221,14 @@ def measure(proxy: npt.NDArray[np.uint8], points: npt.NDArray[np.floating]) -> d
         points: (68, 2) landmarks in its pixels.
 
     Returns:
-        `numbers` (len(NUMBERS),) float32; `grey` (256,), `colours` (3, 256) float16, the roots of histograms' shares, of
-        which a product's sum is Bhattacharyya's coefficient: grey of the face, and B, G, R of the whole crop;
+        `numbers` (len(NUMBERS),) float32; `grey` (256,), `colours` (3, 256) float16, the roots of histograms' shares,
+        of which a product's sum is Bhattacharyya's coefficient: grey of the face, and B, G, R of the whole crop;
         `thumbnail` (32, 32) uint8, grey; `face` (32, 32) uint8, the same, 128 but on the face, whose mean is 128.
     """
     bgr = np.ascontiguousarray(proxy[..., ::-1])
     grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
     inside = hull(points, proxy.shape[:2]).astype(np.uint8)
-    masked = bgr * inside[..., None]
+    masked = cv2.bitwise_and(bgr, bgr, mask=inside)
     mean = np.array(cv2.mean(bgr, inside)[:3], np.float32) / 255.0
     value = bgr.max(axis=2)
     numbers = {
@@ -236,7 +240,6 @@ def measure(proxy: npt.NDArray[np.uint8], points: npt.NDArray[np.floating]) -> d
         "luma": float(mean @ _LUMA),
         "green": float(mean @ _GREEN),
         "orange": float(mean @ _ORANGE),
-        "hull": float(inside.mean()),
     }
     centred = (grey.astype(np.float32) - cv2.mean(grey, inside)[0]) * inside
     return {
@@ -260,17 +263,17 @@ def nothing() -> dict[str, Array]:
     }
 
 
-def measured(faceset: Faceset) -> dict[str, Float]:
-    """(N,) float32 of each of `NUMBERS`, in the order of the records; NaN where a face is not measured."""
+def measured(faceset: Faceset) -> dict[str, npt.NDArray[np.float64]]:
+    """(N,) float64 of each of `NUMBERS`, in the order of the records; NaN where a face is not measured."""
     numbers = Table(faceset, GROUP).column("numbers")
     if numbers is None:
         numbers = np.full((len(faceset.columns.name), len(NUMBERS)), np.nan, np.float32)
-    return {name: numbers[:, i] for i, name in enumerate(NUMBERS)}
+    return {name: numbers[:, i].astype(np.float64) for i, name in enumerate(NUMBERS)}
 
 
 def _hue(mean_of_all: tuple[float, ...]) -> float:
-    """Degrees, -180 to 180. The hue of the mean colour: that is the mean of the hues as directions, each as long as the
-    pixel is colourful, where the mean of their numbers would make cyan out of two reds.
+    """Degrees, -180 to 180, of the mean colour: the mean of the hues as directions, each as long as the pixel is
+    colourful. The mean of their numbers would make cyan out of two reds.
     """
     b, g, r = mean_of_all
     return float(np.degrees(np.arctan2(np.sqrt(3.0) * (g - b), 2.0 * r - g - b)))

@@ -1,8 +1,8 @@
 """How sharp a face is, without another picture to compare it with.
 
-Two measures, both as DeepFaceLab takes them (core/imagelib/estimate_sharpness.py, mainscripts/Sorter.py), so that faces
-sort as they do there. They look at code values in the face's hull: what is outside is black, and the hull's own edge
-counts as a sharp one in both, which is the same for all faces.
+Two measures, both as DeepFaceLab takes them (core/imagelib/estimate_sharpness.py, mainscripts/Sorter.py), so that
+faces sort as they do there. They look at code values in the face's hull: what is outside is black, and the hull's own
+edge counts as a sharp one in both, which is the same for all faces.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _CANNY = (0.1, 0.2)  # thresholds of the gradient, in code values
 _FINE = 16  # of the gradients given to Canny: whole numbers, so that they hold sixteenths
 
 
-def cpbd(grey: npt.NDArray[np.uint8]) -> float:
+def cpbd(grey: Array) -> float:
     """The share of edge pixels, 0 to 1, at which nobody would notice blur.
 
     Cumulative probability of blur detection: Narvekar and Karam, "A no-reference image blur metric based on the
-    cumulative probability of blur detection", IEEE TIP 20 (2011). The chance that blur is seen on an edge of width w is
-    1 − exp(−(w / w_jnb)^3.6), and what counts are edges where it is at most 63 %; widths are whole pixels and 63 % is the
-    chance at w = w_jnb, so those are the edges no wider than w_jnb. Widths are Marziliano's (ICIP 2002), of upright edges:
-    how far brightness goes on rising or falling along the row.
+    cumulative probability of blur detection", IEEE TIP 20 (2011). The chance that blur is seen on an edge of width w
+    is 1 − exp(−(w / w_jnb)^3.6), and what counts are edges where it is at most 63 %; widths are whole pixels and 63 %
+    is the chance at w = w_jnb, so those are the edges no wider than w_jnb. Widths are Marziliano's (ICIP 2002), of
+    upright edges: how far brightness goes on rising or falling along the row.
 
     Args:
-        grey: (H, W) code values. Below 64 pixels there is no whole block, and the answer is 0.
+        grey: (H, W) uint8. Below 64 pixels there is no whole block, and the answer is 0.
 
     Raises:
         InvalidInput: not a picture of one channel in 8 bits.
@@ -48,16 +48,17 @@ def cpbd(grey: npt.NDArray[np.uint8]) -> float:
     if not rows or not columns:
         return 0.0
     tiled = _blocks(grey, rows, columns)
-    narrow = np.where(np.ptp(tiled, axis=(1, 3)) <= _CONTRAST, *_WIDTHS)
+    contrast = tiled.max(axis=(1, 3)) - tiled.min(axis=(1, 3))
+    narrow = np.where(contrast <= _CONTRAST, *_WIDTHS)
     counts = _blocks(_canny(grey), rows, columns).sum(axis=(1, 3)) > _SHARE * BLOCK**2
     widths = _blocks(_edge_widths(grey), rows, columns)
     edges = (widths > 0) & counts[:, None, :, None]
     sharp = edges & (widths <= narrow[:, None, :, None])
-    return float(np.count_nonzero(sharp) / max(1, np.count_nonzero(edges)))
+    return float(sharp.sum()) / max(1.0, float(edges.sum()))
 
 
-def laplacian_variance(bgr: npt.NDArray[np.uint8]) -> float:
-    """Variance of the Laplacian of aperture 11 over all pixels and channels of (H, W, 3): falls with motion blur.
+def laplacian_variance(bgr: Array) -> float:
+    """Variance of the Laplacian of aperture 11 over all pixels and channels of (H, W, 3) uint8; motion blur lowers it.
 
     A number without a unit, 1e11 to 1e13 for faces; its scale is that of OpenCV's unnormalised kernel.
     """

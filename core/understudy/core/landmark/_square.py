@@ -79,3 +79,13 @@ def _turn(degrees: float) -> npt.NDArray[np.float64]:
     """(2, 2): what leans by `degrees` comes out upright."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return np.array([(c, s), (-s, c)])
+
+
+def along(degrees: float, step: tuple[float, float]) -> npt.NDArray[np.float64]:
+    """A step (x, y) along the edges of a square that leans by `degrees`, in the picture's axes."""
+    return np.asarray(np.array(step) @ _turn(degrees))
+
+
+def eyes(points: Points) -> npt.NDArray[np.float64]:
+    """The middles (2, 2) of the person's right and left eye, of 68 landmarks."""
+    return np.stack([np.asarray(points[36:42], np.float64).mean(0), np.asarray(points[42:48], np.float64).mean(0)])

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from understudy.core import warp
 from understudy.core._litert import Network
 from understudy.core.errors import InvalidInput
 from understudy.core.face import Alignment, Detection, Landmarks
-from understudy.core.frames import Float, Window
-from understudy.core.landmark import Found, Look
+from understudy.core.frames import Float
+from understudy.core.landmark import Found, Look, _square
 from understudy.core.weights import WeightStore
 
 WEIGHTS = ("facemesh",)
@@ -58,23 +57,30 @@ class FaceMesh:
         self._looks = looks
 
     def landmarks(self, looks: Sequence[Look]) -> list[Found]:
+        """As the protocol says; the network has one confidence for the whole face and none for a point."""
         return [self._find(look.proxy, look.detection) for look in looks]
 
     def _find(self, proxy: Float, detection: Detection) -> Found:
-        x0, y0, x1, y1 = detection.box
-        right, left = detection.keypoints[0], detection.keypoints[1]
-        centre = np.array(((x0 + x1) / 2.0, (y0 + y1) / 2.0))
+        centre, width, height = _square.middle(detection)
         points, score = np.tile(centre, (_POINTS, 1)), 0.0
-        square = self._square(centre, max(x1 - x0, y1 - y0), left - right)
+        square = self._square(centre, max(width, height), _square.roll(detection))
         for _ in range(self._looks):
-            if warp.footprint(square, Window(0, 0, proxy.shape[1], proxy.shape[0])).empty:
+            if not _square.seen(proxy, square):
                 score = 0.0  # what is no face may lead out of the picture
                 break
             points, score = self._look(proxy, square)
-            square = self._square_around(points)
+            right, left = points[_EYE_CORNERS, :]
+            degrees = _square.angle(left - right)
+            centre, width, height = _square.bounds(points, degrees)
+            square = self._square(centre, max(width, height), degrees)
         return Found(landmarks=Landmarks(scheme="478", points=points.astype(np.float32)), score=score)
 
     def to_68(self, landmarks: Landmarks) -> Landmarks:
+        """As the protocol says.
+
+        Raises:
+            InvalidInput: landmarks of another scheme.
+        """
         if landmarks.scheme != "478" or len(landmarks.points) < _POINTS:
             raise InvalidInput(
                 f"landmarks: facemesh converts scheme 478, got {landmarks.scheme} with {len(landmarks.points)} points",
@@ -83,32 +89,11 @@ class FaceMesh:
         points = np.stack([landmarks.points[list(vertices)].mean(axis=0) for vertices in _TO_68])
         return Landmarks(scheme="68", points=points)
 
-    def _square(
-        self, centre: npt.NDArray[np.floating], side: float, across: npt.NDArray[np.floating]
-    ) -> Alignment:
-        """The network's view: a square whose upper edge runs along `across`."""
-        angle = math.atan2(across[1], across[0])
-        scale = self._network.size / (_GROWN * max(float(side), 1.0))
-        c, s = scale * math.cos(angle), scale * math.sin(angle)
-        linear = np.array([(c, s), (-s, c)])
-        shift = self._network.size / 2.0 - linear @ centre
-        return Alignment(
-            matrix=np.column_stack([linear, shift]), size=self._network.size, face_type="network"
-        )
-
-    def _square_around(self, points: npt.NDArray[np.floating]) -> Alignment:
-        right, left = points[_EYE_CORNERS, :]
-        across = (left - right) / np.linalg.norm(left - right)
-        turned = points @ np.array([(across[0], -across[1]), (across[1], across[0])])
-        low, high = turned.min(axis=0), turned.max(axis=0)
-        u, v = (low + high) / 2.0
-        centre = np.array([u * across[0] - v * across[1], u * across[1] + v * across[0]])
-        return self._square(centre, (high - low).max(), across)
+    def _square(self, centre: npt.NDArray[np.floating], side: float, degrees: float) -> Alignment:
+        return _square.around(centre, _GROWN * side, self._network.size, degrees)
 
     def _look(self, proxy: Float, square: Alignment) -> tuple[npt.NDArray[np.float64], float]:
         """Points (468, 2) in proxy pixels and the face score."""
-        data = Window(0, 0, proxy.shape[1], proxy.shape[0])
-        raw, logit = self._network(warp.to_aligned(proxy, data, square).clip(0.0, 1.0))
-        inverse = square.inverse
-        aligned = raw.reshape(_POINTS, 3)[:, :2].astype(np.float64)
-        return aligned @ inverse[:, :2].T + inverse[:, 2], 1.0 / (1.0 + math.exp(-float(logit.item())))
+        raw, logit = self._network(_square.cut(proxy, square))
+        points = raw.reshape(_POINTS, 3)[:, :2]
+        return _square.back(square, points), 1.0 / (1.0 + math.exp(-float(logit.item())))

@@ -23,7 +23,6 @@ from torch import Tensor
 from understudy.core import align, warp
 from understudy.core.colour import SwapCurve
 from understudy.core.errors import InvalidInput, NoFace
-from understudy.core.face import Alignment
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.files import replacing
 from understudy.core.frames import Float, Window
@@ -105,10 +104,7 @@ def crop(rgb: Float, record: FaceRecord, config: ModelConfig, curve: SwapCurve) 
     size = round(config.resolution / SHARE)
     points = record.face.landmarks.points
     wanted = align.fit(points, config.face_type, size, record.pixel_aspect, scale=SHARE)  # plate → crop
-    stored = record.alignment.inverse  # aligned → plate
-    linear = wanted.matrix[:, :2] @ stored[:, :2]
-    offset = wanted.matrix[:, :2] @ stored[:, 2:] + wanted.matrix[:, 2:]
-    between = Alignment(matrix=np.hstack([linear, offset]), size=size, face_type=config.face_type)
+    between = warp.between(record.alignment, wanted)
     shot = SwapCurve(gain=record.gain, knee=curve.knee, maximum=curve.maximum)
     data = Window(0, 0, rgb.shape[1], rgb.shape[0])
     code = shot.encode(warp.to_aligned(fill_nonfinite(rgb)[0], data, between))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from understudy.core.align import FACE_TYPES
-from understudy.core.extract import ExtractSettings, Pick
+from understudy.core.extract import ExtractSettings
 from understudy.daemon.decode import families
 from understudy.daemon.decode.inputs import release_of
 from understudy.daemon.decode.settings import Work
@@ -63,7 +63,9 @@ def extract(spec: job_pb2.ExtractSpec, refs: Refs) -> Work:
     return Work(settings=settings, outputs=(Output.of_folder(faceset),), label=f"extract {name}")
 
 
-def _pick(spec: job_pb2.ExtractSpec) -> Pick | None:
+def _pick(spec: job_pb2.ExtractSpec) -> object:
     if not spec.HasField("pick"):
         return None
+    from understudy.core.extract import Pick
+
     return Pick(frame=spec.pick.frame, x=spec.pick.x, y=spec.pick.y, view=spec.pick.view)

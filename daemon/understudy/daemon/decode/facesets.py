@@ -23,15 +23,20 @@ PICTURE, PACK = ".png", ".faceset"
 
 def measure(spec: job_pb2.MeasureFacesetSpec, refs: Refs) -> Work:
     from understudy.core.faceset.measures import MeasureSettings
-    from understudy.core.faceset.order import KEYS
+    from understudy.core.faceset.keys import KEYS
 
     faceset = _input(spec.faceset, refs, "measure_faceset.faceset")
     refs.site.roots.writable(faceset, "measure_faceset.faceset")  # the numbers are kept beside the faces
     for key in spec.keys:
         one_of(key, KEYS, "measure_faceset.keys")
     reference = refs.file(spec.reference, "measure_faceset.reference") if spec.reference else None
+    identity = families.choice("identity", spec.identity, "measure_faceset.identity")
+    if reference is not None or "reference" in spec.keys:
+        families.have_weights(refs, {"identity": identity})
     with named("measure_faceset"):
-        settings = MeasureSettings(faceset=faceset, keys=tuple(spec.keys), reference=reference)
+        settings = MeasureSettings(
+            faceset=faceset, keys=tuple(spec.keys), reference=reference, identity=identity
+        )
     return Work(settings=settings, outputs=(_measures(faceset),), label=f"measure {faceset.name}")
 
 

@@ -43,9 +43,9 @@ def person_of(
     chosen, name = faceset, f"{field}_track"
     if plate is not None:
         its = Path(plate.template.text).name
-        plates = np.asarray(faceset.columns.plate)
-        same = [text for text in np.unique(plates) if Path(str(text)).name == its]
-        chosen = faceset.subset(np.flatnonzero(np.isin(plates, same))) if same else faceset
+        same = [text for text in faceset.plates() if Path(text).name == its]
+        on_it = np.flatnonzero(np.isin(faceset.columns.plate, same))
+        chosen = faceset.subset(on_it) if same else faceset
         name = field.replace("faceset", "track")
     with named("", {"track": name}):
         chosen.select(track)

@@ -64,7 +64,8 @@ FacesetSettings: TypeAlias = (
     " | ImportSettings | ExportSettings | JoinSettings"
 )
 Settings: TypeAlias = (
-    "Ingest | ExtractSettings | TrainSettings | Merge | Verify | Pull | CheckPlate | Torture | FacesetSettings"
+    "Ingest | ExtractSettings | TrainSettings | Merge | Verify | Pull | CheckPlate | Torture"
+    " | FacesetSettings"
 )
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import numpy as np
@@ -18,7 +24,12 @@ from understudy.daemon.refs import KEPT, Refs, named
 from understudy.v1 import resource_pb2 as pb
 from understudy.v1 import resource_pb2_grpc
 
+if TYPE_CHECKING:
+    from understudy.core.faceset.query import Query
+
 MANUAL = "manual.json"  # what is written in a faceset by rpc
+RANK = "rank"  # unit of keys that are a place in an order
+LISTINGS = 4  # kept, so that a page of 100,000 faces does not sort them again
 
 
 class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
@@ -26,36 +37,32 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
 
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
+        self._listings: dict[str, _Listing] = {}
+        self._lock = threading.Lock()
 
     def GetFaceset(
         self, request: pb.GetFacesetRequest, context: grpc.ServicerContext
     ) -> pb.GetFacesetResponse:
-        from understudy.core.faceset import curate, measures, order
+        from understudy.core.faceset import curate, order
 
         faceset = self._open(request.path)
-        there = {name for name, values in measures.measured(faceset).items() if np.isfinite(values).all()}
-        measured = [name for name, key in order.KEYS.items() if there.issuperset(key.measures)]
-        rejected = 0 if faceset.packed else curate.rejected(faceset.path)
-        return pb.GetFacesetResponse(faceset=encode_faceset.faceset(faceset, measured, rejected))
+        message = encode_faceset.faceset(faceset, order.available(faceset), curate.rejected(faceset.path))
+        return pb.GetFacesetResponse(faceset=message)
 
     def ListFaces(self, request: pb.ListFacesRequest, context: grpc.ServicerContext) -> pb.ListFacesResponse:
-        from understudy.core.faceset import order
-
         faceset = self._open(request.path)
         asked = request.query.SerializeToString(deterministic=True).hex()
         scope = f"faces {faceset.path} {faceset.digest()} {asked}"  # an edited faceset is another list
-        start = paging.cursor(scope, request.page_token) or 0
-        limit = paging.size(request.page_size, 1000, 10000)
-        found = _find(faceset, request.query)
-        with named("query", {"key": "order"}):
-            keys = order.values(faceset, request.query.order) if request.query.order else None
-        faces = [
-            encode_faceset.face(faceset.records[i], *([] if keys is None else [float(keys[i])]))
-            for i in map(int, found[start : start + limit])
-        ]
-        page = paging.fitting(faces)
-        token = paging.token(scope, start + page) if start + page < len(found) else ""
-        return pb.ListFacesResponse(faces=faces[:page], next_page_token=token)
+        start = paging.cursor(scope, request.page_token)
+        listing = self._listings.get(scope) if start is not None else None
+        if listing is None:
+            listing = _Listing.of(faceset, request.query)
+            self._keep(scope, listing)
+        most = paging.size(request.page_size, 1000, 10000)
+        faces = paging.filled(listing.faces(faceset, start or 0, most))
+        end = (start or 0) + len(faces)
+        token = paging.token(scope, end) if end < len(listing.found) else ""
+        return pb.ListFacesResponse(faces=faces, next_page_token=token)
 
     def ListDuplicates(
         self, request: pb.ListDuplicatesRequest, context: grpc.ServicerContext
@@ -83,14 +90,14 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
 
         self._writable(request.path)
         faceset = self._open(request.path)
-        chosen = request.query
-        if not any((chosen.names, chosen.tracks, chosen.frames, chosen.views, chosen.ranges, chosen.limit)):
+        query = decode.query(request.query)
+        if query.empty:
             raise InvalidInput(
                 "query is empty: it would reject every face; name faces, people, frames, views, limits or a count",
                 field="query",
                 value="",
             )
-        found = _find(faceset, chosen)
+        found = _find(faceset, query)
         if not len(found):
             raise NotFound(f"query: it finds no face of {faceset.path}", path=faceset.path, field="query")
         return pb.RejectFacesResponse(moved=curate.reject(faceset, found))
@@ -138,9 +145,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
                 encode_faceset.decode_manual_face(each, self._plate_of(folder, each.plate))
                 for each in request.faces
             ]
-            kept = Manual.read(folder)
-            kept.set(given)
-        return pb.SetManualFacesResponse(count=len(kept.faces))
+            return pb.SetManualFacesResponse(count=Manual.read(folder).set(given))
 
     def ListManualFaces(
         self, request: pb.ListManualFacesRequest, context: grpc.ServicerContext
@@ -157,18 +162,19 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
 
         folder = self._folder(request.path)
         deleted = Manual.read(folder).delete(
-            plate=self._plate_of(folder, request.plate) if request.plate else None,
+            plate=self._plate_of(folder, request.plate) if request.plate else "",
             view=request.view,
             track=request.track if request.HasField("track") else None,
             frames=Refs.frames(request.frames, "frames"),
         )
-        if not deleted:
-            raise NotFound(
-                f"{folder}: nothing was said by hand of these frames and this track",
-                path=folder,
-                field="frames",
-            )
         return pb.DeleteManualFacesResponse(deleted=deleted)
+
+    def _keep(self, scope: str, listing: _Listing) -> None:
+        with self._lock:
+            self._listings.pop(scope, None)
+            self._listings[scope] = listing
+            if len(self._listings) > LISTINGS:
+                del self._listings[next(iter(self._listings))]
 
     def _open(self, path: str) -> Faceset:
         """The faceset, with a face in it, none of whose files leads out of the roots by a link."""
@@ -201,17 +207,50 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
         if given:
             with named("", {"path": "plate"}):
                 return Template.parse(given).text
-        there = encode_faceset.plates(Faceset.open(folder)) if folder.is_dir() else []
-        if len(there) != 1:
-            some = f"has faces of {len(there)} plates: {', '.join(there)}" if there else "has no face yet"
-            raise InvalidInput(f"plate: not named, and {folder} {some}; name it", field="plate", value="")
-        return there[0]
+        there = Faceset.open(folder).plates() if folder.is_dir() else ()
+        if len(there) > 1:
+            listed = ", ".join(there)
+            raise InvalidInput(
+                f"plate: {folder} has faces of several, {listed}; name one", field="plate", value=""
+            )
+        return there[0] if there else ""  # of the first plate that will be extracted
 
 
-def _find(faceset: Faceset, message: pb.FaceQuery) -> npt.NDArray[np.int64]:
+@dataclass(frozen=True)
+class _Listing:
+    """A list of faces that comes in pages.
+
+    Attributes:
+        found: (M,) rows of the faceset's columns.
+        keys: (M,) what the list is sorted by; None where it is sorted by no key, or by a place in an order.
+    """
+
+    found: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, faceset: Faceset, message: pb.FaceQuery) -> _Listing:
+        from understudy.core.faceset import order
+
+        query = decode.query(message)
+        if not query.order or order.KEYS[query.order].unit == RANK:
+            return cls(_find(faceset, query))
+        found = _find(faceset, replace(query, limit=0))  # likeness to others is within all that fit
+        with named("query"):
+            keys = order.values(faceset.subset(found), query.order)
+        limit = query.limit or None
+        return cls(found[:limit], keys[:limit])
+
+    def faces(self, faceset: Faceset, start: int, count: int) -> Iterator[pb.Face]:
+        """So many of them, made as they are taken."""
+        page = faceset.subset(self.found[start : start + count])
+        keys = itertools.repeat(math.nan) if self.keys is None else self.keys[start:].tolist()
+        return map(encode_faceset.face, page.records, keys)
+
+
+def _find(faceset: Faceset, query: Query) -> npt.NDArray[np.int64]:
     """The faces that a query names, in its order."""
     from understudy.core.faceset.query import find
 
-    query = decode.query(message)
     with named("query"):
         return find(faceset, query)

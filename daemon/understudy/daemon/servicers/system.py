@@ -54,7 +54,7 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
 
 
 def _families() -> list[system_pb2.Family]:
-    from understudy.core.faceset.order import KEYS
+    from understudy.core.faceset.keys import KEYS
 
     recipe = Recipe()
     table = {

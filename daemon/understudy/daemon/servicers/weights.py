@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import grpc
 
 from understudy.core.errors import NotFound
-from understudy.core.weights import State, WeightStore
+from understudy.core.weights import WeightsReport, WeightStore
 from understudy.daemon import encode
 from understudy.v1 import system_pb2, system_pb2_grpc
 
@@ -17,7 +19,8 @@ class WeightsServicer(system_pb2_grpc.WeightsServiceServicer):
     def ListWeights(
         self, request: system_pb2.ListWeightsRequest, context: grpc.ServicerContext
     ) -> system_pb2.ListWeightsResponse:
-        return system_pb2.ListWeightsResponse(weights=self._checked([e.name for e in self._store.entries()]))
+        reports = (self._store.check(entry.name) for entry in self._store.entries())
+        return system_pb2.ListWeightsResponse(weights=self._encoded(reports))
 
     def VerifyWeights(
         self, request: system_pb2.VerifyWeightsRequest, context: grpc.ServicerContext
@@ -29,11 +32,10 @@ class WeightsServicer(system_pb2_grpc.WeightsServiceServicer):
                 field="names",
                 value=unknown[0],
             )
-        if request.names:
-            return system_pb2.VerifyWeightsResponse(weights=self._checked(list(request.names)))
-        here = [name for name in sorted(known) if self._store.check(name).state is not State.MISSING]
-        return system_pb2.VerifyWeightsResponse(weights=self._checked(here))
+        found = self._encoded(self._store.verify(request.names))
+        if not request.names:
+            found = [each for each in found if each.state != system_pb2.WEIGHTS_STATE_MISSING]
+        return system_pb2.VerifyWeightsResponse(weights=found)
 
-    def _checked(self, names: list[str]) -> list[system_pb2.Weights]:
-        entries = {entry.name: entry for entry in self._store.entries()}
-        return [encode.weights(entries[name], self._store.check(name)) for name in names]
+    def _encoded(self, reports: Iterable[WeightsReport]) -> list[system_pb2.Weights]:
+        return [encode.weights(self._store.entry(report.name), report) for report in reports]

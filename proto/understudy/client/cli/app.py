@@ -11,6 +11,7 @@ import typer
 from understudy.client.cli import (
     doctor,
     extract,
+    faceset,
     frames,
     ingest,
     jobs,
@@ -48,7 +49,13 @@ for verb, module in (
     ("doctor", doctor),
 ):
     app.command(verb)(module.command)
-for noun, group in (("plate", plate), ("jobs", jobs), ("weights", weights), ("release", release)):
+for noun, group in (
+    ("plate", plate),
+    ("faceset", faceset),
+    ("jobs", jobs),
+    ("weights", weights),
+    ("release", release),
+):
     app.add_typer(group.app, name=noun)
 
 

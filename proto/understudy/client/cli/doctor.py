@@ -19,7 +19,7 @@ from understudy.client.cli.context import State
 from understudy.client.cli.weights import STATES
 from understudy.client.errors import INVALID, UnderstudyError
 from understudy.client.session import Session
-from understudy.v1.system_pb2 import WEIGHTS_STATE_PRESENT, GetInfoResponse
+from understudy.v1.system_pb2 import WEIGHTS_STATE_MISSING, WEIGHTS_STATE_PRESENT, GetInfoResponse
 
 LITTLE_GB = 5.0  # half an hour of HD plates in half float, or a few checkpoints
 
@@ -92,18 +92,21 @@ def _daemon(info: GetInfoResponse) -> Iterator[Finding]:
         memory = f", {device.memory_bytes / 1e9:.1f} GB" if device.memory_bytes else ""
         yield Finding("device", f"{device.name}: {device.description}{memory}")
     for family in info.families:
-        others = [choice for choice in family.choices if choice != family.default_choice]
-        yield Finding(
-            family.name, f"{family.default_choice} (default)" + (f", {', '.join(others)}" if others else "")
-        )
+        default = family.default_choice
+        names = [f"{default} (default)"] if default else []
+        names += [choice for choice in family.choices if choice != default]
+        yield Finding(family.name, ", ".join(names))
 
 
 def _weights(session: Session) -> Iterator[Finding]:
     for weights in session.weights():
-        fix = "" if weights.state == WEIGHTS_STATE_PRESENT else f"understudy weights pull {weights.name}"
-        yield Finding(
-            "weights", f"{weights.name}: {STATES.get(weights.state, 'unknown')} {weights.path}".rstrip(), fix
-        )
+        state = STATES.get(weights.state, "unknown")
+        pull = f"understudy weights pull {weights.name}"
+        if weights.state == WEIGHTS_STATE_MISSING and not weights.by_default:
+            yield Finding("weights", f"{weights.name}: not here, for the choice {weights.kind}; {pull}")
+        else:
+            fix = "" if weights.state == WEIGHTS_STATE_PRESENT else pull
+            yield Finding("weights", f"{weights.name}: {state} {weights.path}".rstrip(), fix)
 
 
 def _disk(name: str, folder: Path) -> Finding:

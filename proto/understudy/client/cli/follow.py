@@ -18,8 +18,12 @@ def run(
     *,
     detach: bool = False,
     every_frame: bool = False,
+    after: Callable[[Session, Job], None] | None = None,
 ) -> None:
     """Start one job and follow it to its end; sets the exit code.
+
+    Args:
+        after: what else is to be told of a job that SUCCEEDED, to a person.
 
     Raises:
         UnderstudyError: it was refused or failed.
@@ -33,6 +37,8 @@ def run(
             return
         follow(state, [job], every_frame=every_frame)
         made(state, job)
+        if after is not None and not state.as_json:
+            after(session, job)
         state.exit_code = exit_code(job)
 
 
@@ -91,7 +97,7 @@ def made(state: State, job: Job) -> None:
         return
     for artifact in job.message.artifacts:
         print(f"{artifact.kind.replace('_', ' '):<14}{artifact.path}")
-    if progress.unit in ("frame", "plate"):
+    if progress.unit in ("frame", "face", "plate"):
         trouble = "".join(f", {number} {name}" for name, number in counts.items() if number)
         print(f"{progress.unit + 's':<14}{progress.done} of {progress.total} done{trouble}")
     elif job.stage == "train":

@@ -16,6 +16,7 @@ from understudy.client.frames import DIALECTS
 Text = Optional[str]
 Texts = Optional[list[str]]
 Whole = Optional[int]
+Wholes = Optional[list[int]]
 Real = Optional[float]
 
 Frames = Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from understudy.client import frames as ranges
-from understudy.client.cli import options, text
+from understudy.client.cli import options, printed
 from understudy.client.cli.context import State, segments
 from understudy.client.cli.follow import run
 from understudy.client.specs import Plate
@@ -39,7 +39,7 @@ def info(
     given = Plate(plate, segments(frames, frames_dialect), views=view or ())
     with ours.session() as session:
         found = session.plate(given)
-    ours.result("plate", found, lambda: card(found, text.width()))
+    ours.result("plate", found, lambda: card(found, printed.width()))
 
 
 @app.command()
@@ -73,7 +73,7 @@ def torture(
 
 def card(plate: pb.Plate, columns: int) -> str:
     """A plate for a person, in lines of at most `columns` characters where no single word is longer."""
-    return text.card(_rows(plate), columns)
+    return printed.card(_rows(plate), columns)
 
 
 def _rows(plate: pb.Plate) -> Iterator[tuple[str, str]]:

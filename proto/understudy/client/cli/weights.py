@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from understudy.client.cli import options
+from understudy.client import lines
+from understudy.client.cli import options, printed
 from understudy.client.cli.context import State
 from understudy.client.cli.follow import run
 from understudy.client.errors import INPUT_MISSING
@@ -27,16 +29,29 @@ def list_(context: typer.Context) -> None:
     """List all weights that the registry knows."""
     ours = State.of(context)
     with ours.session() as session:
-        for weights in session.weights():
-            ours.result("weights", weights, row(weights))
+        _show(ours, session.weights())
 
 
-def row(weights: pb.Weights) -> str:
-    """A line for a person."""
-    size = f"{weights.size_bytes / 1e6:.1f} MB"
-    state = STATES.get(weights.state, "unknown")
-    where = weights.path or weights.source
-    return f"{weights.name:<24}{weights.kind:<12}{state:<9}{size:>9}  {weights.licence:<12}{where}"
+def _show(state: State, found: Iterable[pb.Weights]) -> None:
+    """As a table: what is missing says where it comes from, what is here where it lies."""
+    if state.as_json:
+        for weights in found:
+            print(lines.line("weights", lines.plain(weights)), flush=True)
+        return
+    heads = ("name", "for", "state", "default", "size", "licence", "where")
+    printed.table(heads, map(_row, found), left=("name", "for", "state", "default", "licence", "where"))
+
+
+def _row(weights: pb.Weights) -> tuple[str, ...]:
+    return (
+        weights.name,
+        weights.kind,
+        STATES.get(weights.state, "unknown"),
+        "yes" if weights.by_default else "",
+        f"{weights.size_bytes / 1e6:.1f} MB",
+        weights.licence,
+        weights.path or weights.source,
+    )
 
 
 @app.command()
@@ -50,7 +65,7 @@ def verify(context: typer.Context, names: Names = None) -> None:
     """Compare weights with their published SHA-256. Exit code 3 when one is missing or differs."""
     ours = State.of(context)
     with ours.session() as session:
-        for weights in session.verify_weights(names or ()):
-            ours.result("weights", weights, row(weights))
-            if weights.state != pb.WEIGHTS_STATE_PRESENT:
-                ours.exit_code = INPUT_MISSING
+        found = session.verify_weights(names or ())
+    _show(ours, found)
+    if any(weights.state != pb.WEIGHTS_STATE_PRESENT for weights in found):
+        ours.exit_code = INPUT_MISSING

@@ -101,9 +101,16 @@ def manual_face(
     )
 
 
-def measure_faceset(faceset: PathLike, *, keys: Iterable[str] = (), reference: PathLike = "") -> pb.JobSpec:
-    """What sorting needs is measured of every face; no keys means all that need no further weights."""
-    spec = pb.MeasureFacesetSpec(faceset=absolute(faceset), keys=keys, reference=absolute(reference))
+def measure_faceset(
+    faceset: PathLike, *, keys: Iterable[str] = (), reference: PathLike = "", identity: str = ""
+) -> pb.JobSpec:
+    """What sorting needs is measured of every face; no keys means all that need no further weights.
+
+    `reference` is the picture of a face to measure distances to, and `identity` what says how unlike two faces are.
+    """
+    spec = pb.MeasureFacesetSpec(
+        faceset=absolute(faceset), keys=keys, reference=absolute(reference), identity=identity
+    )
     return pb.JobSpec(measure_faceset=spec)
 
 

@@ -23,7 +23,7 @@ _SOI, _EOI, _SOS, _APP0, _APP15 = 0xD8, 0xD9, 0xDA, 0xE0, 0xEF
 _ALONE = (0x01, *range(0xD0, 0xD8))  # markers without a length
 _SIZES = tuple(m for m in range(0xC0, 0xD0) if m not in (0xC4, 0xC8, 0xCC))  # start of frame, of any process
 _PICKLE = b"\x80"  # begins every pickle of protocol 2 and later
-_LARGEST = 8192
+LARGEST = 8192
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def with_metadata(data: bytes, payload: bytes, path: Path | str) -> bytes:
     added = bytes([0xFF, _APP15]) + struct.pack(">H", len(payload) + 2) + payload
     before = b"".join(data[s.start : s.end] for s in kept if s.end <= at)
     after = b"".join(data[s.start : s.end] for s in kept if s.end > at)
-    return data[:2] + before + added + after + data[segments[-1].end if segments else 2 :]
+    return data[:2] + before + added + after + data[segments[-1].end :]
 
 
 def size(data: bytes, path: Path | str) -> tuple[int, int]:
@@ -92,15 +92,17 @@ def decode(data: bytes, path: Path | str) -> npt.NDArray[np.uint8]:
         FrameUnreadable: not a JPEG of 8 bits, breaks off, or larger than 8192 pixels a side.
     """
     width, height = size(data, path)
-    if max(width, height) > _LARGEST or min(width, height) < 1:
-        raise _unreadable(path, f"is {width}×{height} pixels, not 1 to {_LARGEST} a side")
+    if max(width, height) > LARGEST or min(width, height) < 1:
+        raise _unreadable(path, f"is {width}×{height} pixels, not 1 to {LARGEST} a side")
     *_, last = _segments(data, path)
     if data.rfind(bytes([0xFF, _EOI])) < last.end:  # no decoder minds, they fill up with grey
         raise _unreadable(path, "breaks off in its picture")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if bgr is None:
-        raise _unreadable(path, "holds no picture that can be decoded; JPEG of 8 bits is what DeepFaceLab writes")
+        raise _unreadable(
+            path, "holds no picture that can be decoded; JPEG of 8 bits is what DeepFaceLab writes"
+        )
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 

@@ -2,9 +2,9 @@
 
 A pickle is a program; Python's own reader imports and calls what the file names. This reader takes the program apart
 into opcodes (`pickletools.genops`, which decodes and runs nothing) and follows those that build plain values: None,
-booleans, numbers, text, bytes, lists, tuples and dicts. What DeepFaceLab names beside them, nine functions and classes,
-is a word in a table here, and its result is made by our own code out of bytes: arrays and scalars of plain numbers
-(`stand_ins`), the numbers of its two enum classes. Anything else is refused by its name.
+booleans, numbers, text, bytes, lists, tuples and dicts. The few functions and classes that DeepFaceLab names beside
+them are words in a table here, and what they stand for is made by our own code out of bytes: arrays and scalars of
+plain numbers (`stand_ins`), the numbers of its two enum classes. Anything else is refused by its name.
 
 Nothing grows beyond what the file holds: an array must come with all of its bytes, text is as long as the file says
 and has, and values that contain each other over and over are refused when they are counted out.

@@ -1,4 +1,4 @@
-"""What DeepFaceLab's pickles name, as inert words, and what our own code makes of them. Nothing of numpy is called by name.
+"""What DeepFaceLab's pickles name, as inert words, and what our own code makes of them.
 
 A `Global` is a word out of a fixed table. `call` and `build` are all that can be done with one; they check every
 argument and make numbers of numbers.
