@@ -260,7 +260,9 @@ class FakeDaemon(
 
     def ListWeights(self, request, context):
         state = system_pb2.WEIGHTS_STATE_MISSING if self.refuse else system_pb2.WEIGHTS_STATE_PRESENT
-        weights = system_pb2.Weights(name="blazeface", kind="detector", size_bytes=229_746, state=state)
+        weights = system_pb2.Weights(
+            name="blazeface", kind="detector", size_bytes=229_746, state=state, by_default=True
+        )
         return system_pb2.ListWeightsResponse(weights=[weights])
 
     def VerifyWeights(self, request, context):

@@ -196,7 +196,9 @@ def test_jobs_list_show_and_steer(daemon: FakeDaemon, understudy: Command):
 
 
 def test_weights_and_release(daemon: FakeDaemon, understudy: Command):
-    assert understudy("weights", "list").out.split()[:3] == ["blazeface", "detector", "present"]
+    heads, row = understudy("weights", "list").out.splitlines()
+    assert heads.split() == ["name", "for", "state", "default", "size", "licence", "where"]
+    assert row.split() == ["blazeface", "detector", "present", "yes", "0.2", "MB"]
     assert understudy("weights", "verify").code == 3
     made = understudy(
         *("release", "create", "--kind", "test", "--subject", "performer-a", "--granted-by", "test clip"),

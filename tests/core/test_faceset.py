@@ -10,47 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core.heads import face as head
-from understudy.core import align, faceset, plate, release
+from tests.core.faces import fill, pixels, record
+from understudy.core import faceset, plate, release
 from understudy.core.errors import InvalidInput, NotFound, ReleaseInvalid, TrackAmbiguous
-from understudy.core.face import Face, Landmarks
-from understudy.core.faceset import FaceRecord, Faceset
-
-
-def record(folder: Path, frame: int = 1001, track: int = 0, half: float = 100.0) -> FaceRecord:
-    points = head(20.0, 5.0, 3.0).astype(np.float32)
-    return FaceRecord(
-        path=folder / f"shot_t{track}.{frame}.exr",
-        face=Face(
-            frame=frame,
-            box=(960 - half, 540 - half, 960 + half, 540 + half),
-            landmarks=Landmarks(scheme="68", points=points),
-            score=0.875,
-            pitch=5.0,
-            yaw=20.0,
-            roll=3.0,
-            track=track,
-        ),
-        alignment=align.fit(points, "whole", 64, pixel_aspect=2.0),
-        plate="/plates/shot.%04d.exr",
-        gain=1.0 / 3.0,
-        colour="ACEScg",
-        config="id:1",
-        release="r" * 32,
-        pixel_aspect=2.0,
-        digest="d" * 64,
-    )
-
-
-def pixels(seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return np.asarray(rng.lognormal(-1.7, 1.0, (64, 64, 3)), np.float32)
-
-
-def fill(folder: Path, *faces: tuple[int, int, float]) -> Faceset:
-    for frame, track, half in faces:
-        faceset.write(record(folder, frame, track, half), pixels(frame))
-    return Faceset.open(folder)
+from understudy.core.faceset import Faceset
 
 
 def test_all_of_a_record_comes_back(tmp_path: Path):
@@ -132,7 +95,7 @@ def test_no_folder(tmp_path: Path):
 
 def test_one_person_is_chosen_without_asking(tmp_path: Path):
     found = fill(tmp_path, (1001, 3, 100.0), (1002, 3, 100.0))
-    assert found.select().records == found.records
+    assert len(found.select().records) == 2
     assert found.select().warnings == ()
 
 
@@ -189,9 +152,9 @@ def test_two_eyes_make_nobody_more_of_a_lead(tmp_path: Path):
 
 def test_an_empty_folder_is_an_empty_faceset(tmp_path: Path):
     found = Faceset.open(tmp_path)
-    assert found.records == ()
+    assert len(found.records) == 0
     assert found.tracks() == ()
-    assert found.select().records == ()
+    assert len(found.select().records) == 0
 
 
 def test_the_release_lies_beside_the_faces(tmp_path: Path):

@@ -12,42 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.core.discs import Discs
 from tests.core.extraction import SPACE
-from tests.core.heads import face as head
 from understudy.core import align, plate, warp
 from understudy.core.errors import InvalidInput
-from understudy.core.face import Detection, Landmarks
-from understudy.core.frames import Float, Frame, Window
+from understudy.core.finder import Finder
+from understudy.core.frames import Frame, Window
 from understudy.core.located import Located
+from understudy.core.networks import drive
 from understudy.core.plate import Template
-from understudy.core.search import Picture, Search
+from understudy.core.search import Picture, Search, Shown
 
 CENTRE, RADIUS = np.array((170.0, 120.0)), 60.0  # of the disc, in square pixels from the display's corner
 DISPLAY = Window(0, 0, 320, 240)
-
-
-class Disc:
-    """Detector and landmarker in one: what is bright is the face, and has a face's points in it."""
-
-    def detect(self, proxy: Float) -> list[Detection]:
-        weight = np.clip((proxy.mean(axis=2) - 0.3) / 0.1, 0.0, 1.0)
-        rows, columns = np.nonzero(weight > 0.5)
-        if not len(rows):
-            return []
-        total = weight.sum()
-        y, x = (np.arange(n) + 0.5 for n in weight.shape)
-        centre = ((weight.sum(0) * x).sum() / total, (weight.sum(1) * y).sum() / total)
-        radius = np.sqrt(total / np.pi)  # of a disc: whether it is one, the tests ask
-        box = (columns.min(), rows.min(), columns.max() + 1.0, rows.max() + 1.0)
-        return [Detection(box=box, score=0.9, keypoints=np.array([centre, (radius, radius)], np.float32))]
-
-    def landmarks(self, proxy: Float, detection: Detection) -> tuple[Landmarks, float]:
-        centre, (radius, _) = detection.keypoints
-        points = (head(10.0, 5.0, 8.0, shift=(0.0, 0.0)) / 200.0 * radius + centre).astype(np.float32)
-        return Landmarks(scheme="68", points=points), 0.95
-
-    def to_68(self, landmarks: Landmarks) -> Landmarks:
-        return landmarks
 
 
 def painted(display: Window = DISPLAY, data: Window | None = None, aspect: float = 1.0) -> Frame:
@@ -72,10 +49,7 @@ def read_fixture(colour, tmp_path: Path):
         template = Template.parse(str(tmp_path / "disc.####.exr"))
         plate.write(frame, template.path(1001))
         found = plate.find(template.text, None, SPACE)
-        disc = Disc()
-        search = Search(
-            plate=found, space=SPACE, colour=colour, detector=disc, landmarker=disc, min_score=0.5
-        )
+        search = Search(plate=found, space=SPACE, colour=colour)
         (picture,) = search.read(1001)
         return search, picture
 
@@ -84,7 +58,8 @@ def read_fixture(colour, tmp_path: Path):
 
 def seen(search: Search, picture: Picture) -> tuple[np.ndarray, tuple[float, ...], np.ndarray]:
     """Landmarks and box in plate pixels, and the crop."""
-    (face,) = search.faces(picture.frame, search.colour.proxy(picture.rgb, 1.0))
+    finder = Finder(min_score=0.5)
+    ((face,),) = drive([finder.whole(search.shown(picture, 1.0))], Discs().networks().answer)
     points = face.landmarks.points
     alignment = align.fit(points, "whole", 160, picture.frame.pixel_aspect)
     return points, face.box, warp.to_aligned(picture.rgb, picture.frame.data, alignment)
@@ -190,3 +165,29 @@ def test_a_pixel_of_no_sensible_shape_is_refused(read, aspect: float):
     with pytest.raises(InvalidInput, match=f"frame 1001: pixel aspect {aspect:g}") as caught:
         read(replace(painted(), pixel_aspect=float(np.float32(aspect))))
     assert caught.value.field == "pixel_aspect"
+
+
+def test_a_picture_of_luminance_alone_is_grey(read):
+    """`Y` of an OpenEXR; the face in it is where it is in the same picture as R, G and B."""
+    frame = painted()
+    grey = np.mean([frame.planes[c] for c in "RGB"], axis=0).astype(np.float32)
+    points, box, crop = seen(*read(replace(frame, planes=dict.fromkeys("RGB", grey))))
+    alone, its_box, again = seen(*read(replace(frame, planes={"Y": grey})))
+    np.testing.assert_array_equal(alone, points)
+    assert its_box == box
+    np.testing.assert_array_equal(again, crop)
+    beside = replace(frame, planes={"Y": grey, "Z": grey})  # and with depth beside it
+    np.testing.assert_array_equal(seen(*read(beside))[0], points)
+    with pytest.raises(InvalidInput, match="no channel R; it has Z"):
+        read(replace(frame, planes={"Z": grey}))
+
+
+def test_points_go_to_the_plate_and_back(read):
+    frame = painted(Window(-7, 11, 160, 240), aspect=2.0)
+    _, picture = read(frame)
+    shown = Shown.of(picture, np.zeros((240, 160, 3), np.float32))
+    assert shown.proxy.shape == (240, 320, 3)
+    points = np.array([(0.0, 0.0), (320.0, 240.0), (33.0, 12.5)])
+    there = shown.to_plate(points)
+    np.testing.assert_allclose(there[:2], [(-7.0, 11.0), (153.0, 251.0)])
+    np.testing.assert_allclose(shown.to_proxy(there), points, atol=1e-9)

@@ -12,7 +12,7 @@ import numpy as np
 from understudy.core import drawing
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput
-from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.faceset import Faceset
 from understudy.core.frames import Array, Float, Frame, FrameRange, Window
 from understudy.core.image import fill_nonfinite
 from understudy.core.merge import headers
@@ -127,14 +127,15 @@ def _square(beside: Frame) -> Window:
 
 
 def _source(faces: Faceset, pose: tuple[float, float] | None, number: int, colour: ColourConfig) -> Array:
-    """The source face whose pose is nearest to the frame's."""
-
-    def apart(record: FaceRecord) -> tuple[float, int]:
-        pitch, yaw = pose or (record.face.pitch, record.face.yaw)
-        near = abs(record.face.frame - number)
-        return (record.face.pitch - pitch) ** 2 + (record.face.yaw - yaw) ** 2, near
-
-    record = min(faces.records, key=apart)
+    """The source face whose pose is nearest to the frame's, and of those the one whose frame is."""
+    columns = faces.columns
+    near = np.abs(columns.frame - number)
+    if pose is None:
+        place = int(np.argmin(near))
+    else:
+        apart = np.square(columns.pose[:, :2] - pose).sum(axis=1)
+        place = int(np.lexsort((near, apart))[0])
+    record = faces.records[place]
     return _view(faces.load(record), colour.working, record.gain, colour)
 
 

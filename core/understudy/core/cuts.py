@@ -16,10 +16,7 @@ _THUMBNAIL = (48, 27)
 _ALIKE = 0.65
 _LEVEL = 0.04  # and their mean difference above which it is more than grain on a flat picture
 _MOVE = (14, 4)  # pixels of the thumbnail, across and down, that a camera may pan by from frame to frame
-_SHOWN = (
-    0.02,
-    0.98,
-)  # what is darker is faded out, what is brighter is burnt out by a flash: neither can tell
+_BURNT = 0.98  # what is brighter may be a flash, and says nothing
 _LEAST = 0.1  # share of the picture that has to be left
 
 
@@ -29,18 +26,13 @@ def thumbnail(proxy: Float) -> Float:
     return small
 
 
-def is_blank(picture: Float) -> bool:
-    """Whether a thumbnail shows next to nothing: faded out, or a flash."""
-    return float(_shown(picture).mean()) < _LEAST
-
-
 def is_cut(before: Float, after: Float) -> bool:
     """Whether two thumbnails in a row show different pictures.
 
-    By correlation, which neither flash nor fade nor flicker change, of what is neither black nor burnt out, after one
-    is moved so that it fits the other best, so that a pan is none. With a blank picture there is never a cut, nor
-    within a dissolve. A missed cut joins two people only if the second stands where the first stood and looks alike;
-    a false one ends no track of a face that moves little or looks alike.
+    By correlation, which neither flash nor fade nor flicker change, of what is not burnt out, after one is moved so
+    that it fits the other best, so that a pan is none. A flash that leaves next to nothing is no cut, nor is any step
+    of a dissolve or a slow fade. A missed cut joins two people only if the second stands where the first stood and
+    looks alike; a false one ends no track of a face that moves little or looks alike.
     """
     if float(np.abs(before - after).mean()) < _LEVEL:
         return False
@@ -52,32 +44,12 @@ def is_cut(before: Float, after: Float) -> bool:
     return all(value < _ALIKE for value in found)
 
 
-class Cuts:
-    """The cuts of a shot, view by view. What comes after blank pictures is compared with the last before them."""
-
-    def __init__(self) -> None:
-        self._before: dict[str, Float] = {}
-
-    def begins(self, picture: Float, view: str = "") -> bool:
-        """Whether the frame with this thumbnail, which follows the one asked about before, begins another picture."""
-        before = self._before.get(view)
-        if is_blank(picture):
-            return False
-        self._before[view] = picture
-        return before is not None and is_cut(before, picture)
-
-
-def _shown(picture: Float) -> Float:
-    low, high = _SHOWN
-    return ((picture > low) & (picture < high)).astype(np.float32)
-
-
 def _correlation(before: Float, after: Float, y: int, x: int) -> float:
     """Of what both show where `after` is moved by (y, x); 1 where that is too little to tell."""
     height, width = before.shape
     a = before[max(0, y) : height + min(0, y), max(0, x) : width + min(0, x)]
     b = after[max(0, -y) : height + min(0, -y), max(0, -x) : width + min(0, -x)]
-    weight = _shown(a) * _shown(b)
+    weight = ((a < _BURNT) & (b < _BURNT)).astype(np.float32)
     if (total := float(weight.sum())) < _LEAST * before.size:
         return 1.0 if x == y == 0 else -1.0
     a, b = a - (a * weight).sum() / total, b - (b * weight).sum() / total

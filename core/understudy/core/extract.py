@@ -1,8 +1,9 @@
 """A plate becomes a faceset: find the faces of every frame, say who is who, cut them out.
 
-Reading the next frames and writing the last faces goes on beside the search for faces, with a handful of frames in
-memory however long the shot. Landmarks are stored as found: smoothing is the merge's, over the whole track, so
-that no frame depends on which others were extracted in the same run.
+Faces are looked for block by block (`walk`, `follow`), by as many hands as pay (`crew`); this module tells who is who,
+in the order of frames, and writes, with a handful of frames in memory however long the shot. Landmarks are stored as
+found: smoothing is the merge's, over the whole track, so that no frame depends on which others were extracted in the
+same run.
 
 Of a stereo plate all views are extracted together: in one exposure, and a person has the same id in both eyes.
 """
@@ -10,78 +11,36 @@ Of a stereo plate all views are extracted together: in one exposure, and a perso
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from understudy.core import _plugins, align, faceset, track, warp
+from understudy.core import _plugins, faceset, plate, track
 from understudy.core.colour import ColourConfig
+from understudy.core.crew import Crew
 from understudy.core.errors import FrameMissing, InvalidInput, NoFace, UnderstudyError, WriteFailed
+from understudy.core.extract_settings import ExtractSettings
 from understudy.core.face import Face
-from understudy.core.faceset import FaceRecord
-from understudy.core.frames import Float
+from understudy.core.faceset import FaceRecord, Faceset, reference
+from understudy.core.follow import Find, Seen, Sight
+from understudy.core.half import widened
 from understudy.core.journal import Looked
-from understudy.core.pipeline import overlapped
+from understudy.core.manual import Manual
+from understudy.core.people import Cast, Pick, keep_only, recollect
 from understudy.core.plate import Plate, views_of
 from understudy.core.recall import Recall
-from understudy.core.release import Release
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, Warned
-from understudy.core.search import Picture, Search, named
+from understudy.core.search import named
+from understudy.core.station import Station
+from understudy.core.walk import Walk
 from understudy.core.weights import WeightStore
 
-VERSION = 1  # of what this module makes of the same settings and frame
+__all__ = ["ExtractSettings", "Pick", "run"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractSettings:
-    """What to take from where.
-
-    Attributes:
-        plate: the frames, and the views of them; its colour space must be named.
-        faceset: folder that the faces go to; made when needed, may hold faces of other plates.
-        detector, landmarker: members of `detect` and `landmark`.
-        face_type: how much of the head a crop holds (`align.FACE_TYPES`).
-        size: side of a crop in pixels, 64 to 2048.
-        min_score: confidence of the landmarks, 0 to 1, below which a find is no face.
-        release: the release record of the person, kept in the faceset. A src faceset needs one.
-    """
-
-    plate: Plate
-    faceset: Path
-    detector: str = "blazeface"
-    landmarker: str = "facemesh"
-    face_type: str = "whole"
-    size: int = 512
-    min_score: float = 0.7
-    release: Release | None = None
-
-    def __post_init__(self) -> None:
-        if not self.plate.colour_space:
-            raise InvalidInput(
-                f"plate {self.plate.template}: its colour space is not in the files; name it, for example ACEScg",
-                field="plate.colour_space",
-                value="",
-            )
-        choices = {
-            "detector": _plugins.names("detect"),
-            "landmarker": _plugins.names("landmark"),
-            "face_type": tuple(align.FACE_TYPES),
-        }
-        for name, known in choices.items():
-            if (value := getattr(self, name)) not in known:
-                raise InvalidInput(
-                    f"{name}: no {value!r}; there are {', '.join(known)}", field=name, value=value
-                )
-        for name, low, high in (("size", 64, 2048), ("min_score", 0.0, 1.0)):
-            if not low <= getattr(self, name) <= high:
-                raise InvalidInput(
-                    f"{name}: {getattr(self, name)} is not from {low} to {high}",
-                    field=name,
-                    value=getattr(self, name),
-                )
-        if self.faceset.exists() and not self.faceset.is_dir():
-            raise InvalidInput(f"faceset: {self.faceset} is a file", path=self.faceset, field="faceset")
+_AHEAD = 2  # frames that are written while the next is told apart
 
 
 def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) -> Iterator[Report]:
@@ -91,12 +50,15 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
     before, the same file by the same settings, is skipped: so a run that was stopped goes on, a second run does
     nothing, and a face that was deleted stays deleted. What was looked at is in the faceset's `journal`; without it a
     frame is done if all of its faces are there, and the others are looked at again. Missing and unreadable frames are
-    reported and the run goes on.
+    reported and the run goes on. What a person gave (`manual`) stands for what the networks find there, and makes the
+    frames that it is about be looked at again.
 
     Raises:
         InvalidInput: the plate's colour space or a view is unknown, or the faceset holds another person's release.
-        WeightsMissing, WeightsCorrupt: of the detector or landmarker.
-        NoFace: frames could be read, now or before, and none of them has a face.
+        WeightsMissing, WeightsCorrupt: of one of the networks.
+        NoFace: frames could be read, now or before, and none of them has a face; or nobody looks like the reference.
+        NotFound: nobody stands where `pick` says.
+        FrameUnreadable: what was given by hand can not be read.
         WriteFailed, DiskFull: what was written before is good.
     """
     shot = _Shot(settings, store, colour)
@@ -106,15 +68,14 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
     yield Started(total=len(settings.plate.frames), skipped=len(known.done))
     for sentence in known.broken:
         yield Warned(reason="FRAME_UNREADABLE", message=sentence)
-    if codec := shot.search.lossy(known.views):
+    if codec := shot.station.search.lossy(known.views):
         yield Warned(
             reason="LOSSY_PLATE",
             message=f"{settings.plate.template}: compressed with {codec}, which has altered its pixels; "
             "the faces can be no better than that; ask for a plate in zips, zip or piz",
         )
-    shot.measure()
     looked, faces = len(known.done), known.count
-    with closing(overlapped(settings.plate.frames, shot.read, shot.find, shot.write, ahead=1)) as reports:
+    with closing(shot.reports()) as reports:
         for report in reports:
             if report.status in (FrameStatus.DONE, FrameStatus.NO_FACE):
                 looked += 1
@@ -128,29 +89,24 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
             field="plate",
             value=str(settings.plate.frames),
         )
+    if said := shot.keep_only():
+        yield Warned(reason="REJECTED", message=said)
     if faces:
         yield Artifact(kind="faceset", path=settings.faceset)
 
 
 @dataclass(kw_only=True)
 class _Look:
-    """One view of a frame between the stages.
+    """One view of a frame on its way to the disk; `digest`: of the settings and of the file that was read."""
 
-    Attributes:
-        digest: of the settings and of the file that was read.
-        proxy: (H, W, 3) what the networks see; gone when they have seen it.
-        faces: what they found, tracks known.
-    """
-
-    picture: Picture
+    sight: Sight
     digest: str
-    proxy: Float | None
-    faces: list[Face] = field(default_factory=list)
+    finds: list[Find]
 
 
 @dataclass(kw_only=True)
 class _Job:
-    """A frame between the stages: its views that were not looked at before, in the plate's order."""
+    """A frame on its way to the disk: its views that were not looked at before, in the plate's order."""
 
     number: int
     looks: list[_Look] = field(default_factory=list)
@@ -164,122 +120,163 @@ class _Job:
 
 
 class _Shot:
-    """One run: the networks, what the faceset holds of this plate, and what is known from frame to frame.
-
-    `read` and `write` run in threads and change none of it; `find` sees the frames in order, one at a time.
-
-    Attributes:
-        gain: of the shot; None until `measure` has been called, where no run before did.
-    """
+    """One run: who looks for faces, what the faceset holds of this plate, and who is who."""
 
     def __init__(self, settings: ExtractSettings, store: WeightStore, colour: ColourConfig) -> None:
-        self.settings = settings
-        self.colour = colour
-        assert settings.plate.colour_space is not None
-        space = colour.resolve(settings.plate.colour_space)
-        detect = _plugins.load("detect", settings.detector, field="detector")
-        landmark = _plugins.load("landmark", settings.landmarker, field="landmarker")
-        self.search = Search(
-            plate=settings.plate,
-            space=space,
-            colour=colour,
-            detector=detect.create(store),
-            landmarker=landmark.create(store),
-            min_score=settings.min_score,
+        self.settings, self._store, self._colour = settings, store, colour
+        self._outfit = settings.outfit(store, colour)
+        self._plate = settings.plate.template.text
+        manual = Manual.read(settings.faceset)
+        recipe = settings.recipe(self._outfit)
+        self.recall = Recall(settings.faceset, settings.plate, views_of(settings.plate), recipe, manual)
+        self.station = Station(self._outfit, self.recall.gain)
+        self._manual = manual
+        self._same: float = _plugins.load("identity", settings.identity, field="identity").SAME
+        self._digests: dict[int, dict[str, str] | UnderstudyError] = {}
+
+    def reports(self) -> Generator[FrameReport, None, None]:
+        """A report per frame, in order. Closed early it ends all work at once; what is being written is finished."""
+        todo = frozenset(n for n in self.settings.plate.present if n not in self.recall.done)
+        numbers = _on_disk(self.settings.plate)
+        station, crew, cast = self.station, None, self._cast(bool(todo))
+        writers = ThreadPoolExecutor(_AHEAD, "write")
+        try:
+            if todo and station.gain is None:
+                station.gain = station.measure(numbers, self.recall.views)
+            walk = Walk(
+                numbers=numbers,
+                every=self.settings.search_every,
+                views=self.recall.views,
+                asked=todo,
+                wanted=self._wanted,
+                manual=lambda number, view: self._manual.at(self._plate, view, number),
+                most=self.settings.max_faces,
+            )
+            crew = Crew(station, self._outfit, workers=self.settings.workers)
+            with closing(walk.over(crew)) as blocks:
+                yield from self._in_order(blocks, cast, writers)
+        finally:
+            writers.shutdown(cancel_futures=True)
+            if crew is not None:
+                crew.close()
+            station.close()
+
+    def _in_order(
+        self, blocks: Iterator[list[Seen]], cast: Cast, writers: ThreadPoolExecutor
+    ) -> Iterator[FrameReport]:
+        """Take what was seen, in the order of frames; tell who is who; write beside that."""
+        waiting: deque[Future[FrameReport]] = deque()
+        seen: dict[int, Seen] = {}
+        for number in self.settings.plate.frames:
+            there = number in self.settings.plate.present and number not in self.recall.done
+            while there and number not in seen:
+                while waiting:  # the next block may take its time
+                    yield waiting.popleft().result()
+                seen = {each.number: each for each in next(blocks)}
+            if there:
+                waiting.append(writers.submit(self._write, self._known(seen.pop(number), cast)))
+            else:
+                waiting.append(
+                    writers.submit(self._skipped if number in self.recall.done else self._missing, number)
+                )
+            while len(waiting) > _AHEAD or (waiting and waiting[0].done()):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def keep_only(self) -> str:
+        """At the end: move aside whom the settings do not want; a sentence about it."""
+        settings, near = self.settings, None
+        if settings.pick is None and settings.reference is None:
+            return ""
+        describer = self.station.networks.describer
+        if settings.reference is not None:
+            look = reference.look(settings.reference, self._store, self._colour)
+            near = (describer.describe([look])[0], self._same * settings.reference_distance)
+        found = Faceset.open(settings.faceset)
+        return keep_only(
+            found, self._plate, pick=settings.pick, near=near, describer=describer, colour=self._colour
         )
-        self.plate = settings.plate.template.text
-        weights = [store.entry(name).sha256 for m in (detect, landmark) for name in m.WEIGHTS]
-        recipe = [VERSION, self.plate, space, colour.cache_id, *weights]
-        recipe += [settings.detector, settings.landmarker, settings.face_type, settings.size]
-        recipe += [settings.min_score, settings.release.id if settings.release else ""]
-        self.recall = Recall(settings.faceset, settings.plate, views_of(settings.plate), recipe)
-        taken = (track for seen in self.recall.seen.values() for track in seen.tracks)
-        self.tracker = track.Tracker(self.recall.faces, taken=taken)
-        self.gain = self.recall.gain
-        self._before: dict[str, Float] = {}  # view → thumbnail of the frame before
 
-    def measure(self) -> None:
-        """Find the shot's exposure, unless an earlier run has."""
-        if self.gain is None:
-            self.gain = self.search.gain(self.recall.views)
+    def _cast(self, going_on: bool) -> Cast:
+        recall = self.recall
+        taken = (track for seen in recall.seen.values() for track in seen.tracks)
+        recorded = [*recall.faces, *self._manual.known(self._plate)]
+        tracker = track.Tracker(recorded, taken=taken, same=self._same)
+        if recall.faces and going_on:
+            found = Faceset.open(self.settings.faceset)
+            recollect(found, self._plate, tracker, self.station.networks.describer, self._colour)
+        return Cast(tracker, self._manual, self._plate)
 
-    def read(self, number: int) -> _Job | FrameReport:
-        """First stage: pixels and proxies; or a report, if there is nothing to do or it can not be done."""
-        if number in self.recall.done:
-            return self._skipped(number)
-        job = _Job(number=number)
+    def _wanted(self, number: int) -> tuple[str, ...]:
+        """The views of a frame that are to be looked at, whose files are taken as they are now."""
+        recall = self.recall
+        wanted = tuple(view for view in recall.views if (number, view) not in recall.seen)
         try:
-            with job.timed("read"):
-                wanted = [view for view in self.recall.views if (number, view) not in self.recall.seen]
-                digests = [self.recall.digest(number, view) for view in wanted]
-                pictures = self.search.read(number, wanted)
-                assert self.gain is not None
-                for picture, digest in zip(pictures, digests, strict=True):
-                    proxy = self.colour.proxy(picture.rgb, self.gain)
-                    job.looks.append(_Look(picture=picture, digest=digest, proxy=proxy))
+            self._digests[number] = {view: recall.digest(number, view) for view in wanted}
         except UnderstudyError as error:
-            return _failed(number, error)
+            self._digests[number] = error
+            return ()
+        return wanted
+
+    def _known(self, seen: Seen, cast: Cast) -> _Job | FrameReport:
+        """A frame whose people are known; or a report, if there is nothing to write."""
+        digests = self._digests.pop(seen.number)
+        if isinstance(digests, UnderstudyError):
+            return _failed(seen.number, digests)
+        if seen.error is not None:
+            return _failed(seen.number, seen.error)
+        job = _Job(number=seen.number, seconds=dict(seen.seconds))
+        sights = [sight for sight in seen.sights if sight.view in digests]
+        for sight, finds in zip(sights, cast.known(seen.number, sights), strict=True):
+            job.looks.append(_Look(sight=sight, digest=digests[sight.view], finds=finds))
         return job
 
-    def find(self, job: _Job | FrameReport) -> _Job | FrameReport:
-        """Second stage: the faces, and who they are."""
-        if isinstance(job, FrameReport):
-            return job
-        try:
-            with job.timed("detect"):
-                found = [self._find(look) for look in job.looks]
-                cuts = [self._is_cut(look.picture.view, thumbnail) for look, _, thumbnail in found]
-                for look, faces, _ in found:
-                    view, aspect = look.picture.view, look.picture.frame.pixel_aspect
-                    look.faces = self.tracker.assign(faces, view=view, cut=any(cuts), pixel_aspect=aspect)
-        except UnderstudyError as error:
-            return _failed(job.number, error)
-        return job
-
-    def _find(self, look: _Look) -> tuple[_Look, list[Face], Float]:
-        """Faces, who is not known yet, and the view's thumbnail."""
-        proxy, look.proxy = look.proxy, None
-        assert proxy is not None
-        with named(look.picture.view):
-            return look, self.search.faces(look.picture.frame, proxy), track.thumbnail(proxy)
-
-    def _is_cut(self, view: str, thumbnail: Float) -> bool:
-        before = self._before.get(view)
-        self._before[view] = thumbnail
-        return before is not None and track.is_cut(before, thumbnail)
-
-    def write(self, job: _Job | FrameReport) -> FrameReport:
-        """Last stage: the crops, and a note that the frame was looked at.
+    def _write(self, job: _Job | FrameReport) -> FrameReport:
+        """The crops, and a note that the frame was looked at.
 
         Raises:
             WriteFailed, DiskFull: the next frame would fail alike.
         """
         if isinstance(job, FrameReport):
             return job
-        recall, looked = self.recall, [look.picture.view for look in job.looks]
+        recall, looked = self.recall, [look.sight.view for look in job.looks]
         kept = [r for view in recall.views if view not in looked for r in recall.held(job.number, view)]
         outputs = [record.path for record in kept]
         try:
             with job.timed("write"):
                 for look in job.looks:
-                    with named(look.picture.view):
-                        outputs += [self._write(look, face) for face in look.faces]
+                    with named(look.sight.view):
+                        outputs += [self._written(look, find) for find in look.finds]
                 recall.clear(job.number, looked, outputs)
                 for look in job.looks:
-                    self._note(look)
+                    self._note(job.number, look)
         except WriteFailed:
             raise
         except UnderstudyError as error:
             return _failed(job.number, error)
-        faces = [record.face for record in kept] + [face for look in job.looks for face in look.faces]
+        faces = [record.face for record in kept] + [find.face for look in job.looks for find in look.finds]
         return FrameReport(
             frame=job.number,
             status=FrameStatus.DONE if faces else FrameStatus.NO_FACE,
             faces=len(faces),
-            confidence=max((face.score for face in faces), default=None),
-            warnings=tuple(warning for look in job.looks for warning in look.picture.warnings),
+            confidence=_best(faces),
+            warnings=tuple(warning for look in job.looks for warning in look.sight.warnings),
             seconds=job.seconds,
             outputs=tuple(outputs),
+        )
+
+    def _missing(self, number: int) -> FrameReport:
+        """A frame that was not on disk, in one of its views, when the plate was looked up."""
+        template = self.settings.plate.template
+        try:
+            for view in self.recall.views:
+                self.recall.digest(number, view)
+        except UnderstudyError as error:
+            return _failed(number, error)
+        path = template.of_view(self.recall.views[0]).path(number)
+        return _failed(
+            number, FrameMissing(f"{path}: frame {number} came later; run again", path=path, frame=number)
         )
 
     def _skipped(self, number: int) -> FrameReport:
@@ -289,36 +286,50 @@ class _Shot:
             frame=number,
             status=FrameStatus.SKIPPED,
             faces=len(held),
-            confidence=max((r.face.score for r in held), default=None),
-            outputs=tuple(r.path for r in held),
+            confidence=_best([record.face for record in held]),
+            outputs=tuple(record.path for record in held),
         )
 
-    def _write(self, look: _Look, face: Face) -> Path:
-        settings, frame = self.settings, look.picture.frame
-        alignment = align.fit(face.landmarks.points, settings.face_type, settings.size, frame.pixel_aspect)
-        assert self.gain is not None
+    def _written(self, look: _Look, find: Find) -> Path:
+        assert find.crop is not None, "a face that is to be written was not cut out"
+        assert find.alignment is not None
         record = FaceRecord(
-            path=self.recall.path(face.track, face.frame, look.picture.view),
-            face=face,
-            alignment=alignment,
-            plate=self.plate,
-            gain=self.gain,
-            colour=self.colour.working,
-            config=self.colour.cache_id,
-            release=settings.release.id if settings.release else "",
-            pixel_aspect=frame.pixel_aspect,
+            path=self.recall.path(find.face.track, find.face.frame, look.sight.view),
+            face=find.face,
+            alignment=find.alignment,
+            plate=self._plate,
+            gain=self._gain,
+            colour=self._colour.working,
+            config=self._colour.cache_id,
+            release=self.settings.release.id if self.settings.release else "",
+            pixel_aspect=look.sight.aspect,
             digest=look.digest,
-            faces=len(look.faces),
-            view=look.picture.view,
+            faces=len(look.finds),
+            view=look.sight.view,
         )
-        faceset.write(record, warp.to_aligned(look.picture.rgb, frame.data, alignment))
+        faceset.write(record, widened(find.crop))
         return record.path
 
-    def _note(self, look: _Look) -> None:
-        assert self.gain is not None
-        tracks = tuple(face.track for face in look.faces)
-        looked = Looked(digest=look.digest, gain=self.gain, tracks=tracks)
-        self.recall.note(look.picture.frame.number, look.picture.view, looked)
+    def _note(self, number: int, look: _Look) -> None:
+        tracks = tuple(find.face.track for find in look.finds)
+        self.recall.note(number, look.sight.view, Looked(digest=look.digest, gain=self._gain, tracks=tracks))
+
+    @property
+    def _gain(self) -> float:
+        assert self.station.gain is not None
+        return self.station.gain
+
+
+def _best(faces: list[Face]) -> float | None:
+    return max((face.score for face in faces), default=None)
+
+
+def _on_disk(asked: Plate) -> list[int]:
+    """The numbers of all frames of the sequence that are on disk in every view, asked for or not."""
+    try:
+        return list(plate.find(asked.template.text, views=asked.views).present)
+    except InvalidInput:  # a stray file makes the span of numbers too wide to look at
+        return list(asked.present)
 
 
 def _failed(number: int, error: UnderstudyError) -> FrameReport:

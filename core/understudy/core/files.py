@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def making(folder: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `folder` to fill; on success it becomes `folder`, which must not be there or be empty.
+    """Give a hidden folder beside `folder` to fill; on success it becomes `folder`, which is empty or not there yet.
 
     When the block raises, or is closed as a generator, nothing is left behind.
 
@@ -63,8 +63,8 @@ def making(folder: Path) -> Iterator[Path]:
 
 
 class Places:
-    """A file of which parts are read, by any thread, without a map: what was read does not stay resident, and a file cut
-    short meanwhile is an error, not the end of the process. It stays this file when its name goes to another.
+    """A file of which parts are read, by any thread, without a map: what was read does not stay resident, and a file
+    cut short meanwhile is an error, not the end of the process. It stays this file when its name goes to another.
 
     Raises:
         OSError: it cannot be opened.
@@ -80,7 +80,7 @@ class Places:
         return os.fstat(self._file).st_size
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
-        """Fill `buffer`, of bytes, from `offset` on; less than its length are read where the file ends. Raises OSError."""
+        """Fill `buffer`, of bytes, from `offset` on, and give how many: less than all where the file ends."""
         done = 0
         while done < len(buffer) and (count := self._some(buffer[done:], offset + done)):
             done += count

@@ -51,12 +51,7 @@ class Journal:
         """Read what there is; a folder without a journal has an empty one. `plate`: template in `%04d` form."""
         self._path = faceset / NAME
         self._subject = {"plate": plate} | ({"view": view} if view else {})
-        self.looked: dict[int, Looked] = {}
-        if self._path.is_file():
-            with self._path.open("rb") as lines:
-                for line in lines:
-                    if entry := _entry(line, plate, view):
-                        self.looked[entry[0]] = entry[1]
+        self.looked = looked(faceset).get((plate, view), {})
 
     def add(self, frame: int, looked: Looked) -> None:
         """Write a line, which the system has when this returns; any thread may.
@@ -81,6 +76,19 @@ class Journal:
             ) from error
 
 
+def looked(faceset: Path) -> dict[tuple[str, str], dict[int, Looked]]:
+    """All that a faceset's journal says: plate and view → frame → what its last line says."""
+    found: dict[tuple[str, str], dict[int, Looked]] = {}
+    path = faceset / NAME
+    if path.is_file():
+        with path.open("rb") as lines:
+            for line in lines:
+                if entry := _entry(line):
+                    plate, view, frame, content = entry
+                    found.setdefault((plate, view), {})[frame] = content
+    return found
+
+
 def _ends_clean(path: Path) -> bool:
     """Whether the file ends with a whole line, so that the next one begins one."""
     with path.open("rb") as file:
@@ -90,14 +98,13 @@ def _ends_clean(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _entry(line: bytes, plate: str, view: str) -> tuple[int, Looked] | None:
-    """Frame and content of a line, or None if it is of another plate or view, or not whole."""
+def _entry(line: bytes) -> tuple[str, str, int, Looked] | None:
+    """Plate, view, frame and content of a line, or None if it is not whole."""
     try:
         entry = json.loads(line)
-        if (entry["plate"], entry.get("view", MONO)) != (plate, view):
-            return None
         gain, tracks = float(entry["gain"]), tuple(map(int, entry["tracks"]))
-        looked = Looked(digest=str(entry["digest"]), gain=gain, tracks=tracks)
-        return (int(entry["frame"]), looked) if 0.0 < gain < math.inf else None
-    except (ValueError, TypeError, KeyError, OverflowError):
+        content = Looked(digest=str(entry["digest"]), gain=gain, tracks=tracks)
+        where = str(entry["plate"]), str(entry.get("view", MONO)), int(entry["frame"])
+        return (*where, content) if 0.0 < gain < math.inf else None
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
         return None

@@ -20,7 +20,7 @@ import numpy as np
 from understudy.core import files
 from understudy.core.align import umeyama
 from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound
-from understudy.core.face import Detection
+from understudy.core.face import Detection, Face, Landmarks
 from understudy.core.frames import FrameRange
 
 NAME = "manual.json"
@@ -33,6 +33,10 @@ _Key = tuple[str, str, int, int]
 _COUNTS = (5, 68)
 # The mean face of `align` in its unit square: eyes' middles, nose tip, corners of the mouth, the person's right first.
 _FIVE = np.array([(0.2255, 0.2160), (0.7548, 0.2160), (0.4901, 0.5156), (0.2541, 0.7802), (0.7261, 0.7802)])
+_OF_FIVE = (
+    [0] * 5 + [3] * 4 + [4] * 3 + [1] * 5 + [0] * 5 + [1] * 5 + [2] * 9 + [0] * 6 + [1] * 6 + [3, 4] * 10
+)
+"""Which of the five each of the 68 is near."""
 _MIDDLE, _SIDE = (0.49, 0.47), 1.2  # of the square that a detector puts around that face
 
 
@@ -103,19 +107,38 @@ class ManualFace:
         return "interpolated" if self.between else "manual"
 
     def detection(self) -> Detection:
-        """What to hand to a landmarker, in plate pixels, of a face given by 5 points or a box."""
+        """What to hand to a landmarker, in plate pixels; of 68 points the box around them."""
+        none = np.empty((0, 2), np.float32)
         if self.box is not None:
-            return Detection(box=self.box, score=1.0, keypoints=np.empty((0, 2), np.float32))
+            return Detection(box=self.box, score=1.0, keypoints=none)
         assert self.points is not None, "an absent face is nowhere"
         given = np.array(self.points, np.float64)
         if self.kind == "68":
             (x0, y0), (x1, y1) = given.min(axis=0).tolist(), given.max(axis=0).tolist()
-            return Detection(box=(x0, y0, x1, y1), score=1.0, keypoints=np.empty((0, 2), np.float32))
+            return Detection(box=(x0, y0, x1, y1), score=1.0, keypoints=none)
         matrix = umeyama(_FIVE, given)
         x, y = (matrix[:, :2] @ _MIDDLE + matrix[:, 2]).tolist()
         half = _SIDE * float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))) / 2.0
-        return Detection(
-            box=(x - half, y - half, x + half, y + half), score=1.0, keypoints=given.astype(np.float32)
+        box = (x - half, y - half, x + half, y + half)
+        return Detection(box=box, score=1.0, keypoints=given.astype(np.float32))
+
+    def rough(self) -> Face:
+        """About where this face is, its landmarks guessed where they were not given: enough to tell who it is."""
+        detection = self.detection()
+        x0, y0, x1, y1 = detection.box
+        points = np.array(self.points or (), np.float64)
+        if self.kind == "box":
+            points = np.array(((x0 + x1) / 2.0, (y0 + y1) / 2.0)) + (_FIVE - _MIDDLE) * (x1 - x0) / _SIDE
+        landmarks = Landmarks(
+            scheme="68", points=(points[_OF_FIVE] if len(points) == 5 else points).astype(np.float32)
+        )
+        return Face(
+            frame=self.frame,
+            box=detection.box,
+            landmarks=landmarks,
+            score=1.0,
+            track=self.track,
+            origin=self.origin,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -148,13 +171,22 @@ class Manual:
         """
         path = folder / NAME
         try:
-            stored = json.loads(path.read_bytes())
+            return cls.parse(folder, path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return cls(folder)
+        except OSError as error:
+            raise FrameUnreadable(f"{path}: cannot be read: {error.strerror}", path=path) from error
+
+    @classmethod
+    def parse(cls, folder: Path, content: bytes) -> Manual:
+        """What the bytes of the file say, wherever they are kept: a pack has no such file. Errors as `read`."""
+        path = folder / NAME
+        try:
+            stored = json.loads(content)
             if stored["format"] != FORMAT:
                 raise ValueError(f"format {stored['format']!r} is not {FORMAT}")
             return cls(folder, (_face(entry) for entry in stored["faces"]))
-        except FileNotFoundError:
-            return cls(folder)
-        except (OSError, ValueError, TypeError, KeyError, InvalidInput) as error:
+        except (ValueError, TypeError, KeyError, InvalidInput) as error:
             said = error.message if isinstance(error, InvalidInput) else str(error)
             raise FrameUnreadable(f"{path}: not a list of manual faces: {said}", path=path) from error
 
@@ -210,9 +242,10 @@ class Manual:
                 found[track] = replace(face, plate=plate, view=view)
         return [found[track] for track in sorted(found)]
 
-    def tracks(self, plate: str) -> frozenset[int]:
-        """The ids that were given by hand to faces of a plate."""
-        return frozenset(face.track for face in self._by_key.values() if face.plate in ("", plate))
+    def known(self, plate: str) -> list[tuple[str, Face]]:
+        """View and rough face of all that was given of a plate, for a tracker: `ManualFace.rough`."""
+        given = (face for face in self._by_key.values() if face.plate in ("", plate) and not face.absent)
+        return [(face.view, face.rough()) for face in given]
 
     def _tracks(self, plate: str, view: str) -> dict[int, list[ManualFace]]:
         """Track → its keys, frames ascending."""

@@ -17,6 +17,7 @@ from understudy.core.errors import FrameMissing, FrameUnreadable
 from understudy.core.face import Face
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.journal import Journal, Looked
+from understudy.core.manual import Manual
 from understudy.core.plate import Plate
 from understudy.core.plate.views import MONO
 from understudy.core.search import labelled
@@ -33,15 +34,21 @@ class Recall:
         done: the frames that need none in any view.
     """
 
-    def __init__(self, faceset: Path, plate: Plate, views: Sequence[str], recipe: Sequence[Any]) -> None:
-        """`recipe`: everything but the frame's file that decides what its faces are, as JSON can hold it."""
+    def __init__(
+        self, faceset: Path, plate: Plate, views: Sequence[str], recipe: Sequence[Any], manual: Manual
+    ) -> None:
+        """`recipe`: everything but the frame's file that decides what its faces are, as JSON can hold it; what
+        `manual` says of a frame comes to it.
+        """
         self.views = tuple(views)
         self._folder, self._template, self._recipe = faceset, plate.template, list(recipe)
-        found = Faceset.open(faceset) if faceset.is_dir() else Faceset(path=faceset)
-        self.broken = found.broken
-        self._stem = self._free_stem(found.records)
+        self._manual = manual
+        found = Faceset.open(faceset) if faceset.is_dir() else None
+        records: Sequence[FaceRecord] = found.records if found is not None else ()
+        self.broken = found.broken if found is not None else ()
+        self._stem = self._free_stem(records)
         self._held: dict[int, list[FaceRecord]] = {}
-        for record in found.records:
+        for record in records:
             if record.plate == plate.template.text:
                 self._held.setdefault(record.face.frame, []).append(record)
         held = (record.view for number in sorted(self._held) for record in self._held[number])
@@ -75,7 +82,7 @@ class Recall:
         return self._folder / f"{_named(self._stem, view)}_t{track}.{number:0{self._template.width}d}.exr"
 
     def digest(self, number: int, view: str) -> str:
-        """Of everything that decides what a view's faces are: the settings, and the frame's file.
+        """Of everything that decides what a view's faces are: the settings, the frame's file, what a person gave.
 
         Raises:
             FrameMissing, FrameUnreadable: the file is not there, or the system does not let us at it.
@@ -90,6 +97,7 @@ class Recall:
             sentence = labelled(view, f"{path}: frame {number} could not be read: {error.strerror}")
             raise FrameUnreadable(sentence, path=path, frame=number) from error
         made_of = [*self._recipe, number, stat.st_size, stat.st_mtime_ns, *([view] if view else [])]
+        made_of += [face.to_json() for face in self._manual.at(self._template.text, view, number)]
         return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
     def note(self, number: int, view: str, looked: Looked) -> None:

@@ -154,6 +154,26 @@ class Tracker:
             self._remember(people, ids, likeness, descriptors)
         return assigned
 
+    def cut(self, frame: int) -> None:
+        """A frame begins another picture, whether or not there is a face on it."""
+        self._cuts.add(frame)
+
+    def keep(self, face: Face, *, view: str = "", descriptor: Float | None = None) -> None:
+        """Take in a face whose `track` is known, because a person gave it; after `assign` of the same frame."""
+        self._of(view).last[face.track] = face
+        self._next = max(self._next, face.track + 1)
+        if descriptor is not None:
+            self.know(face.track, descriptor)
+
+    def know(self, track: int, descriptor: Float) -> None:
+        """Somebody looks like this (D,): what an earlier run saw, or what a person says."""
+        if not np.isfinite(descriptor).all():
+            return
+        if track in self._looks:
+            self._looks[track].add(descriptor)
+        else:
+            self._looks[track] = _Look(np.asarray(descriptor, np.float32))
+
     def _likeness(self, people: Sequence[int], descriptors: Float | None, count: int) -> Costs:
         """(people, faces) how unlike each two look, in units of `same`; NaN where that is not known."""
         result = np.full((len(people), count), np.nan)

@@ -51,8 +51,9 @@ class Walk:
             blocks.setdefault(number // self.every, []).append(number)
         todo = {k for k, numbers in blocks.items() if not self.asked.isdisjoint(numbers)}
         anchors = {k + 1 for k in todo if k + 1 in blocks and self.every > 1} - todo
-        order, there = sorted(todo | anchors), list(blocks)
-        tasks = (self._task(k, blocks, there, todo) for k in order)
+        order = sorted(todo | anchors)
+        before = {b: a for a, b in pairwise(blocks)}
+        tasks = (self._task(k, blocks, before.get(k), todo) for k in order)
         futures: dict[int, Future[Looked]] = {}
         waiting, last = iter(order), dict[str, Float]()
         for at, k in enumerate(order):
@@ -64,20 +65,19 @@ class Walk:
             looked = futures[k].result()
             after = futures[k + 1].result() if k + 1 in futures and self.every > 1 else None
             seen = self._joined(looked, looked.before or last, after, crew)
-            last = next((_thumbnails(s) for s in reversed(seen) if s.sights), last)
+            last = next((_thumbnails(s) for s in reversed(looked.seen) if s.sights), last)
             yield [s for s in seen if s.number in self.asked]
             crew.consider(len(todo) - at - 1)
             futures[k] = Future()  # what came of it is not needed any more
 
-    def _task(self, k: int, blocks: Mapping[int, list[int]], there: list[int], todo: set[int]) -> Block:
+    def _task(self, k: int, blocks: Mapping[int, list[int]], previous: int | None, todo: set[int]) -> Block:
         numbers = tuple(blocks[k])
         if k not in todo:
             return Block(numbers=numbers, views=self.views, anchor=True)
         wanted = frozenset((n, view) for n in numbers if n in self.asked for view in self.wanted(n))
         manual = {at: tuple(given) for at in wanted if (given := self.manual(*at))}
-        place = there.index(k)
         before: tuple[int, ...] = ()
-        if place and there[place - 1] not in todo:
+        if previous is not None and previous not in todo:
             first = self.numbers.index(numbers[0])
             before = tuple(self.numbers[max(0, first - _BEFORE) : first][::-1])
         return Block(numbers=numbers, views=self.views, wanted=wanted, manual=manual, before=before)

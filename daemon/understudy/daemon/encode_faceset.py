@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from understudy.core import journal
 from understudy.core.errors import InvalidInput
 from understudy.core.faceset import FaceRecord, Faceset
-from understudy.core.journal import Journal
 from understudy.daemon import encode
 from understudy.daemon.text import text
 from understudy.v1 import common_pb2, resource_pb2
@@ -44,8 +44,7 @@ def faceset(given: Faceset, measured: Iterable[str], rejected: int) -> resource_
 
 def _looked_at(given: Faceset) -> set[int]:
     """Frames that extraction has looked at, of all plates and views; none where there is no journal."""
-    journals = (Journal(given.path, plate, view) for plate in given.plates() for view in given.views())
-    return {frame for journal in journals for frame in journal.looked} if not given.packed else set()
+    return set() if given.packed else set().union(*journal.looked(given.path).values())
 
 
 def _tracks(given: Faceset) -> list[resource_pb2.Track]:

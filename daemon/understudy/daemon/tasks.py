@@ -15,7 +15,7 @@ from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report
 from understudy.core.train.settings import TrainSettings
 from understudy.core.weights import WeightsReport
 from understudy.daemon import decode
-from understudy.daemon.decode.settings import CheckPlate, Ingest, Merge, Pull, Torture, Verify
+from understudy.daemon.decode import CheckPlate, Ingest, Merge, Pull, Torture, Verify
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
 

@@ -23,6 +23,7 @@ from understudy.core.face import Detection
 from understudy.core.frames import Float
 
 _PART_OF_FACE = 0.75  # a box with more of its area inside a better one is a piece of that face
+_TOO_LARGE = 5.0  # a box around as much of a better one, of up to this many times its area, is that face again
 _LEAST = 40.0  # pixels; see `Detector.detect`
 
 _NOTHING = (np.empty(0, np.float32), np.empty((0, 2, 2), np.float32))
@@ -45,7 +46,6 @@ class Plan:
     Attributes:
         enough: side of the smallest face that it finds; with 0 it is shown whole pictures only.
         tile: longest side of what it is shown at once.
-        last: longest side of the last level, the whole picture; default: `tile`.
         overlap: of neighbouring tiles, at least.
         margin: a box that comes nearer to an inner edge than this counts as cut.
         fixed: every tile is `tile` squared, small pictures are enlarged to it; else tiles are as large as need be.
@@ -56,15 +56,20 @@ class Plan:
     enough: float
     tile: int
     overlap: int
-    last: int = 0
     margin: float = 0.0
     fixed: bool = False
     least: int = 32
     batch: int = 0
 
+    def __post_init__(self) -> None:
+        room = self.overlap - 2.0 * self.margin
+        assert room >= 2.0 * self.enough, (
+            f"a face of {self.enough} to {2.0 * self.enough} px is cut by every tile"
+        )
+
     def scales(self, long_side: int, smallest: float) -> Iterator[float]:
-        """From where the smallest face is large enough down to where the picture fits into the last level."""
-        whole = (self.last or self.tile) / long_side
+        """From where the smallest face is large enough down to where the picture fits into a tile."""
+        whole = self.tile / long_side
         scale = min(1.0, self.enough / smallest)
         while scale > whole:
             yield scale
@@ -229,5 +234,7 @@ def merge(scores: Float, points: Float, *, same: float, mean: bool) -> list[Dete
         (x0, y0), (x1, y1) = it[:2].tolist()
         score = min(1.0, float(scores[left[0]]))
         faces.append(Detection(box=(x0, y0, x1, y1), score=score, keypoints=it[2:].astype(np.float32)))
-        left = left[~alike & (overlap <= _PART_OF_FACE * area)]
+        piece = overlap > _PART_OF_FACE * area
+        around = (overlap > _PART_OF_FACE * area[0]) & (area < _TOO_LARGE * area[0])
+        left = left[~(alike | piece | around)]
     return faces

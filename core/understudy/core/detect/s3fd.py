@@ -24,6 +24,7 @@ WEIGHTS = ("s3fd",)
 
 _SAME_FACE = 0.3  # intersection over union
 _THRESHOLD = 0.5
+_ENOUGH = 20.0  # pixels that a face must fill: its users look for faces of 40 px in pictures of half size
 
 _VGG = ((1, 2, 64), (2, 2, 128), (3, 3, 256), (4, 3, 512), (5, 3, 512))
 """Stages of the trunk: number, convolutions, channels."""
@@ -45,7 +46,7 @@ def create(store: WeightStore, *, device: str = "auto") -> Pyramid:
     network = _checkpoint.fill(S3fd(), _checkpoint.load(path), path).joined()
     ssd = Ssd(network, pick(device), threshold=_THRESHOLD)
     return Pyramid(
-        (ssd, Plan(enough=20.0, tile=1024, overlap=96, margin=8.0, batch=ssd.batch)), same=_SAME_FACE
+        (ssd, Plan(enough=_ENOUGH, tile=1024, overlap=96, margin=8.0, batch=ssd.batch)), same=_SAME_FACE
     )
 
 

@@ -1,8 +1,8 @@
 """Lanczos of four lobes: no detail is made up, none is lost. For films in which nothing may be invented.
 
-It works on a curve that is linear around black and logarithmic above, and every value is held inside the range of the
-4×4 pixels it lies between. So an edge against a highlight of 60 neither rings nor grows fat, and a picture that has
-nothing below 0 gets nothing below 0.
+Light adds up in scene-linear, so that is where pixels are interpolated: on a curve that is linear there and only above 1
+bends into a logarithm, lest a highlight of 60 rings over the skin beside it. And every value is held inside the range of
+the 4×4 pixels it lies between, so a picture that has nothing below 0 gets nothing below 0.
 
 Source of the kernel: Duchon, "Lanczos filtering in one and two dimensions", 1979; resampling by OpenCV.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import Float
@@ -20,7 +19,7 @@ from understudy.core.weights import WeightStore
 
 WEIGHTS: tuple[str, ...] = ()
 
-_BEND = np.float32(0.02)  # scene-linear; below it the curve is nearly straight
+_BEND = np.float32(1.0)  # scene-linear; below it the curve is nearly straight
 _SUPPORT = np.ones((4, 4), np.uint8)
 
 
@@ -43,15 +42,10 @@ class Lanczos:
         fine = cv2.resize(code, (size, size), interpolation=cv2.INTER_LANCZOS4)
         at = np.clip(np.floor((np.arange(size) + 0.5) * (side / size) - 0.5).astype(np.int64), 0, side - 1)
         least, most = (
-            _around(morph(picture, _SUPPORT, anchor=(1, 1)), at) for morph in (cv2.erode, cv2.dilate)
+            morph(picture, _SUPPORT, anchor=(1, 1))[at][:, at] for morph in (cv2.erode, cv2.dilate)
         )
-        held: Float = np.clip(np.sinh(fine) * _BEND, least, most)
+        held: Float = np.clip(np.sinh(fine) * _BEND, least, most).astype(np.float32, copy=False)
         return held
-
-
-def _around(picture: Float, at: npt.NDArray[np.int64]) -> Float:
-    """The pixels of these rows and columns."""
-    return picture[at][:, at]
 
 
 def create(store: WeightStore, *, device: str = "auto") -> Lanczos:  # noqa: ARG001  as all of the family

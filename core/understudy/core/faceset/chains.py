@@ -52,43 +52,47 @@ class Histograms:
     as one more coordinate, bound it from below.
 
     Attributes:
-        roots: (N, C, B) float32, roots of shares, each row of length 1.
+        roots: (C, N, B) float32, roots of shares, each row of length 1.
     """
 
     def __init__(self, roots: Float, low: Float | None = None) -> None:
         self.roots = roots
-        self._low = self._reduced(roots) if low is None else low
+        self._low = np.stack([_reduced(channel) for channel in roots]) if low is None else low
         self._squares = (self._low**2).sum(axis=2)
 
-    @staticmethod
-    def _reduced(roots: Float) -> Float:
-        """(C, N, A + 1)"""
-        count, channels, _ = roots.shape
-        low = np.empty((channels, count, _AXES + 1), np.float32)
-        for channel in range(channels):
-            centred = roots[:, channel] - roots[:, channel].mean(axis=0)
-            axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))[1][:, -_AXES:].astype(np.float32)
-            low[channel, :, :-1] = centred @ axes
-            rest = (centred**2).sum(axis=1) - (low[channel, :, :-1] ** 2).sum(axis=1)
-            low[channel, :, -1] = np.sqrt(np.maximum(rest, 0.0))
-        return low
-
     def __len__(self) -> int:
-        return len(self.roots)
+        return int(self.roots.shape[1])
 
     def take(self, rows: Indices) -> Histograms:
-        return Histograms(self.roots[rows], np.ascontiguousarray(self._low[:, rows]))
+        return Histograms(self.roots[:, rows], self._low[:, rows])
 
     def bounds(self, at: int) -> Float:
-        total = np.zeros(len(self), np.float32)
-        for low, squares in zip(self._low, self._squares, strict=True):
-            apart = squares + (squares[at] - _SLACK) - 2.0 * (low @ low[at])
-            total += np.sqrt(np.maximum(apart, 0.0) * np.float32(0.5))
-        return total
+        apart = (
+            self._squares
+            + (self._squares[:, at, None] - _SLACK)
+            - 2.0 * _products(self._low, self._low[:, at])
+        )
+        return np.asarray(np.sqrt(np.maximum(apart, 0.0) * np.float32(0.5)).sum(axis=0), np.float32)
 
     def distances(self, at: int, rows: Indices) -> Float:
-        products = np.einsum("kcb,cb->kc", self.roots[rows], self.roots[at])
-        return np.asarray(np.sqrt(np.maximum(1.0 - products, 0.0)).sum(axis=1), np.float32)
+        most = 2 * len(rows) > len(self)  # then all are done in less time than those are copied
+        products = _products(self.roots if most else self.roots[:, rows], self.roots[:, at])
+        apart = np.sqrt(np.maximum(1.0 - products, 0.0)).sum(axis=0)
+        return np.asarray(apart[rows] if most else apart, np.float32)
+
+
+def _products(rows: Float, one: Float) -> Float:
+    """(C, N) of (C, N, A) and (C, A). Not by BLAS: its threads gain nothing here and wait for cores that are busy."""
+    return np.asarray(np.einsum("cna,ca->cn", rows, one), np.float32)
+
+
+def _reduced(roots: Float) -> Float:
+    """(N, A + 1) coordinates of (N, B) rows along their principal axes, and the length of what these leave out."""
+    centred = roots - roots.mean(axis=0)
+    axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))[1][:, -_AXES:].astype(np.float32)
+    low = centred @ axes
+    rest = (centred**2).sum(axis=1) - (low**2).sum(axis=1)
+    return np.column_stack([low, np.sqrt(np.maximum(rest, 0.0))])
 
 
 class Pictures:

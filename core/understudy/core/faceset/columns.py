@@ -249,10 +249,10 @@ class LazyRecords(Sequence[FaceRecord]):
         }
         texts = {name: list(rows.texts[name]) for name in TEXTS}
         sure = _blank(len(rows)) if rows.confidence is None else rows.confidence
-        said = (~np.isnan(sure).all(axis=1)).tolist()
+        said = set(np.flatnonzero(~np.isnan(sure).all(axis=1)).tolist())
         for i, name in enumerate(rows.name.tolist()):
             value: dict[str, Any] = {key: column[i] for key, column in (*numbers.items(), *texts.items())}
-            confidence = sure[i].copy() if said[i] else None
+            confidence = sure[i].copy() if i in said else None
             landmarks = Landmarks(scheme="68", points=rows.landmarks[i].copy(), confidence=confidence)
             yield _record(self._folder / name, value, landmarks, rows.matrix[i].copy())
 

@@ -1,7 +1,8 @@
 """What a person takes out of a faceset, and puts back: files move into its folder `rejected/`, nothing is deleted.
 
-One file at a time, each at once: a kill leaves some moved and some not, and the same again moves the rest. What lies in
-other sub-folders under a face's name (`dfl/shot_t0.1001.json`) stays where it is, and is there when the face returns.
+One file at a time, each at once: a kill leaves some moved and some not, and the same again moves the rest. What lies
+in other sub-folders under a face's name (`dfl/shot_t0.1001.json`) stays where it is, and is there when the face
+returns.
 """
 
 from __future__ import annotations
@@ -130,15 +131,12 @@ def _refuse_pack(path: Path) -> None:
 
 def _set_aside(file: Path, folder: Path) -> bool:
     """Move a file into `folder`, under the first name that is free; False if it has gone."""
-    for name in numbered(file.name):
-        try:
-            if _move(file, folder / name):
-                return True
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise failed(file, error) from error
-    raise AssertionError("there is always a free name")
+    try:
+        return any(_move(file, folder / name) for name in numbered(file.name))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise failed(file, error) from error
 
 
 def _put_back(file: Path, home: Path) -> bool:
@@ -156,7 +154,8 @@ def _put_back(file: Path, home: Path) -> bool:
 def _move(file: Path, to: Path) -> bool:
     """Move a file to a name that must be free, which no other process can take meanwhile; False if it is not.
 
-    First a link, then the old name goes: a kill in between leaves the file under both names, and the same again ends it.
+    First a link, then the old name goes: a kill in between leaves the file under both names, and the same again ends
+    it.
     """
     try:
         os.link(file, to, follow_symlinks=os.link not in os.supports_follow_symlinks)

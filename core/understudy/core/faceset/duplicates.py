@@ -22,15 +22,15 @@ _BATCH = 512  # faces whose neighbours are looked up at once
 def groups(faceset: Faceset, threshold: float = THRESHOLD) -> list[list[int]]:
     """Groups of indices into the records, the sharpest of each first, the largest group first; no face is in two.
 
-    The difference of two faces is that of the part in which they differ most: faces at 32×32 pixels, luma of the viewing
-    proxy, 0 to 1, less its mean over the face; absolute differences averaged over parts of 4×4 pixels; the largest.
-    Grain and codecs make up to 0.01, a mouth that moves a little more than 0.02.
+    The difference of two faces is that of the part in which they differ most: faces at 32×32 pixels, luma of the
+    viewing proxy, 0 to 1, less its mean over the face; absolute differences averaged over parts of 4×4 pixels; the
+    largest. Grain and codecs make up to 0.01, a mouth that moves a little more than 0.02.
 
-    Every face of a group is within `threshold` of its sharpest. Groups do not grow along a slow movement, as they would
-    if likes of likes were alike.
+    Every face of a group is within `threshold` of its sharpest. Groups do not grow along a slow movement, as they
+    would if likes of likes were alike.
 
-    The cost is that of looking up neighbours: means over 8×8 pixels, which can not be further apart than the faces, lie
-    in a k-d tree, and only what is near there is compared.
+    The cost is that of looking up neighbours: means over 8×8 pixels, which can not be further apart than the faces,
+    lie in a k-d tree, and only what is near there is compared.
 
     Raises:
         InvalidInput: a threshold that is not from 0 to 1.
@@ -44,7 +44,10 @@ def groups(faceset: Faceset, threshold: float = THRESHOLD) -> list[list[int]]:
         return []
     faces = Table(faceset, measures.GROUP).column("face")
     assert faces is not None, "the faces are known, so their rows are there"
-    found = [[int(sharpest_first[i]) for i in group] for group in _grouped(faces[sharpest_first], 255.0 * threshold)]
+    found = [
+        [int(sharpest_first[i]) for i in group]
+        for group in _grouped(faces[sharpest_first], 255.0 * threshold)
+    ]
     return sorted(found, key=lambda group: (-len(group), group))
 
 
@@ -74,4 +77,4 @@ def _means(pictures: Array, cell: int) -> npt.NDArray[np.float64]:
     """(N, cells) means over squares of `cell` pixels of (N, 32, 32)."""
     side = measures.THUMBNAIL // cell
     tiled = pictures.reshape(len(pictures), side, cell, side, cell)
-    return np.asarray(tiled.mean(axis=(2, 4)).reshape(len(pictures), -1), np.float64)
+    return np.asarray(tiled.mean(axis=(2, 4)).reshape(len(pictures), side * side), np.float64)

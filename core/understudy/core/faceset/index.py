@@ -1,4 +1,4 @@
-"""A faceset's folder read at once: what its headers say is kept in the hidden `.index/faces`, and only new ones are read.
+"""A faceset's folder read at once: what headers say is kept in the hidden `.index/faces`, and only new ones are read.
 
 The index is disposable and never trusted over the files. One look at the folder (`os.scandir`) tells size and time of
 every file; what is kept of a file counts only where both are the same, and where the file was not changed within the

@@ -1,8 +1,8 @@
 """Several facesets of one person become one, in a new folder.
 
-Files are linked where the disk can, else copied; what is changed in one folder by writing anew, as all of our tools do,
-does not change in the other. Whoever is track 0 in one set and track 0 in another is the same person afterwards: a
-join is of one person; of a set with several, choose first (`query`).
+Files are linked where the disk can, else copied; what is changed in one folder by writing anew, as all of our tools
+do, does not change in the other. Whoever is track 0 in one set and track 0 in another is the same person afterwards: a
+join is of one person; of a set with several, reject the others first (`query`, `curate`).
 
 Two files of one name and one content are one face. Faces of another plate whose names are taken get the plate's
 mark into them, the same that extraction uses (`recall`), so that extracting either plate into the joined set goes
@@ -135,7 +135,9 @@ def _release(facesets: list[Faceset]) -> tuple[Release | None, list[Warned]]:
                 value=other.id,
             )
     without = [str(f.path) for f in facesets if f.path not in found]
-    told = f"{', '.join(without)}: without a release; {granted.id} of {granted.subject} counts for all faces now"
+    told = (
+        f"{', '.join(without)}: without a release; {granted.id} of {granted.subject} counts for all faces now"
+    )
     return granted, [Warned(reason="RELEASE", message=told)] if without else []
 
 

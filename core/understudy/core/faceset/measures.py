@@ -6,7 +6,7 @@ DeepFaceLab's sorts see it; where it says "of the face", inside the landmarks' h
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -101,10 +101,11 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A face as it was read: what of it is measured, or why it could not be."""
+    """A face as it was read: what was measured of it, and what is to be described; or why it could not be read."""
 
     index: int
     looks: dict[str, Array] | None = None
+    describe: bool = False
     look: IdentityLook | None = None
     trouble: str = ""
 
@@ -124,17 +125,18 @@ def run(settings: MeasureSettings, *, store: WeightStore, colour: ColourConfig) 
     faceset = Faceset.open(settings.faceset)
     if not len(faceset.columns.name):
         raise NoFace(f"{settings.faceset}: there is no face in it", path=settings.faceset, field="faceset")
-    describer, family = _describer(settings, faceset, store, colour)
+    describer, kept = _describer(settings, faceset, store, colour)
     looks = Table(faceset, GROUP) if settings.looks else None
-    described = Table(faceset, reference.group(family)) if describer else None
+    described = Table(faceset, reference.group(kept.family)) if kept else None
     tables = [t for t in (looks, described) if t is not None]
     unknown = [~t.known for t in tables]
     todo = np.flatnonzero(np.logical_or.reduce(unknown)) if unknown else np.empty(0, np.int64)
     yield Started(total=len(faceset.columns.name), unit="face", skipped=len(faceset.columns.name) - len(todo))
     batches = {t.group: _Batch(t) for t in tables}
     see = partial(_see, faceset, looks, described, colour)
+    describe = partial(_describe, describer, 0 if kept is None else len(kept.descriptor))
     try:
-        yield from _measure(todo, see, describer, batches, GROUP if looks else "")
+        yield from _measure(todo, see, describe, batches)
     finally:
         for batch in batches.values():
             batch.flush()
@@ -144,19 +146,19 @@ def run(settings: MeasureSettings, *, store: WeightStore, colour: ColourConfig) 
 
 def _describer(
     settings: MeasureSettings, faceset: Faceset, store: WeightStore, colour: ColourConfig
-) -> tuple[Describer | None, str]:
-    """The identity network where distances are wanted, and its name; the reference is described and kept first.
+) -> tuple[Describer | None, reference.Reference | None]:
+    """The identity network where distances are wanted, and to whom; a new reference is described and kept first.
 
     Raises:
         InvalidInput: distances are wanted and nobody ever said to whom.
     """
+    if settings.reference is None and "reference" not in settings.keys:
+        return None, None
     if settings.reference is not None:
         describer = reference.create(settings.identity, store)
         seen = reference.look(settings.reference, store, colour)
         reference.keep(faceset.path, settings.reference, settings.identity, seen, describer)
-        return describer, settings.identity
-    if "reference" not in settings.keys:
-        return None, ""
+        return describer, reference.kept(faceset.path)
     kept = reference.kept(faceset.path)
     if kept is None:
         raise InvalidInput(
@@ -164,36 +166,36 @@ def _describer(
             field="reference",
             value="",
         )
-    return reference.create(kept.family, store), kept.family
+    return reference.create(kept.family, store), kept
 
 
 def _measure(
     todo: npt.NDArray[np.int64],
-    see: partial[_Seen],
-    describer: Describer | None,
+    see: Callable[[int], _Seen],
+    describe: Callable[[_Seen], tuple[_Seen, Array]],
     batches: dict[str, _Batch],
-    looks: str,
 ) -> Generator[Report, None, None]:
-    described = next((b for group, b in batches.items() if group != looks), None)
-
-    def describe(seen: _Seen) -> tuple[_Seen, Array | None]:
-        if describer is None or seen.look is None:
-            return seen, None
-        return seen, np.asarray(describer.describe([seen.look])[0], np.float32)
-
     source = (int(i) for i in todo)
     for done, (seen, row) in enumerate(overlapped(source, see, describe, _as_is, ahead=cores()), 1):
         if seen.trouble:
             yield Warned(reason="FRAME_UNREADABLE", message=seen.trouble)
-        if seen.looks is not None:
-            batches[looks].add(seen.index, seen.looks)
-        if described is not None and row is not None:
-            described.add(seen.index, {reference.COLUMN: row})
+        for group, batch in batches.items():
+            if group == GROUP and seen.looks is not None:
+                batch.add(seen.index, seen.looks)
+            elif group != GROUP and seen.describe:
+                batch.add(seen.index, {reference.COLUMN: row})
         if done % _STEP == 0 or done == len(todo):
             yield Advanced(done=done)
 
 
-def _as_is(item: tuple[_Seen, Array | None]) -> tuple[_Seen, Array | None]:
+def _describe(describer: Describer | None, length: int, seen: _Seen) -> tuple[_Seen, Array]:
+    """The descriptor of a face, NaN where it could not be read. One thread at a time."""
+    if describer is None or seen.look is None or not seen.describe:
+        return seen, np.full(length, np.nan, np.float32)
+    return seen, np.asarray(describer.describe([seen.look])[0], np.float32)
+
+
+def _as_is(item: tuple[_Seen, Array]) -> tuple[_Seen, Array]:
     return item
 
 
@@ -206,11 +208,11 @@ def _see(
     try:
         proxy = drawing.shown(faceset.load(record), record.gain, colour)
     except (FrameMissing, FrameUnreadable) as error:
-        return _Seen(index, looks=nothing() if look_at else None, trouble=error.message)
+        return _Seen(index, looks=nothing() if look_at else None, describe=describe, trouble=error.message)
     points = record.alignment.apply(record.face.landmarks.points)
     measured = measure(proxy, points) if look_at else None
     look = IdentityLook(proxy=proxy.astype(np.float32) / 255.0, points=points.astype(np.float32))
-    return _Seen(index, looks=measured, look=look if describe else None)
+    return _Seen(index, looks=measured, describe=describe, look=look)
 
 
 def measure(proxy: Array, points: npt.NDArray[np.floating]) -> dict[str, Array]:

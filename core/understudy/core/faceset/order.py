@@ -106,6 +106,11 @@ def roots(stored: Array) -> Float:
     return np.asarray(rows / np.maximum(length, 1e-6), np.float32)
 
 
+def _colours(stored: Array) -> chains.Histograms:
+    """`stored` (N, 3, 256)."""
+    return chains.Histograms(roots(np.ascontiguousarray(stored.swapaxes(0, 1))))
+
+
 def _of_rows(faceset: Faceset, table: Table, key: str, limit: int) -> Values:
     """Of the keys that compare faces with each other; those that could not be read are left out, and get NaN."""
     good = np.flatnonzero(np.isfinite(_rows(table, "numbers")[:, 0]))
@@ -114,9 +119,7 @@ def _of_rows(faceset: Faceset, table: Table, key: str, limit: int) -> Values:
         return found
     match key:
         case "hist":
-            found[good[chains.chain(chains.Histograms(roots(_rows(table, "colours")[good])))]] = np.arange(
-                len(good)
-            )
+            found[good[chains.chain(_colours(_rows(table, "colours")[good]))]] = np.arange(len(good))
         case "absolute":
             found[good[chains.chain(chains.Pictures(_rows(table, "thumbnail")[good]))]] = np.arange(len(good))
         case "hist_dissim":
@@ -136,11 +139,15 @@ def _of_rows(faceset: Faceset, table: Table, key: str, limit: int) -> Values:
 
 
 def _of_reference(faceset: Faceset) -> Values:
+    kept = reference.kept(faceset.path)
+    known = (
+        Table(faceset, reference.group(kept.family)).known
+        if kept
+        else np.zeros(len(faceset.columns.name), bool)
+    )
     found = reference.distances(faceset)
-    if found is None:
-        raise _not_measured(faceset, "reference", len(faceset.columns.name))
-    if lacking := int(np.count_nonzero(np.isnan(found))):
-        raise _not_measured(faceset, "reference", lacking)
+    if found is None or not known.all():
+        raise _not_measured(faceset, "reference", int(np.count_nonzero(~known)))
     return found
 
 

@@ -43,7 +43,9 @@ class PackSettings:
 
     def __post_init__(self) -> None:
         if self.out.suffix != packed.SUFFIX:
-            raise InvalidInput(f"out: {self.out} does not end in {packed.SUFFIX}", field="out", value=self.out)
+            raise InvalidInput(
+                f"out: {self.out} does not end in {packed.SUFFIX}", field="out", value=self.out
+            )
         if self.out.is_dir():
             raise InvalidInput(f"out: {self.out} is a folder", field="out", value=self.out)
 
@@ -81,8 +83,9 @@ def refuse_taken(out: Path) -> None:
 def pack(settings: PackSettings) -> Iterator[Report]:
     """Write all faces of a folder, and what lies beside them, into one file.
 
-    A face whose pixels cannot be read, or that goes while this runs, is left out with a warning; so are `rejected/` and
-    the index. The pack has the digest of the folder where nothing was left out. Closing the generator leaves nothing.
+    A face whose pixels cannot be read, or that goes while this runs, is left out with a warning; `rejected/` and the
+    index stay behind. The pack has the digest of the folder where nothing was left out. Closing the generator leaves
+    nothing.
 
     Yields `Started`, `Advanced`, `Warned`, and an `Artifact` at the end.
 
@@ -223,6 +226,6 @@ def _same(item: Item) -> Item:
 
 def _beside(folder: Path) -> dict[str, Path]:
     """Name → path of what goes along: release, journal, what a person gave, sidecars of an import."""
-    files = [*folder.glob("*.json"), *folder.glob("*.jsonl"), *(folder / _SIDECARS).glob("*.json")]
+    files = [*folder.glob("*.json"), *folder.glob("*.jsonl"), *(folder / _SIDECARS).glob("*.*")]
     found = {file.relative_to(folder).as_posix(): file for file in sorted(files) if file.is_file()}
     return {name: file for name, file in found.items() if packed.is_beside(name)}

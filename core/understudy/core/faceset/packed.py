@@ -1,7 +1,7 @@
 """A faceset in one file, `.faceset`: faces as they are stored, uncompressed, for training; written by `pack`.
 
-    page 0    magic `USFACES\\n`, version and page size as uint32, the table's offset and length as uint64, its SHA-256;
-              little endian, like all that follows
+    page 0    magic `USFACES\\n`, version and page size as uint32, the table's offset and length as uint64, its
+              SHA-256; little endian, like all that follows
     faces     each begins at a page of 4096 bytes: its planes, part by part and channel by channel, rows from the top,
               in their stored types, and right after them a JSON: windows, channels and header entries of its
               image, to the byte
@@ -42,7 +42,11 @@ VERSION = 1
 
 _MAGIC = b"USFACES\n"
 _HEAD = struct.Struct("<8sIIQQ32s")
-_KINDS: dict[str, np.dtype[Any]] = {"half": np.dtype("<f2"), "float": np.dtype("<f4"), "uint": np.dtype("<u4")}
+_KINDS: dict[str, np.dtype[Any]] = {
+    "half": np.dtype("<f2"),
+    "float": np.dtype("<f4"),
+    "uint": np.dtype("<u4"),
+}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FACE = re.compile(r"[^./\\\0][^/\\\0]*\.exr")
 _BESIDE = re.compile(r"[^./\\\0][^/\\\0]*\.jsonl?|dfl/[^./\\\0][^/\\\0]*\.(json|png|jpg)")
@@ -96,9 +100,7 @@ class Packed:
             raise broken(path, at, f"the table is malformed: {error}") from error
         planes, headers, files = places
         beside = {name: (int(at), int(size)) for name, (at, size) in zip(names, files, strict=True)}
-        return cls(
-            path=path, columns=columns, planes=planes, headers=headers, files=beside, source=source
-        )
+        return cls(path=path, columns=columns, planes=planes, headers=headers, files=beside, source=source)
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -266,9 +268,7 @@ def _size(frame: Frame, kinds: list[tuple[str, np.dtype[Any]]]) -> int:
     return sum(frame.data.width * frame.data.height * kind.itemsize for _, kind in kinds)
 
 
-def _filled(
-    frame: Frame, kinds: list[tuple[str, np.dtype[Any]]], run: npt.NDArray[np.uint8]
-) -> Frame:
+def _filled(frame: Frame, kinds: list[tuple[str, np.dtype[Any]]], run: npt.NDArray[np.uint8]) -> Frame:
     planes, at, pixels = {}, 0, frame.data.width * frame.data.height
     for name, kind in kinds:
         end = at + pixels * kind.itemsize
@@ -288,4 +288,6 @@ def _entry(raw: Raw) -> list[str]:
 
 
 def _raw(kind: str, text: str, written: str) -> Raw:
-    return Raw(str(kind), text.encode("utf-8") if written == "utf-8" else base64.b64decode(text, validate=True))
+    return Raw(
+        str(kind), text.encode("utf-8") if written == "utf-8" else base64.b64decode(text, validate=True)
+    )

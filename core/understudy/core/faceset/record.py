@@ -126,7 +126,7 @@ class FaceRecord:
                 faces=int(entries["faces"]),
                 **{name: str(entries.get(name, "")) for name in _TEXTS},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _foreign(path, f"a header entry is missing or malformed: {error!r}") from error
 
 

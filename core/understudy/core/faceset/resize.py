@@ -145,12 +145,23 @@ class _Resize:
         if settings.out.is_dir():
             there = Faceset.open(settings.out)
             self._done = {record.path.name: record.digest for record in there.records}
+        for record in faces.records if self._done else ():
+            if self._done.get(record.path.name, digest := self._digest(record)) != digest:
+                raise InvalidInput(
+                    f"out: {settings.out} has another {record.path.name}; name another folder",
+                    path=settings.out / record.path.name,
+                    field="out",
+                    value=settings.out,
+                )
+
+    def _digest(self, record: FaceRecord) -> str:
+        made_of = [*self._recipe, record.digest, record.alignment.matrix.tolist(), record.alignment.size]
+        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
     def read(self, record: FaceRecord) -> _Job | Warned | None:
         """First stage: the pixels; nothing, where there is nothing to do."""
-        made_of = [*self._recipe, record.digest, record.alignment.matrix.tolist(), record.alignment.size]
-        digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
-        if self._done.get(record.path.name) == digest:
+        digest = self._digest(record)
+        if record.path.name in self._done:
             return None
         try:
             return _Job(replace(record, digest=digest), self._faces.load(record))

@@ -120,7 +120,9 @@ class Faceset:
         if not len(order):
             return ()
         steps = (np.diff(who) != 0) | (np.diff(plates) != 0) | (np.diff(when) != 0)
-        starts = np.concatenate([[0], np.flatnonzero(steps) + 1])  # of frames: each counts once, by its widest view
+        starts = np.concatenate(
+            [[0], np.flatnonzero(steps) + 1]
+        )  # of frames: each counts once, by its widest view
         areas, frames = np.maximum.reduceat(columns.area[order], starts), when[starts]
         ids, first = np.unique(who[starts], return_index=True)
         found = [
@@ -204,9 +206,7 @@ class Faceset:
         track. A pack keeps the sizes of the files that it was made of, and so has the digest of its folder.
         """
         c = self.columns
-        content = zip(
-            c.name.tolist(), c.file_size.tolist(), c.texts["digest"], c.track.tolist(), strict=True
-        )
+        content = zip(c.name.tolist(), c.file_size.tolist(), c.texts["digest"], c.track.tolist(), strict=True)
         return hashlib.sha256(json.dumps(list(content)).encode()).hexdigest()
 
 

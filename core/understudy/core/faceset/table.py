@@ -1,8 +1,8 @@
 """Arrays in one run of bytes that can be mapped from the disk: how an index and a pack keep their columns.
 
-The layout is that of safetensors (github.com/huggingface/safetensors, "Format"): the length of a JSON header as uint64,
-the header, the arrays; written by that library. It is read here, because the library copies all it reads, and what lies
-in a pack is a stranger's: nothing is allocated before its size is known to be that of bytes that are there.
+The layout is that of safetensors (github.com/huggingface/safetensors, "Format"): the length of a JSON header as
+uint64, the header, the arrays; written by that library. It is read here, because the library copies all it reads, and
+what lies in a pack is a stranger's: nothing is allocated before its size is known to be that of bytes that are there.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def to_columns(arrays: Mapping[str, Array]) -> Columns:
 
 def _get(arrays: Mapping[str, Array], name: str, kind: type, shape: tuple[int, ...]) -> Array:
     array = arrays.get(name)
-    if array is None or array.dtype != kind or (array.shape != shape and shape != (-1,)):
+    if array is None or array.dtype != kind or shape not in (array.shape, (-1,)):
         found = "is missing" if array is None else f"is {array.dtype} {array.shape}"
         raise Broken(0, f"column {name} {found}, not {np.dtype(kind)} {shape}")
     return array
@@ -147,6 +147,6 @@ def _texts(arrays: Mapping[str, Array], name: str, count: int) -> Texts:
     table = untexts(_get(arrays, f"{name}.table", np.uint8, (-1,)), name)
     if table != sorted(set(table)):
         raise Broken(0, f"column {name}: its texts are not sorted")
-    if count and not (0 <= int(codes.min()) and int(codes.max()) < len(table)):
+    if count and (int(codes.min()) < 0 or int(codes.max()) >= len(table)):
         raise Broken(0, f"column {name}: a code that stands for no text")
     return Texts(codes=codes, table=tuple(table))

@@ -13,7 +13,12 @@ from understudy.core.weights import WeightStore
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityLook:
-    """A face to describe: viewing proxy (H, W, 3) float32 in [0, 1], square pixels; 68 landmarks (68, 2) in its pixels."""
+    """A face to describe.
+
+    Attributes:
+        proxy: viewing proxy (H, W, 3) float32 in [0, 1], square pixels.
+        points: 68 landmarks (68, 2) in its pixels, centres at +0.5.
+    """
 
     proxy: Float
     points: Points
@@ -23,7 +28,10 @@ class Describer(Protocol):
     """Describes faces."""
 
     def describe(self, looks: Sequence[IdentityLook]) -> Float:
-        """(N, D) float32; the Euclidean distance of two rows says how unlike two faces are."""
+        """(N, D) float32; the Euclidean distance of two rows says how unlike two faces are.
+
+        The row of a face that lies outside of its picture altogether is NaN.
+        """
 
 
 class Family(Protocol):

@@ -13,7 +13,12 @@ from understudy.core.weights import WeightStore
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """A face to find the points of: a viewing proxy (H, W, 3) float32 in [0, 1], square pixels, and where it is in it."""
+    """A face to find the points of.
+
+    Attributes:
+        proxy: viewing proxy (H, W, 3) float32 in [0, 1], square pixels.
+        detection: where in it the face is; the box may reach beyond the picture.
+    """
 
     proxy: Float
     detection: Detection
@@ -21,8 +26,11 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Points in the proxy's pixels, centres at +0.5, in the landmarker's own scheme; and the confidence, 0 to 1, that they
-    lie on a face.
+    """What was found of a face.
+
+    Attributes:
+        landmarks: points in the proxy's pixels, centres at +0.5, in the landmarker's own scheme.
+        score: confidence, 0 to 1, that they lie on a face.
     """
 
     landmarks: Landmarks
@@ -33,7 +41,11 @@ class Landmarker(Protocol):
     """Finds the points of faces."""
 
     def landmarks(self, looks: Sequence[Look]) -> list[Found]:
-        """The points of each face; the same whatever others are in the batch. Each has a confidence where the network says."""
+        """The points of each face; the same whatever others are in the batch.
+
+        Each point has a confidence where the network says one. A box that lies wholly outside its picture, or a
+        detection of something else, gives points all the same, with a low score.
+        """
 
     def to_68(self, landmarks: Landmarks) -> Landmarks:
         """The same face in iBUG 300-W order, which alignment and hull need; confidences go along."""

@@ -88,4 +88,6 @@ def along(degrees: float, step: tuple[float, float]) -> npt.NDArray[np.float64]:
 
 def eyes(points: Points) -> npt.NDArray[np.float64]:
     """The middles (2, 2) of the person's right and left eye, of 68 landmarks."""
-    return np.stack([np.asarray(points[36:42], np.float64).mean(0), np.asarray(points[42:48], np.float64).mean(0)])
+    return np.stack(
+        [np.asarray(points[36:42], np.float64).mean(0), np.asarray(points[42:48], np.float64).mean(0)]
+    )

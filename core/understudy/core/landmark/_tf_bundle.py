@@ -31,7 +31,9 @@ def load(index: Path, data: Path) -> dict[str, npt.NDArray[np.generic]]:
     try:
         entries = dict(_entries(index.read_bytes()))
     except (IndexError, ValueError) as error:
-        raise WeightsCorrupt(f"{index}: not the index of a TensorFlow checkpoint: {error}", path=index) from error
+        raise WeightsCorrupt(
+            f"{index}: not the index of a TensorFlow checkpoint: {error}", path=index
+        ) from error
     stored = np.fromfile(data, np.uint8)
     arrays = {}
     for name, message in entries.items():

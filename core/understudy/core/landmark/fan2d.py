@@ -46,7 +46,7 @@ def create(store: WeightStore, *, device: str = "auto") -> Fan2D:
 
 
 class _Block(nn.Module):
-    """Three convolutions in a row, of a half, a quarter and a quarter of the channels, side by side, on top of the input."""
+    """Three convolutions in a row, of a half and two quarters of the channels, side by side; added to the input."""
 
     def __init__(self, given: int, made: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class _Hourglass(nn.Module):
     def forward(self, x: Tensor, level: int = _DEPTH) -> Tensor:
         aside = getattr(self, f"b1_{level}")(x)
         low = getattr(self, f"b2_{level}")(functional.avg_pool2d(x, 2))
-        low = self.b2_plus_1(low) if level == 1 else self(low, level - 1)
+        low = getattr(self, "b2_plus_1")(low) if level == 1 else self(low, level - 1)  # noqa: B009 - typed as a module
         low = getattr(self, f"b3_{level}")(low)
         summed: Tensor = aside.add_(functional.interpolate(low, scale_factor=2.0, mode="nearest"))
         return summed
@@ -137,8 +137,10 @@ def network(state: Mapping[str, Tensor], path: Path) -> Network:
 
 
 class Fan2D:
-    """See `landmark.Landmarker`. A point's confidence is the height of its heatmap's peak, the face's score their median:
-    half of the points are seen at least so well, even where the other half is hidden.
+    """See `landmark.Landmarker`.
+
+    A point's confidence is the height of its heatmap's peak, the face's score their median: half of the points are
+    seen at least so well, even where the other half is hidden.
     """
 
     def __init__(self, network: Network, device: torch.device) -> None:
@@ -174,10 +176,10 @@ class Fan2D:
 
 
 def squares_of(detection: Detection) -> tuple[Alignment, Alignment]:
-    """The square (256 px) that the published crop cuts for a detection, and the one (64 px) that its points are read in.
+    """The square (256 px) that the published crop cuts for a detection, and the one (64 px) its points are read in.
 
-    Heads that lie or stand on themselves are turned upright in quarters, others are looked at as they lean. The two are
-    not quite one: the published crop begins one of its pixels after the square's first edge, and counts pixels
+    Heads that lie or stand on themselves are turned upright in quarters, others are looked at as they lean. The two
+    are not quite one: the published crop begins one of its pixels after the square's first edge, and counts pixels
     of the picture from 1. The network learned points through both.
     """
     degrees = _square.quarter(_square.roll(detection))

@@ -1,8 +1,8 @@
 """PFLD: 68 points by regression, small and fast.
 
 Guo et al., "PFLD: A Practical Facial Landmark Detector", 2019; trained and exported by C. Chen
-(cunjian/pytorch_face_landmark), whose square is used: 1.1 times the longer side of the detector's box, black beyond the
-picture, RGB in [0, 1], points as fractions of the square.
+(cunjian/pytorch_face_landmark), whose square is used: 1.1 times the longer side of the detector's box, black beyond
+the picture, RGB in [0, 1], points as fractions of the square.
 """
 
 from __future__ import annotations

@@ -33,7 +33,10 @@ WEIGHTS = ("prnet",)
 _SIZE = 256  # of the picture and of the map
 _REACH = 1.1 * _SIZE  # pixels that a value of 1 means
 _GAP = _SIZE / (_SIZE - 1)  # the published square ends on the middles of its first and last pixel
-_OF_BOX, _LOWER = 1.58, 0.14  # a detector's box: side over its mean side, and how far the square hangs below it
+_OF_BOX, _LOWER = (
+    1.58,
+    0.14,
+)  # a detector's box: side over its mean side, and how far the square hangs below it
 _OF_POINTS = 1.6  # the box of the 68 points, likewise
 _EPSILON = 1e-3  # of TensorFlow's batch normalisation
 _ROOT = "resfcn256/"
@@ -48,14 +51,16 @@ _SUFFIXES = {
 # Data/uv-data/uv_kpt_ind.txt of YadiraF/PRNet (MIT): the 68 points' columns and rows in the map.
 # fmt: off
 _COLUMNS = (
-    15, 22, 26, 32, 45, 67, 91, 112, 128, 143, 164, 188, 210, 223, 229, 233, 240, 58, 71, 85, 97, 106, 149, 158, 170,
-    184, 197, 128, 128, 128, 128, 117, 122, 128, 133, 138, 78, 86, 95, 102, 96, 87, 153, 160, 169, 177, 168, 159, 108,
-    116, 124, 128, 131, 139, 146, 137, 132, 128, 123, 118, 110, 122, 128, 133, 145, 132, 128, 123,
+    15, 22, 26, 32, 45, 67, 91, 112, 128, 143, 164, 188, 210, 223, 229, 233, 240, 58, 71, 85, 97, 106,
+    149, 158, 170, 184, 197, 128, 128, 128, 128, 117, 122, 128, 133, 138, 78, 86, 95, 102, 96, 87, 153,
+    160, 169, 177, 168, 159, 108, 116, 124, 128, 131, 139, 146, 137, 132, 128, 123, 118, 110, 122, 128,
+    133, 145, 132, 128, 123,
 )
 _ROWS = (
-    96, 118, 141, 165, 183, 190, 188, 187, 193, 187, 188, 190, 183, 165, 141, 118, 96, 49, 42, 39, 40, 42, 42, 40, 39,
-    42, 49, 59, 73, 86, 96, 111, 113, 115, 113, 111, 67, 60, 61, 65, 68, 69, 65, 61, 60, 67, 69, 68, 142, 131, 127, 128,
-    127, 131, 142, 148, 150, 150, 150, 148, 141, 135, 134, 135, 142, 143, 142, 143,
+    96, 118, 141, 165, 183, 190, 188, 187, 193, 187, 188, 190, 183, 165, 141, 118, 96, 49, 42, 39, 40,
+    42, 42, 40, 39, 42, 49, 59, 73, 86, 96, 111, 113, 115, 113, 111, 67, 60, 61, 65, 68, 69, 65, 61, 60,
+    67, 69, 68, 142, 131, 127, 128, 127, 131, 142, 148, 150, 150, 150, 148, 141, 135, 134, 135, 142, 143,
+    142, 143,
 )
 # fmt: on
 
@@ -85,7 +90,14 @@ class _Layer(nn.Module):
     """A convolution, or a transposed one, with TensorFlow's `SAME` padding, normalised unless told not to."""
 
     def __init__(
-        self, given: int, made: int, kernel: int = 4, stride: int = 1, *, transposed: bool = False, norm: bool = True
+        self,
+        given: int,
+        made: int,
+        kernel: int = 4,
+        stride: int = 1,
+        *,
+        transposed: bool = False,
+        norm: bool = True,
     ) -> None:
         super().__init__()
         sides = (given, made) if transposed else (made, given)
@@ -137,8 +149,10 @@ class Network(nn.Module):
             given = made
         for i, (wide, made, stride) in enumerate(blocks):
             self.add_module(_counted("resBlock", i), _Block(wide, made, stride))
-        steps = ((512, 1), (256, 2), (256, 1), (256, 1), (128, 2), (128, 1), (128, 1), (64, 2), (64, 1), (64, 1))
-        steps += ((32, 2), (32, 1), (16, 2), (16, 1), (3, 1), (3, 1), (3, 1))
+        steps = [(512, 1)]
+        for made, more in ((256, 2), (128, 2), (64, 2), (32, 1), (16, 1)):
+            steps += [(made, 2), *[(made, 1)] * more]
+        steps += [(3, 1)] * 3
         for i, (made, stride) in enumerate(steps):
             self.add_module(_counted("Conv2d_transpose", i), _Layer(given, made, 4, stride, transposed=True))
             given = made
@@ -153,7 +167,9 @@ class Network(nn.Module):
 
 
 def network(arrays: Mapping[str, Tensor], path: Path) -> Network:
-    """The network with the variables of the published checkpoint `path` by their names there; an optimiser's are left out.
+    """The network with the variables of the published checkpoint `path`, by their names there.
+
+    Those of its optimiser, which are in it too, are left out.
 
     Raises:
         WeightsCorrupt: they are those of another network.
@@ -162,7 +178,9 @@ def network(arrays: Mapping[str, Tensor], path: Path) -> Network:
     for name, value in arrays.items():
         stem, _, last = name.removeprefix(_ROOT).rpartition("/")
         if name.startswith(_ROOT) and last in _SUFFIXES:
-            tensor = value.permute(3, 2, 0, 1) if value.dim() == 4 else value  # from height, width, two of channels
+            tensor = (
+                value.permute(3, 2, 0, 1) if value.dim() == 4 else value
+            )  # from height, width, two of channels
             state[f"{stem.replace('/', '.')}.{_SUFFIXES[last]}"] = tensor
     return _checkpoint.fill(Network(), state, path)
 
@@ -195,7 +213,9 @@ class PRNet:
     def see(self, pictures: Sequence[Float]) -> list[npt.NDArray[np.float64]]:
         found = []
         with torch.inference_mode():
-            for picture in pictures:  # one by one: a processor is no faster with many, and none depends on another
+            for (
+                picture
+            ) in pictures:  # one by one: a processor is no faster with many, and none depends on another
                 batch = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))
                 position = self._network(batch.to(self._device))[0].float().cpu().numpy()
                 found.append(points_of(position))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +13,7 @@ from understudy.core import _plugins, plate, release
 from understudy.core.blend import Blend
 from understudy.core.colour import ColourConfig, SwapCurve
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
-from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.faceset import Faceset
 from understudy.core.match import Match
 from understudy.core.merge import headers, layers
 from understudy.core.merge.analysis import analyse
@@ -156,8 +155,8 @@ def _faces(settings: MergeSettings, views: tuple[str, ...]) -> tuple[Faceset, li
     """The faces of one person in this plate, and what should be said about the choice."""
     opened = Faceset.open(settings.faceset)
     mine, note = _of_plate(opened, settings)
-    chosen = replace(opened, records=_of_views(mine, settings, views)).select(settings.track)
-    if not any(record.view in views for record in chosen.records):
+    chosen = _of_views(mine, settings, views).select(settings.track)
+    if not set(views).intersection(chosen.views()):
         where = f" in {', '.join(views)}" if chosen.records else ""
         raise NoFace(
             f"{settings.faceset}: the faceset holds no face{where}", path=settings.faceset, field="faceset"
@@ -167,13 +166,11 @@ def _faces(settings: MergeSettings, views: tuple[str, ...]) -> tuple[Faceset, li
     return chosen, warned + note
 
 
-def _of_views(
-    records: tuple[FaceRecord, ...], settings: MergeSettings, views: tuple[str, ...]
-) -> tuple[FaceRecord, ...]:
-    """The records under the plate's names of views: what was extracted before a plate told its views apart is of the
+def _of_views(faceset: Faceset, settings: MergeSettings, views: tuple[str, ...]) -> Faceset:
+    """The faces under the plate's names of views: what was extracted before a plate told its views apart is of the
     default one, and one view's faces fit a plate that names none.
     """
-    known = sorted({record.view for record in records})
+    known = sorted(faceset.views())
     if views == (MONO,) and len(known) > 1:
         raise InvalidInput(
             f"{settings.faceset}: holds faces of the views {', '.join(known)}, but the plate has no views; extract "
@@ -183,14 +180,14 @@ def _of_views(
             value=settings.faceset,
         )
     if views == (MONO,):
-        return tuple(replace(record, view=MONO) for record in records)
-    return tuple(record if record.view else replace(record, view=views[0]) for record in records)
+        return faceset.with_views(lambda _: MONO)
+    return faceset.with_views(lambda view: view or views[0])
 
 
-def _of_plate(faceset: Faceset, settings: MergeSettings) -> tuple[tuple[FaceRecord, ...], list[Warned]]:
-    """The records that were extracted from the plate: of its path, or of its name where folders have moved."""
+def _of_plate(faceset: Faceset, settings: MergeSettings) -> tuple[Faceset, list[Warned]]:
+    """The faces that were extracted from the plate: of its path, or of its name where folders have moved."""
     text = settings.plate.template.text
-    plates = sorted({record.plate for record in faceset.records})
+    plates = list(faceset.plates())
     named = [plate for plate in plates if Path(plate).name == Path(text).name]
     chosen = [text] if text in plates else named if len(named) == 1 else plates
     if len(chosen) > 1:
@@ -200,11 +197,11 @@ def _of_plate(faceset: Faceset, settings: MergeSettings) -> tuple[tuple[FaceReco
             field="faceset",
             value=settings.faceset,
         )
-    records = tuple(record for record in faceset.records if record.plate in chosen)
+    its = faceset.subset(np.flatnonzero(np.isin(faceset.columns.plate, chosen)))
     if not chosen or text in chosen or named:
-        return records, []
+        return its, []
     other = f"{settings.faceset}: was extracted from {chosen[0]}, not from {text}; faces are put where they were there"
-    return records, [Warned(reason="PLATE_DIFFERS", message=other)]
+    return its, [Warned(reason="PLATE_DIFFERS", message=other)]
 
 
 def _stages(

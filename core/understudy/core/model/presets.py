@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from understudy.core.align import FACE_TYPES
+from understudy.core.align import MODEL_TYPES
 from understudy.core.errors import InvalidInput
 
 ARCHS = ("df",)
@@ -54,8 +54,8 @@ class ModelConfig:
                 raise _refuse(name, getattr(self, name), "must be 2 to 256")
         if not 8 <= self.ae_dims <= 1024:
             raise _refuse("ae_dims", self.ae_dims, "must be 8 to 1024")
-        if self.face_type not in FACE_TYPES:
-            raise _refuse("face_type", self.face_type, f"is none of {', '.join(FACE_TYPES)}")
+        if self.face_type not in MODEL_TYPES:
+            raise _refuse("face_type", self.face_type, f"is none of {', '.join(MODEL_TYPES)}")
 
     @property
     def code_side(self) -> int:

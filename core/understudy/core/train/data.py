@@ -1,18 +1,21 @@
-"""A faceset made ready for training: crops of the model's kind, in swap space, in one memory-mapped file.
+"""A faceset made ready for training: crops of the model's kind, in swap space, in one file.
 
 Crops are cut once, with a margin around what the network sees, so that a turned or moved sample still shows picture
 and not a smeared border. The file is float16 on disk and read where it is needed: memory does not grow with the
-faceset. It is named by what it was made of, and disposable.
+faceset, and what becomes of the faceset meanwhile is nothing to a training that has begun. It is named by what it
+was made of, and disposable.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -22,17 +25,21 @@ from torch import Tensor
 
 from understudy.core import align, warp
 from understudy.core.colour import SwapCurve
-from understudy.core.errors import InvalidInput, NoFace
+from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
 from understudy.core.faceset import FaceRecord, Faceset
-from understudy.core.files import replacing
+from understudy.core.files import Places, replacing
 from understudy.core.frames import Float, Window
 from understudy.core.image import fill_nonfinite
 from understudy.core.matte.hull import hull
 from understudy.core.model.presets import ModelConfig
+from understudy.core.pipeline import cores, overlapped
+from understudy.core.reports import Warned
 
 SHARE = 0.8  # of a cached crop's side that the network sees; the rest is margin
 _VERSION = 1  # of how crops are cut
 _FINER = 4  # the hull is drawn this much larger, for a soft edge
+_LOST = 0.1  # of the faces: if more cannot be read, it is the disk or the folder and not a face
+_NAMED = 10  # of the faces that were left out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,25 +47,53 @@ class Crops:
     """One person's crops.
 
     Attributes:
-        array: (N, M, M, 4) float16, memory-mapped: colours through the swap curve, held to [0, 1], and the matte.
+        array: (N, M, M, 4) float16, mapped from `source`: colours through the swap curve, held to [0, 1], and the
+            matte.
         digest: of the faceset.
+        source: the file that `array` is mapped from, and where in it the crops begin; None where they are in memory.
     """
 
     array: npt.NDArray[np.float16]
     digest: str
+    source: tuple[Places, int] | None = None
+
+    @classmethod
+    def open(cls, file: Path, digest: str) -> Crops:
+        """The crops of a file, which may be deleted from then on."""
+        array: np.memmap[Any, np.dtype[np.float16]] = np.load(file, mmap_mode="r")
+        return cls(array=array, digest=digest, source=(Places(file), int(array.offset)))
 
     def __len__(self) -> int:
         return len(self.array)
 
     def gather(self, indices: npt.NDArray[np.int64]) -> Tensor:
-        """(B, 4, M, M) float32."""
-        return torch.from_numpy(self.array[indices].astype(np.float32)).permute(0, 3, 1, 2)
+        """(B, 4, M, M) float32.
+
+        Crops are read from the file, not through the map: pages of a map stay resident until memory is short.
+
+        Raises:
+            FrameUnreadable: the file was cut short.
+        """
+        if self.source is None:
+            taken = self.array[indices]
+        else:
+            taken = np.empty((len(indices), *self.array.shape[1:]), np.float16)
+            places, start = self.source
+            for crop, index in zip(taken, indices.tolist(), strict=True):
+                if places.read_into(memoryview(crop).cast("B"), start + index * crop.nbytes) != crop.nbytes:
+                    raise FrameUnreadable(
+                        f"the crops were cut short at sample {index}; train again to cut them anew"
+                    )
+        return torch.from_numpy(taken.astype(np.float32)).permute(0, 3, 1, 2)
 
 
 def prepare(
     faceset: Faceset, folder: Path, side: str, config: ModelConfig, curve: SwapCurve
-) -> Iterator[Crops | None]:
+) -> Iterator[Crops | Warned | None]:
     """Cut the crops into `folder`, unless they are there; yields None after each face and the crops at the end.
+
+    A face that is gone or broken when its turn comes is left out with a warning: the others are good. Where that was
+    in the session that cut the crops, the warning says how many were left out.
 
     Args:
         side: `src` or `dst`: the file's name begins with it, and what it replaces goes.
@@ -67,36 +102,95 @@ def prepare(
     Raises:
         NoFace: the faceset is empty.
         InvalidInput: its pixels are of several working spaces.
+        FrameUnreadable: more than a tenth of the faces cannot be read; names the first.
         WriteFailed, DiskFull: the file could not be written.
     """
-    records = faceset.records
-    if not records:
+    _check(faceset, side)
+    file = folder / f"{side}-{_key(faceset, config, curve)}.npy"
+    if not file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"{side}-*.npy"):
+            old.unlink()
+        with replacing(file) as beside, beside.open("wb") as opened:
+            yield from _cut(faceset, opened, config, curve)
+        yield Crops.open(file, faceset.digest())
+        return
+    crops = Crops.open(file, faceset.digest())
+    if lost := len(faceset.columns) - len(crops):
+        yield Warned(
+            reason="FRAME_UNREADABLE",
+            message=f"{faceset.path}: {lost} of its faces could not be read when its crops were cut, and are left "
+            f"out; if they are whole now, delete {file}",
+        )
+    yield crops
+
+
+def _check(faceset: Faceset, side: str) -> None:
+    """Refuse what cannot be trained on."""
+    if not len(faceset.columns):
         broken = f"; {len(faceset.broken)} images in it can not be read" if faceset.broken else ""
         raise NoFace(
             f"{faceset.path}: {side} has no face to train on{broken}; extract it again, or take another faceset",
             path=faceset.path,
             field=side,
         )
-    if len(spaces := sorted({r.colour for r in records})) > 1:
+    if len(spaces := faceset.columns.texts["colour"].used()) > 1:
         raise InvalidInput(
             f"{faceset.path}: faces in several colour spaces: {', '.join(spaces)}; extract them with one config",
             path=faceset.path,
             field=side,
         )
+
+
+def _cut(
+    faceset: Faceset, file: BinaryIO, config: ModelConfig, curve: SwapCurve
+) -> Generator[Warned | None, None, None]:
+    """Write the crops one after the other: mapped, what is written would stay resident."""
+    total, lost, kept = len(faceset.columns), list[str](), 0
+
+    def cut(record: FaceRecord) -> npt.NDArray[np.float16] | str:
+        try:
+            return crop(faceset.load(record), record, config, curve).astype(np.float16)
+        except (FrameMissing, FrameUnreadable) as error:
+            return error.message
+
     size = round(config.resolution / SHARE)
-    file = folder / f"{side}-{_key(faceset, config, curve)}.npy"
-    if not file.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob(f"{side}-*.npy"):
-            old.unlink()
-        with replacing(file) as beside:
-            shape = (len(records), size, size, 4)
-            array = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float16, shape=shape)
-            for index, record in enumerate(records):
-                array[index] = crop(faceset.load(record), record, config, curve)
-                yield None
-            array.flush()
-    yield Crops(array=np.load(file, mmap_mode="r"), digest=faceset.digest())
+    _head(file, (total, size, size, 4))
+    start = file.tell()
+    with closing(overlapped(faceset.records, cut, _same, _same, ahead=cores())) as work:
+        for made in work:
+            if isinstance(made, str):
+                lost.append(made)
+                if len(lost) > max(1.0, _LOST * total) or len(lost) == total:
+                    raise FrameUnreadable(
+                        f"{faceset.path}: {len(lost)} of {total} faces cannot be read; the first: {lost[0]}",
+                        path=faceset.path,
+                    )
+                if len(lost) <= _NAMED:
+                    yield Warned(reason="FRAME_UNREADABLE", message=f"left out: {made}")
+            else:
+                file.write(made.tobytes())
+                kept += 1
+            yield None
+    if lost[_NAMED:]:
+        more = f"{faceset.path}: left out {len(lost)} faces in all that cannot be read"
+        yield Warned(reason="FRAME_UNREADABLE", message=more)
+    file.seek(0)
+    _head(file, (kept, size, size, 4))
+    assert file.tell() == start, "numpy leaves room in a header for any count"
+
+
+def _head(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    said = {
+        "descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_1_0(file, said)
+
+
+def _same(made: npt.NDArray[np.float16] | str) -> npt.NDArray[np.float16] | str:
+    return made
 
 
 def crop(rgb: Float, record: FaceRecord, config: ModelConfig, curve: SwapCurve) -> Float:
@@ -120,8 +214,15 @@ def indices(count: int, batch: int, iteration: int, seed: int) -> npt.NDArray[np
     resumed training goes on with the samples it would have taken.
     """
     places = np.arange(iteration * batch, (iteration + 1) * batch)
-    orders = {e: np.random.default_rng((seed, e)).permutation(count) for e in set((places // count).tolist())}
-    return np.array([orders[int(place // count)][place % count] for place in places], np.int64)
+    return np.array([_order(count, seed, int(place // count))[place % count] for place in places], np.int64)
+
+
+@lru_cache(
+    maxsize=8
+)  # two people, each at the border of two epochs; drawing one for 100,000 faces takes milliseconds
+def _order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """(count,) in which order an epoch takes the samples."""
+    return np.random.default_rng((seed, epoch)).permutation(count)
 
 
 def _key(faceset: Faceset, config: ModelConfig, curve: SwapCurve) -> str:

@@ -166,8 +166,10 @@ class _Session:
     def _crops(self, side: str, faceset: Faceset) -> Generator[Report, None, Crops]:
         folder = self.settings.model / "cache"
         for crops in prepare(faceset, folder, side, self.config, self.curve):
-            if crops is not None:
+            if isinstance(crops, Crops):
                 return crops
+            if crops is not None:
+                yield crops
             yield from self._heartbeat()
         raise AssertionError("prepare ends with the crops")
 

@@ -14,13 +14,13 @@ from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput
 from understudy.daemon.decode import facesets, stages
 from understudy.daemon.decode.extract import extract
-from understudy.daemon.decode.settings import Work
+from understudy.daemon.decode.settings import CheckPlate, Ingest, Merge, Pull, Torture, Verify, Work
 from understudy.daemon.outputs import Output
 from understudy.daemon.refs import Refs
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
 
-__all__ = ["Work", "work"]
+__all__ = ["CheckPlate", "Ingest", "Merge", "Pull", "Torture", "Verify", "Work", "work"]
 
 _KINDS: Mapping[str, Callable[[Any, Refs], Work]] = MappingProxyType(
     {

@@ -22,8 +22,8 @@ PICTURE, PACK = ".png", ".faceset"
 
 
 def measure(spec: job_pb2.MeasureFacesetSpec, refs: Refs) -> Work:
-    from understudy.core.faceset.measures import MeasureSettings
     from understudy.core.faceset.keys import KEYS
+    from understudy.core.faceset.measures import MeasureSettings
 
     faceset = _input(spec.faceset, refs, "measure_faceset.faceset")
     refs.site.roots.writable(faceset, "measure_faceset.faceset")  # the numbers are kept beside the faces
@@ -134,12 +134,6 @@ def export(spec: job_pb2.ExportFacesetSpec, refs: Refs) -> Work:
 def join(spec: job_pb2.JoinFacesetsSpec, refs: Refs) -> Work:
     from understudy.core.faceset.join import JoinSettings
 
-    if len(spec.facesets) < 2:
-        raise InvalidInput(
-            f"join_facesets.facesets: {len(spec.facesets)} named; at least two are joined",
-            field="join_facesets.facesets",
-            value=",".join(spec.facesets),
-        )
     sources = tuple(_input(path, refs, "join_facesets.facesets") for path in spec.facesets)
     out = _out(spec.output, refs, "join_facesets.output", sources)
     with named("join_facesets", {"out": "output"}):

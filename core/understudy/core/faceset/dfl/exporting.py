@@ -74,6 +74,12 @@ def export(settings: ExportSettings, *, colour: ColourConfig) -> Iterator[Report
     write_text(settings.out / _MARK, f"Made by Understudy from {settings.faceset.name}.\n")
     yield Started(total=len(faces.records), unit="face")
     yield from (Warned(reason="FRAME_UNREADABLE", message=sentence) for sentence in faces.broken)
+    if (faces.columns.pixel_aspect != 1.0).any():
+        yield Warned(
+            reason="ANAMORPHIC",
+            message=f"{faces.path}: faces of a squeezed plate. Crops are un-squeezed and matrices right, but "
+            "DeepFaceLab takes the plate's pixels for square where it aligns a face anew or merges",
+        )
     made = 0
     with closing(overlapped(work.jobs(), work.read, work.convert, work.write)) as results:
         for done, warning in enumerate(results, 1):

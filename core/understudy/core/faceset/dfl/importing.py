@@ -150,26 +150,21 @@ class _Import:
         face, place = item
         try:
             data = _bytes(face, face.read)
-            said = metadata.read(_payload(data, face), face.where)
-            picture = jpeg.decode(data, face.where)
-        except UnderstudyError as error:
-            return _Result(made=False, warnings=(_left_out(error),))
-        height, width = picture.shape[:2]
-        if width != height:
-            why = f"{face.where}: {width}×{height} pixels; a face of DeepFaceLab is square"
-            return _Result(made=False, warnings=(Warned(reason=FrameUnreadable.reason, message=why),))
-        sha256 = hashlib.sha256(data).hexdigest()
-        made_of = [*self._recipe, sha256, place.plate, place.frame, place.track, place.faces, face.file]
-        digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
-        if self._done.get(place.name) == digest:
-            return _Result(made=True)
-        try:
-            record = record_of(said, width, place, self._image(place), self._colour)
+            sha256 = hashlib.sha256(data).hexdigest()
+            made_of = [*self._recipe, sha256, place.plate, place.frame, place.track, place.faces, face.file]
+            digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+            if self._done.get(place.name) == digest:
+                return _Result(made=True)
+            said, picture = metadata.read(_payload(data, face), face.where), _square(data, face)
+            size = len(picture)
+            record = record_of(said, size, place, self._image(place), self._colour)
+        except InvalidInput as error:  # of its landmarks, which `align` knows no file of
+            return _Result(made=False, warnings=(_left_out(_unreadable(face, error.message)),))
         except UnderstudyError as error:
             return _Result(made=False, warnings=(_left_out(error),))
         return _Job(
             record=replace(record, digest=digest, release=self._release),
-            sidecar=Sidecar(file=face.file, person=face.person, size=width, sha256=sha256, metadata=said),
+            sidecar=Sidecar(file=face.file, person=face.person, size=size, sha256=sha256, metadata=said),
             picture=picture,
             warnings=_lost(face, said.lost),
         )
@@ -214,13 +209,23 @@ def _payload(data: bytes, face: Source) -> bytes:
     return found
 
 
+def _square(data: bytes, face: Source) -> npt.NDArray[np.uint8]:
+    picture = jpeg.decode(data, face.where)
+    height, width = picture.shape[:2]
+    if width != height:
+        raise _unreadable(face, f"{width}×{height} pixels; a face of DeepFaceLab is square")
+    return picture
+
+
 def _bytes(face: Source, read: Callable[[], bytes]) -> bytes:
     try:
         return read()
     except OSError as error:
-        raise FrameUnreadable(
-            f"{face.where}: can not be read: {error.strerror or error}", path=face.where
-        ) from error
+        raise _unreadable(face, f"can not be read: {error.strerror or error}") from error
+
+
+def _unreadable(face: Source, why: str) -> FrameUnreadable:
+    return FrameUnreadable(f"{face.where}: {why}", path=face.where)
 
 
 def _left_out(error: UnderstudyError) -> Warned:

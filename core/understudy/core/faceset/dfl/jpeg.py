@@ -97,13 +97,21 @@ def decode(data: bytes, path: Path | str) -> npt.NDArray[np.uint8]:
     *_, last = _segments(data, path)
     if data.rfind(bytes([0xFF, _EOI])) < last.end:  # no decoder minds, they fill up with grey
         raise _unreadable(path, "breaks off in its picture")
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    bgr = decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if bgr is None:
         raise _unreadable(
             path, "holds no picture that can be decoded; JPEG of 8 bits is what DeepFaceLab writes"
         )
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def decoded(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:
+    """What OpenCV makes of a picture's file; None if it can not."""
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # nearly always it says so by giving nothing
+        return None
+    return None if picture is None else np.asarray(picture, np.uint8)
 
 
 def encode(rgb: npt.NDArray[np.uint8], quality: int) -> bytes:

@@ -23,6 +23,7 @@ from understudy.core.faceset.dfl.geometry import FACE_TYPES, Points
 _DEFAULT_TYPE = "full_face"  # of files older than the field
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_POLYGONS = 1000
+_FARTHEST = 1e7  # pixels
 _MASK_BYTES = 50_000  # DeepFaceLab's own limit, which leaves room in the segment for the rest
 _KNOWN = (
     "face_type",
@@ -141,10 +142,10 @@ def decode_mask(data: bytes, path: Path | str) -> npt.NDArray[np.uint8]:
         width, height = jpeg.size(data, f"{path}: xseg_mask")
     if not 0 < max(width, height) <= jpeg.LARGEST:
         raise _wrong(path, "xseg_mask", f"{width}×{height} pixels")
-    mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    mask = jpeg.decoded(data, cv2.IMREAD_GRAYSCALE)
     if mask is None:
         raise _wrong(path, "xseg_mask", data)
-    return np.asarray(mask, np.uint8)
+    return mask
 
 
 def encode_mask(mask: npt.NDArray[np.uint8]) -> bytes:
@@ -179,8 +180,8 @@ def _numbers(value: Any, name: str, path: Path | str) -> Points:
         numbers = np.array(value, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise _wrong(path, name, value) from error
-    if not np.isfinite(numbers).all():
-        raise _wrong(path, name, "a value that is not finite")
+    if not (np.abs(numbers) <= _FARTHEST).all():
+        raise _wrong(path, name, f"a value that is not finite, or beyond {_FARTHEST:g}")
     return numbers
 
 

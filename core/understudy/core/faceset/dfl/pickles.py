@@ -27,7 +27,7 @@ from understudy.core.faceset.dfl.stand_ins import Array, Global, Kind, Refused, 
 
 _PROTOCOLS = range(2, 6)
 _DEPTH = 64  # of values in values
-_OBJECTS = 1_000_000  # of one value, counted as often as they are met
+_OBJECTS = 200_000  # of one face, counted as often as they are met; it has some 500
 _STEPS = 5_000_000  # opcodes without an entry of a list being finished; a face takes some 500
 _LONGEST = 64 << 20  # bytes of one text or array
 _LINE = 1024  # bytes of a name in protocols 2 and 3
