@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from bench import clips
 from understudy.core.plate import Plate, find
-from understudy.core.weights import State, WeightStore
+from understudy.core.weights import WeightStore
 
 FOLDER = Path("out/bench")
 FRAMES = 24
@@ -25,11 +25,11 @@ def plate(name: str, frames: int = FRAMES) -> Plate:
 
 
 def weights() -> WeightStore:
-    """The user's own cache, filled where it is not."""
+    """The user's own cache, with what the defaults need; and `$UNDERSTUDY_WEIGHTS`, a folder with others."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    store = WeightStore(cache / "understudy" / "weights")
-    missing = [e.name for e in store.entries() if store.check(e.name).state is not State.PRESENT]
-    for _ in store.pull(missing) if missing else ():
+    named = os.environ.get("UNDERSTUDY_WEIGHTS")
+    store = WeightStore(cache / "understudy" / "weights", (Path(named),) if named else ())
+    for _ in store.pull():
         pass
     return store
 

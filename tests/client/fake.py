@@ -66,6 +66,7 @@ class FakeDaemon(
         frames_failed, frames_missing: of every new job.
         plate: what GetPlate answers; its pattern is that of the request.
         asked: the plates that GetPlate was asked for.
+        review: what ListReviewFrames answers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,6 +89,7 @@ class FakeDaemon(
         self.frames: list[job_pb2.FrameReport] = []
         self.requests: list[job_pb2.StartJobRequest] = []
         self.watches: list[int] = []
+        self.review: list[resource_pb2.ReviewFrame] = []
         self._ids = itertools.count(1)
         self._server: grpc.Server | None = None
         self._stopping = threading.Event()
@@ -295,6 +297,9 @@ class FakeDaemon(
         first = int(request.page_token or 1001)
         token = str(first + 1) if first < 1003 else ""
         return resource_pb2.ListFacesResponse(faces=[resource_pb2.Face(frame=first)], next_page_token=token)
+
+    def ListReviewFrames(self, request, context):
+        return resource_pb2.ListReviewFramesResponse(frames=self.review)
 
     def GetRelease(self, request, context):
         release = resource_pb2.Release(id="abc", subject="performer-a", kind="test")

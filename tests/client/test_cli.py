@@ -11,7 +11,7 @@ import pytest
 from tests.client.command import Command
 from tests.client.fake import FakeDaemon, frame, progress, status
 from understudy.client.cli.app import hoisted
-from understudy.v1 import job_pb2
+from understudy.v1 import job_pb2, resource_pb2
 
 
 @pytest.fixture
@@ -121,6 +121,53 @@ def test_what_is_given_arrives(daemon: FakeDaemon, understudy: Command, tmp_path
     assert (spec.swaps[0].recipe.match, spec.swaps[0].recipe.feather.value) == ("none", 6.5)
     assert (spec.no_layers, spec.no_contact_sheet, spec.swaps[0].track) == (True, True, 1)
     assert not spec.swaps[0].recipe.HasField("erode")
+
+
+def test_what_extract_is_given_arrives(daemon: FakeDaemon, understudy: Command, tmp_path):
+    done = understudy(
+        *(
+            "extract",
+            "plate.####.exr",
+            "faces",
+            "--detector",
+            "s3fd",
+            "--landmarker",
+            "fan2d",
+            "--pose",
+            "fsanet",
+        ),
+        *("--identity", "dlib", "--search-every", 1, "--smallest", 24, "--max-faces", 2, "--min-score", 0),
+        *("--looks", 5, "--upright-only", "--pick", "1001,640.5,-3", "--reference", "who.png"),
+        *("--reference-distance", 0.8, "--device", "cuda:1", "--workers", 4),
+    )
+    assert done.code == 0, done.err
+    spec = daemon.requests[0].spec.extract
+    assert (spec.detector, spec.landmarker, spec.pose, spec.identity) == ("s3fd", "fan2d", "fsanet", "dlib")
+    assert (spec.search_every, spec.smallest, spec.max_faces, spec.looks) == (1, 24, 2, 5)
+    assert (spec.HasField("min_score"), spec.min_score, spec.upright_only) == (True, 0.0, True)
+    assert (spec.pick.frame, spec.pick.x, spec.pick.y) == (1001, 640.5, -3)
+    assert (spec.reference, spec.reference_distance) == (f"{tmp_path}/who.png", 0.8)
+    assert (spec.device, spec.workers) == ("cuda:1", 4)
+    plain = understudy("extract", "plate.####.exr", "faces")
+    assert plain.code == 0
+    assert not {"pick", "min_score"} & {
+        field.name for field, _ in daemon.requests[1].spec.extract.ListFields()
+    }
+    wrong = understudy("extract", "plate.####.exr", "faces", "--pick", "here")
+    assert (wrong.code, "'here' is not FRAME,X,Y" in wrong.err) == (1, True)
+
+
+def test_extract_ends_with_what_to_look_at(daemon: FakeDaemon, understudy: Command, tmp_path):
+    daemon.review = [
+        resource_pb2.ReviewFrame(frame=1003, reason="no_face"),
+        resource_pb2.ReviewFrame(frame=1003, reason="gap"),
+        resource_pb2.ReviewFrame(frame=1005, reason="lost"),
+    ]
+    done = understudy("extract", "plate.####.exr", "my faces")
+    assert f"2 frames; list them with `understudy faceset review '{tmp_path}/my faces'`" in done.out
+    daemon.review = []
+    assert "review" not in understudy("extract", "plate.####.exr", "faces").out
+    assert understudy("extract", "p.####.exr", "faces", "--json").lines[-1]["event"] == "result"
 
 
 def test_layers_by_name(daemon: FakeDaemon, understudy: Command):

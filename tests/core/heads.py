@@ -19,7 +19,7 @@ def face(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, shift=(960.0, 
     ry = np.array([[math.cos(y), 0, math.sin(y)], [0, 1, 0], [-math.sin(y), 0, math.cos(y)]])
     rz = np.array([[math.cos(z), -math.sin(z), 0], [math.sin(z), math.cos(z), 0], [0, 0, 1]])
     points = np.zeros((68, 3))
-    points[align._HEAD_OF_68] = align._HEAD
+    points[align._HEAD_OF_68] = align._LEVELLED
     both = np.intersect1d(align._TEMPLATE_OF_68, align._HEAD_OF_68)
     mean = dict(zip(align._TEMPLATE_OF_68.tolist(), align._TEMPLATE, strict=True))
     to_head = align.umeyama(np.array([mean[i] for i in both]), points[both, :2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.core.heads import face as head
 from understudy.core import align, faceset
 from understudy.core.face import Landmarks
 from understudy.core.faceset import Faceset, measures
+from understudy.core.reports import Report
+from understudy.core.weights import WeightStore
 
 SIZE = 128
 
@@ -42,11 +45,19 @@ def add(folder: Path, frame: int, pixels: np.ndarray | None = None, **changes) -
     faceset.write(made, portrait(frame) if pixels is None else pixels)
 
 
+def measuring(folder: Path, colour, **settings) -> Generator[Report, None, None]:
+    work = measures.run(
+        measures.MeasureSettings(faceset=folder, **settings), store=WeightStore(folder), colour=colour
+    )
+    assert isinstance(work, Generator)
+    return work
+
+
 def measured(folder: Path, colour, **settings) -> Faceset:
-    assert list(measures.run(measures.MeasureSettings(faceset=folder, **settings), store=None, colour=colour))
+    assert list(measuring(folder, colour, **settings))
     return Faceset.open(folder)
 
 
 def frames(faces: Faceset, order) -> list[int]:
     """The frame numbers in an order."""
-    return faces.columns.frame[order].tolist()
+    return [int(number) for number in faces.columns.frame[order]]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -57,10 +58,21 @@ def test_pieces_are_the_whole_run_to_the_bit(run, long, tmp_path: Path, every: i
     assert content(tmp_path / "pieces") == whole
 
 
-def test_two_workers_find_what_one_finds(run, long, tmp_path: Path):
+def test_two_workers_find_what_one_finds(run, long, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run(long, into="one", workers=1)
+    theirs = threading.Event()
+    work, done = crew._There.work, []
+
+    def told(lane, tasks, then):
+        done.append(tasks)
+        theirs.set()
+        return work(lane, tasks, then)
+
+    monkeypatch.setattr(crew._There, "work", told)
+    monkeypatch.setattr(crew._Here, "begin", lambda lane: theirs.wait(60.0))  # the other one begins
     reports = run(long, into="two", workers=2)
     assert [r.frame for r in frames_of(reports)] == list(range(1001, 1021))
+    assert done
     assert content(tmp_path / "two") == content(tmp_path / "one")
 
 
@@ -213,7 +225,6 @@ def test_more_processes_are_started_only_where_they_pay(monkeypatch: pytest.Monk
     """By what a block takes and how many are left; on a machine of four cores."""
     monkeypatch.setattr(crew, "cores", lambda: 4)
     started: list[object] = []
-    monkeypatch.setattr(crew, "_There", lambda outfit, gain: started.append(outfit) or Idle())
 
     class Station:
         abreast, gain = 1, 1.0
@@ -227,6 +238,9 @@ def test_more_processes_are_started_only_where_they_pay(monkeypatch: pytest.Monk
     class Idle:
         abreast = 1
 
+        def __init__(self, outfit, gain) -> None:
+            started.append(outfit)
+
         def begin(self) -> None: ...
 
         def stop(self) -> None: ...
@@ -234,6 +248,7 @@ def test_more_processes_are_started_only_where_they_pay(monkeypatch: pytest.Monk
         def work(self, tasks, then):
             return [None for _ in tasks]
 
+    monkeypatch.setattr(crew, "_There", Idle)
     hands = crew.Crew(Station(), outfit=None)  # type: ignore[arg-type]  # neither is looked at
     try:
         hands.submit(None).result()  # type: ignore[arg-type]

@@ -32,8 +32,9 @@ def make(
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         for track in tracks:
-            face = shots.face_at(number, track=track, centre=PLACES[track])
-            face = replace(face, origin=origin, score=score)
+            step = (number - shots.FIRST) % 20  # who drifts on leaves the picture
+            face = shots.face_at(shots.FIRST + step, track=track, centre=PLACES[track])
+            face = replace(face, frame=number, origin=origin, score=score)
             alignment = align.fit(face.landmarks.points, "whole", size)
             name = f"{Path(plate).name.split('.')[0]}_t{track}.{number}.exr"
             record = FaceRecord(

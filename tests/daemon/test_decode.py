@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,6 +19,8 @@ from understudy.core.extract import ExtractSettings
 from understudy.core.frames import FrameRange
 from understudy.core.model import store
 from understudy.core.model.presets import preset
+from understudy.core.people import Pick
+from understudy.core.plate import Template
 from understudy.core.train.settings import TrainSettings
 from understudy.daemon import decode
 from understudy.daemon.decode import Merge, Pull
@@ -96,6 +100,20 @@ def test_extract_needs_weights_unless_a_job_will_pull_them(work: Work, shot: Sho
         ({"detector": "nobody"}, "extract.detector", "blazeface"),
         ({"landmarker": "nobody"}, "extract.landmarker", "facemesh"),
         ({"release": "/nowhere.json"}, "extract.release", "/nowhere.json"),
+        ({"reference": "/nowhere.png"}, "extract.reference", "/nowhere.png"),
+        ({"pose": "nobody"}, "extract.pose", "landmarks"),
+        ({"identity": "nobody"}, "extract.identity", "appearance"),
+        ({"search_every": -1}, "extract.search_every", "-1"),
+        ({"smallest": -3.0}, "extract.smallest", "-3"),
+        ({"smallest": float("nan")}, "extract.smallest", "nan"),
+        ({"max_faces": -1}, "extract.max_faces", "-1"),
+        ({"min_score": 1.5}, "extract.min_score", "1.5"),
+        ({"looks": 1000}, "extract.looks", "1000"),
+        ({"reference_distance": -1.0}, "extract.reference_distance", "-1"),
+        ({"workers": -2}, "extract.workers", "-2"),
+        ({"device": "toaster"}, "extract.device", "toaster"),
+        ({"pick": {"frame": 1, "x": 5, "y": 5}}, "extract.pick.frame", "1"),
+        ({"pick": {"frame": 1001, "x": float("nan")}}, "extract.pick.x", "nan"),
     ],
 )
 def test_extract_names_what_is_wrong(
@@ -103,8 +121,62 @@ def test_extract_names_what_is_wrong(
 ):
     pulled = work(pull_weights={}).outputs
     spec = {"plate": plate(shot), "faceset": str(tmp_path / "f"), **changes}
-    reason = "NOT_FOUND" if field == "extract.release" else "INVALID_INPUT"
+    reason = "NOT_FOUND" if field in ("extract.release", "extract.reference") else "INVALID_INPUT"
     refused(lambda: work(pulled, extract=spec), reason, word, field=field)
+
+
+def test_extract_takes_what_is_set_and_leaves_the_rest_to_core(work: Work, shot: Shot, tmp_path: Path):
+    pulled = work(pull_weights={}).outputs
+    spec = {"plate": plate(shot), "faceset": str(tmp_path / "f")}
+    plain = work(pulled, extract=spec).settings
+    assert isinstance(plain, ExtractSettings)
+    assert (plain.pose, plain.identity, plain.search_every, plain.min_score) == (
+        "landmarks",
+        "appearance",
+        8,
+        0.7,
+    )
+    assert (plain.smallest, plain.pick, plain.reference, plain.device) == (None, None, None, "auto")
+    picture = tmp_path / "who.png"
+    picture.write_bytes(b"")
+    more: dict = {"search_every": 1, "smallest": 24.0, "max_faces": 2, "min_score": 0.0, "looks": 5}
+    more |= {"upright_only": True, "reference_distance": 0.8, "workers": 2, "device": "cpu"}
+    who = {"reference": str(picture), "pick": {"frame": 1002, "x": 70.5, "y": 55.0}}
+    chosen = work(pulled, extract={**spec, **more, **who}).settings
+    assert isinstance(chosen, ExtractSettings)
+    assert chosen.pick == Pick(frame=1002, x=70.5, y=55.0)
+    assert chosen.reference == picture
+    assert {name: getattr(chosen, name) for name in more} == more
+
+
+def test_a_pick_on_a_plate_to_come_waits_for_it(work: Work, tmp_path: Path):
+    coming = (*work(pull_weights={}).outputs, Output.of_sequence(Template.parse("/p/new.####.exr"), None))
+    spec = {"plate": {"pattern": "/p/new.####.exr"}, "faceset": str(tmp_path / "f"), "pick": {"frame": 1001}}
+    assert work(coming, extract=spec).outputs == (Output.of_folder(tmp_path / "f"),)
+
+
+def test_weights_of_every_family_are_asked_for_without_loading_networks(
+    work: Work, shot: Shot, tmp_path: Path
+):
+    pulled = work(pull_weights={}).outputs
+    spec = {"plate": plate(shot), "faceset": str(tmp_path / "f")}
+    for field, name, weights in (
+        ("detector", "s3fd", "s3fd"),
+        ("landmarker", "fan2d", "2dfan4"),
+        ("pose", "fsanet", "fsanet"),
+    ):
+        refused(
+            lambda choice={field: name}: work(pulled, extract={**spec, **choice}),
+            "WEIGHTS_MISSING",
+            f"understudy weights pull {weights}",
+        )
+    code = (
+        "import sys; from understudy.daemon.decode import families; "
+        "print(families.needed({'detect': 's3fd', 'landmark': 'fan2d', 'pose': 'fsanet'}), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n")
+    assert "s3fd" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,7 @@ def test_what_a_faceset_holds(daemon: Daemon, tmp_path: Path):
         lambda stub, path: stub.ListFaces(pb.ListFacesRequest(path=path)),
         lambda stub, path: stub.ListDuplicates(pb.ListDuplicatesRequest(path=path)),
         lambda stub, path: stub.GetFacesetStatistics(pb.GetFacesetStatisticsRequest(path=path)),
-        lambda stub, path: stub.RejectFaces(
-            pb.RejectFacesRequest(path=path, query=pb.FaceQuery(tracks=[0]))
-        ),
+        lambda stub, path: stub.RejectFaces(pb.RejectFacesRequest(path=path, query=pb.FaceQuery(tracks=[0]))),
         lambda stub, path: stub.RestoreFaces(pb.RestoreFacesRequest(path=path)),
         lambda stub, path: stub.PickTrack(pb.PickTrackRequest(path=path)),
         lambda stub, path: stub.ListReviewFrames(pb.ListReviewFramesRequest(path=path)),
@@ -154,7 +152,9 @@ def test_a_query_is_a_view(daemon: Daemon, tmp_path: Path):
     assert [(face.track, face.pose.yaw, face.key) for face in faces] == [(1, 9.0, 9.0), (1, 6.0, 6.0)]
     query.reverse = True
     assert [face.key for face in listed(daemon, folder, query)] == [3.0, 6.0]
-    others = listed(daemon, folder, pb.FaceQuery(tracks=[1], invert=True, frames=[{"first": 1001, "last": 1006}]))
+    others = listed(
+        daemon, folder, pb.FaceQuery(tracks=[1], invert=True, frames=[{"first": 1001, "last": 1006}])
+    )
     assert {face.track for face in others} == {0}
     assert facesets.names(folder) == before
 
@@ -325,13 +325,25 @@ class TestManual:
     def test_is_kept_changed_and_forgotten(self, daemon: Daemon, faceset: Path):
         five = [60.0, 50.0, 80.0, 50.0, 70.0, 60.0, 62.0, 70.0, 78.0, 70.0]
         assert self.set(daemon, faceset, {"frame": 1002, "points": five, "interpolate": True}) == 1
-        assert self.set(daemon, faceset, {"frame": 1003, "box": [50, 40, 90, 80]}, {"frame": 1004, "absent": True}) == 3
+        assert (
+            self.set(
+                daemon, faceset, {"frame": 1003, "box": [50, 40, 90, 80]}, {"frame": 1004, "absent": True}
+            )
+            == 3
+        )
         assert self.set(daemon, faceset, {"frame": 1003, "track": 0, "absent": True}) == 3  # said anew
         first, second, third = self.faces(daemon, faceset)
-        assert (first.plate, first.frame, list(first.points), first.interpolate) == (facesets.PLATE, 1002, five, True)
+        assert (first.plate, first.frame, list(first.points), first.interpolate) == (
+            facesets.PLATE,
+            1002,
+            five,
+            True,
+        )
         assert (second.absent, third.absent, list(second.box)) == (True, True, [])
         assert json.loads((faceset / "manual.json").read_text())["faces"]
-        delete = pb.DeleteManualFacesRequest(path=str(faceset), track=0, frames=[{"first": 1003, "last": 1004}])
+        delete = pb.DeleteManualFacesRequest(
+            path=str(faceset), track=0, frames=[{"first": 1003, "last": 1004}]
+        )
         assert daemon.facesets.DeleteManualFaces(delete).deleted == 2
         assert refused(lambda: daemon.facesets.DeleteManualFaces(delete))[:2] == (
             grpc.StatusCode.NOT_FOUND,

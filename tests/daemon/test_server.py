@@ -308,9 +308,20 @@ def test_roots_are_kept(make_daemon: Callable[..., Daemon], ingest: Spec, video:
 def test_info_names_the_choices(daemon: Daemon):
     info = daemon.system.GetInfo(system_pb2.GetInfoRequest())
     families = {family.name: family for family in info.families}
-    assert set(families) == {"detector", "landmarker", "match", "blend", "preset", "face_type"}
-    for family in families.values():
-        assert family.default_choice in family.choices
+    choices = {
+        "detector",
+        "landmarker",
+        "pose",
+        "identity",
+        "enhance",
+        "match",
+        "blend",
+        "preset",
+        "face_type",
+    }
+    assert set(families) == choices | {"sort_key"}
+    assert all(families[name].default_choice in families[name].choices for name in choices)
+    assert {"blur", "yaw", "best"} <= set(families["sort_key"].choices)
     assert info.devices[0].name == "cpu"
     assert info.devices[0].memory_bytes > 2**28
     assert info.colour.working_space in info.colour.colour_spaces

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from understudy.core import errors as core_errors
 from understudy.core.errors import InvalidInput, UnderstudyError
 from understudy.core.frames import FrameRange
-from understudy.core.reports import Artifact, FrameReport, FrameStatus, Started, TrainReport, Warned
+from understudy.core.reports import Advanced, Artifact, FrameReport, FrameStatus, Started, TrainReport, Warned
 from understudy.daemon import __main__ as edge
 from understudy.daemon import encode, errors, paging
 from understudy.daemon.config import DaemonConfig
@@ -130,6 +130,9 @@ def test_a_page_fits_what_clients_take():
     assert paging.fitting([small] * 10) == 10
     assert paging.fitting([small, large, small]) == 1
     assert paging.fitting([large, small]) == 1  # never none, or a list would not end
+    made: list[int] = []
+    assert len(paging.filled(job_pb2.Job(label="x" * 2**20, id=str(made.append(i))) for i in range(9))) == 1
+    assert len(made) == 2  # no more than can go
 
 
 class Clock:
@@ -180,14 +183,31 @@ def test_meter_of_a_set_of_plates():
     assert (progress.done, progress.total, progress.unit) == (2, 3, "plate")
 
 
-def test_meter_tells_seldom():
+def test_meter_of_work_without_frames():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.take(Started(total=100, unit="face", skipped=20))
+    meter.take(Advanced(done=20))
+    clock.now += 2.0
+    meter.take(Advanced(done=60))
+    progress = told(meter)
+    assert (progress.done, progress.total, progress.unit) == (60, 100, "face")
+    assert progress.rate == pytest.approx(20.0)  # what was skipped took no time
+    assert progress.remaining.ToTimedelta().total_seconds() == pytest.approx(2.0)
+    assert encode.events(Advanced(done=60)) == []  # the meter alone tells of it, now and then
+
+
+@pytest.mark.parametrize("frames", [True, False])
+def test_meter_tells_seldom(frames: bool):
     clock = Clock()
     meter = Meter(clock)
     meter.take(Started(total=100))
     tells = 0
     for number in range(100):
         clock.now += 0.01
-        meter.take(FrameReport(frame=number, status=FrameStatus.DONE))
+        meter.take(
+            FrameReport(frame=number, status=FrameStatus.DONE) if frames else Advanced(done=number + 1)
+        )
         if meter.due():
             meter.tell()
             tells += 1

@@ -231,26 +231,28 @@ def serve(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the parent, which will say what to do
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     cv2.setNumThreads(1)
-    station: Station | None = None
     with Connection(descriptor) as pipe:
-        while True:
-            try:
-                message = pipe.recv()
-                answer: Any = True
-                try:
-                    if isinstance(message, _Setup):
-                        station = Station(message.outfit, message.gain)
-                        one_thread()
-                    else:
-                        assert station is not None, "a task came before the setup"
-                        (answer,) = station.work([message])
-                except UnderstudyError as error:
-                    answer = _Fault(error)
-                except Exception:  # noqa: BLE001  the boundary: the parent tells of it
-                    answer = _Fault(None, traceback.format_exc())
+        try:
+            station: Station | None = None
+            while True:
+                station, answer = _answered(pipe.recv(), station)
                 pipe.send(answer)
-            except (OSError, EOFError):
-                os._exit(0)  # the parent is gone, or wants no more; threads may still be reading
+        except (OSError, EOFError):
+            os._exit(0)  # the parent is gone, or wants no more; threads may still be reading
+
+
+def _answered(message: Any, station: Station | None) -> tuple[Station | None, Any]:
+    try:
+        if isinstance(message, _Setup):
+            station = Station(message.outfit, message.gain)
+            one_thread()
+            return station, True
+        assert station is not None, "a task came before the setup"
+        return station, station.work([message])[0]
+    except UnderstudyError as error:
+        return station, _Fault(error)
+    except Exception:  # noqa: BLE001  the boundary: the parent tells of it
+        return station, _Fault(None, traceback.format_exc())
 
 
 def _end_with(parent: int) -> None:

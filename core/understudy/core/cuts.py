@@ -16,8 +16,8 @@ _THUMBNAIL = (48, 27)
 _ALIKE = 0.65
 _LEVEL = 0.04  # and their mean difference above which it is more than grain on a flat picture
 _MOVE = (14, 4)  # pixels of the thumbnail, across and down, that a camera may pan by from frame to frame
-_BURNT = 0.98  # what is brighter may be a flash, and says nothing
-_LEAST = 0.1  # share of the picture that has to be left
+_BURNT = 0.9  # what is brighter may be a flash, and says nothing
+_LEAST = 0.2  # share of the picture that has to be left
 
 
 def thumbnail(proxy: Float) -> Float:
@@ -31,7 +31,7 @@ def is_cut(before: Float, after: Float) -> bool:
 
     By correlation, which neither flash nor fade nor flicker change, of what is not burnt out, after one is moved so
     that it fits the other best, so that a pan is none. A flash that leaves next to nothing is no cut, nor is any step
-    of a dissolve or a slow fade. A missed cut joins two people only if the second stands where the first stood and
+    of a dissolve; what follows on black is another picture. A missed cut joins two people only if the second stands where the first stood and
     looks alike; a false one ends no track of a face that moves little or looks alike.
     """
     if float(np.abs(before - after).mean()) < _LEVEL:

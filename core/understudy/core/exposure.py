@@ -63,7 +63,7 @@ def _sample(search: Search, picture: Picture) -> _Sample:
     rgb = picture.rgb
     if (scale := _LONG / max(rgb.shape[:2])) < 1.0:
         height, width = (max(1, round(side * scale)) for side in rgb.shape[:2])
-        rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        rgb = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     whole = image.log_mean(rgb)
     return _Sample(Shown.of(picture, search.colour.proxy(rgb, exposure_gain([whole]))), whole)
 

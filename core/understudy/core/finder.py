@@ -218,7 +218,7 @@ class _Window:
     def meets(self, shown: Shown) -> bool:
         """Whether a pixel of the picture is in it."""
         height, width = shown.proxy.shape[:2]
-        return -self.side < self.x < width and -self.side < self.y < height
+        return bool(-self.side < self.x < width and -self.side < self.y < height)
 
     def canvas(self, proxy: Float) -> Float:
         """(320, 320, 3) what it shows; black beyond the picture."""
@@ -227,7 +227,7 @@ class _Window:
         part = proxy[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
         beyond = (max(0, -y0), max(0, y1 - height), max(0, -x0), max(0, x1 - width))
         if any(beyond):
-            part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_CONSTANT, value=0)
+            part = np.asarray(cv2.copyMakeBorder(part, *beyond, cv2.BORDER_CONSTANT, value=0), np.float32)
         kernel = cv2.INTER_AREA if self.side > _CANVAS else cv2.INTER_LINEAR
         canvas = cv2.resize(part, (_CANVAS, _CANVAS), interpolation=kernel)
         return np.ascontiguousarray(np.rot90(canvas, self.turn))

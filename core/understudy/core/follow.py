@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-
 from scipy.optimize import linear_sum_assignment
 
 from understudy.core import align, image, track, warp
@@ -229,7 +228,7 @@ class Follower:
             with named(shown.picture.view):
                 sights.append((yield from self._sight(shown, chains[shown.picture.view], block)))
         for sight in sights:
-            chains[sight.view].go_on([find.face for find in sight.finds], sight.thumbnail)
+            chains[sight.view].go_on(sight)
         return tuple(sights)
 
     def _sight(self, shown: Shown, chain: _Chain, block: Block) -> Asking[Sight]:
@@ -300,10 +299,11 @@ class _Chain:
     expected: list[Expected] = field(default_factory=list)
     thumbnail: Float | None = None
 
-    def go_on(self, faces: Sequence[Face], thumbnail: Float) -> None:
-        before = counterparts(faces, [each.face for each in self.expected])
+    def go_on(self, sight: Sight) -> None:
+        faces = [find.face for find in sight.finds]
+        before = counterparts(faces, [] if sight.cut else [each.face for each in self.expected])
         self.expected = [_moved(old, face) for old, face in zip(before, faces, strict=True)]
-        self.thumbnail = thumbnail
+        self.thumbnail = sight.thumbnail
 
 
 def counterparts(faces: Sequence[Face], others: Sequence[Face]) -> list[Face | None]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os import SEEK_END
 from pathlib import Path
@@ -51,7 +52,10 @@ class Journal:
         """Read what there is; a folder without a journal has an empty one. `plate`: template in `%04d` form."""
         self._path = faceset / NAME
         self._subject = {"plate": plate} | ({"view": view} if view else {})
-        self.looked = looked(faceset).get((plate, view), {})
+        self.looked: dict[int, Looked] = {}
+        if self._path.is_file():
+            with self._path.open("rb") as lines:
+                self.looked = looked(lines).get((plate, view), {})
 
     def add(self, frame: int, looked: Looked) -> None:
         """Write a line, which the system has when this returns; any thread may.
@@ -76,16 +80,13 @@ class Journal:
             ) from error
 
 
-def looked(faceset: Path) -> dict[tuple[str, str], dict[int, Looked]]:
-    """All that a faceset's journal says: plate and view → frame → what its last line says."""
+def looked(lines: Iterable[bytes]) -> dict[tuple[str, str], dict[int, Looked]]:
+    """All that a journal's lines say: plate and view → frame → what its last line says."""
     found: dict[tuple[str, str], dict[int, Looked]] = {}
-    path = faceset / NAME
-    if path.is_file():
-        with path.open("rb") as lines:
-            for line in lines:
-                if entry := _entry(line):
-                    plate, view, frame, content = entry
-                    found.setdefault((plate, view), {})[frame] = content
+    for line in lines:
+        if entry := _entry(line):
+            plate, view, frame, content = entry
+            found.setdefault((plate, view), {})[frame] = content
     return found
 
 

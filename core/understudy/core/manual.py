@@ -143,7 +143,8 @@ class ManualFace:
 
     def to_json(self) -> dict[str, Any]:
         """What decides the face, as JSON can hold it; what is not set is left out."""
-        return {k: v for k, v in asdict(self).items() if v not in (None, False, "")}
+        given = asdict(self).items()  # track and frame 0 are given
+        return {name: v for name, v in given if v is not None and v is not False and v != ""}
 
     @property
     def _key(self) -> _Key:
@@ -186,7 +187,7 @@ class Manual:
             if stored["format"] != FORMAT:
                 raise ValueError(f"format {stored['format']!r} is not {FORMAT}")
             return cls(folder, (_face(entry) for entry in stored["faces"]))
-        except (ValueError, TypeError, KeyError, InvalidInput) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, InvalidInput) as error:
             said = error.message if isinstance(error, InvalidInput) else str(error)
             raise FrameUnreadable(f"{path}: not a list of manual faces: {said}", path=path) from error
 

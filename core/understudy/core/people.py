@@ -119,7 +119,9 @@ def keep_only(
         kept &= {who}
     if near is not None:
         away = {
-            who: _median(_described(faceset, _spread(faceset, plate, who, _FACES), describer, colour), near[0])
+            who: _median(
+                _described(faceset, _spread(faceset, plate, who, _FACES), describer, colour), near[0]
+            )
             for who in people
         }
         if not (kept := {who for who in kept if away[who] <= near[1]}):

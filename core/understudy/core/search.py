@@ -68,7 +68,7 @@ class Shown:
         if (aspect := picture.frame.pixel_aspect) != 1.0:
             width = max(1, round(proxy.shape[1] * aspect))
             kernel = cv2.INTER_AREA if aspect < 1.0 else cv2.INTER_LINEAR
-            proxy = cv2.resize(proxy, (width, proxy.shape[0]), interpolation=kernel)
+            proxy = np.asarray(cv2.resize(proxy, (width, proxy.shape[0]), interpolation=kernel), np.float32)
         return cls(picture=picture, proxy=proxy)
 
     @property

@@ -130,7 +130,7 @@ class Station:
             self._follower.look(t) if isinstance(t, Block) else self._follower.look_back(t) for t in tasks
         ]
         self._next = Fetch(then.numbers[0], then.views) if then is not None else None
-        return drive(routines, self._serve)  # type: ignore[arg-type, return-value]
+        return drive(routines, self._serve)
 
     def stop(self) -> None:
         """End the work at the next step."""

@@ -28,6 +28,7 @@ _MEMORY = 48  # frames after which where a face was says nothing any more
 
 # Looks, in units of the distance at which a descriptor's makers call two faces two people.
 _DOUBT = 2.0  # of movement and look together, above which a pair is none
+_UNLIKE = 2.5  # no look counts more: a hand before a face that hardly moves makes nobody else of it
 _SAME_OVER_CUT = 1.0  # of the look of a face that stands where one stood before a cut
 _CLEAR = 0.7  # of the look alone, of somebody who comes back after long or after a cut …
 _MARGIN = 0.2  # … while everybody else is further away by this
@@ -240,7 +241,7 @@ class _Pairing:
 
     def cost(self, track: int, new: Face, look: float, clear: bool) -> float:
         """`look`: in units of what is the same, NaN where not known; `clear`: enough to know somebody by."""
-        unlike = 0.0 if np.isnan(look) else look
+        unlike = 0.0 if np.isnan(look) else min(look, _UNLIKE)
         elsewhere = [other[track] for other in self.others if track in other]
         now = [self._disparity(old, new) for old in elsewhere if old.frame == new.frame]
         if (least := min(now, default=np.inf)) < np.inf:

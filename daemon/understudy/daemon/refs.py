@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from understudy.v1 import common_pb2
 
 MOST_FRAMES = 1_000_000  # eleven hours at 24 frames a second; more is a mistake, and would fill the memory
 KEPT = ("rejected", ".index")  # folders that faceset tools write in a faceset
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 HEADERS = 5  # frames looked at for a colour space before giving up
 
 
@@ -197,6 +199,13 @@ def named(prefix: str, fields: Mapping[str, str] | None = None) -> Iterator[None
         if error.field:
             error.field = ".".join(filter(None, [prefix, (fields or {}).get(error.field, error.field)]))
         raise
+
+
+def device(name: str, field: str) -> str:
+    """The device of a spec; whether this machine has it is seen when the job starts. Raises InvalidInput."""
+    if name and not _DEVICE.fullmatch(name):
+        raise InvalidInput(f"{field}: {name!r} is none of auto, cpu, cuda, cuda:N", field=field, value=name)
+    return name or "auto"
 
 
 def one_of(name: str, choices: Iterable[str], field: str) -> str:

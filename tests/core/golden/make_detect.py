@@ -6,7 +6,7 @@ registry, `retinaface` and `yunet`. Those of ResNet-50 are made up by `weights_o
 
 detect.npz holds:
     {mobilenet,resnet}.{box,score,points}: facexlib's outputs for `picture()`: (N, 4), (N,) and (N, 10), N anchors
-    yunet.{astronaut,hopper}: (N, 15) faces of a still as FaceDetectorYN has them, from onnxruntime's outputs decoded here
+    yunet.{astronaut,hopper}: (1, 15) the face of a still as FaceDetectorYN would have it: onnxruntime's, decoded here
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bench.stills import STILLS
+
 FILE = Path(__file__).with_name("detect.npz")
-THRESHOLD = 0.6
 
 
 def picture() -> np.ndarray:
     """(1, 3, 96, 128) float32, blue first, less the means: noise, which leaves no unit of a network idle."""
-    noise = np.random.default_rng(4).random((1, 3, 96, 128)) * 255.0
-    return (noise - np.array((104.0, 117.0, 123.0))[:, None, None]).astype(np.float32)
+    noise: np.ndarray = np.random.default_rng(4).random((1, 3, 96, 128)) * 255.0
+    noise -= np.array((104.0, 117.0, 123.0))[:, None, None]
+    return noise.astype(np.float32)
 
 
 def weights_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -40,17 +43,15 @@ def _made_up(name: str, like: Tensor) -> Tensor:
     if like.ndim == 0:
         return torch.zeros_like(like)
     if like.ndim == 4:
-        scale = np.sqrt(2.0 / like[0].numel())
+        scale = np.sqrt(1.0 / like[0].numel())
         return torch.from_numpy((rng.standard_normal(like.shape) * scale).astype(np.float32))
-    around = 1.0 if name.endswith(("weight", "running_var")) else 0.0  # of a norm; else a bias or a mean
+    around = 4.0 if name.endswith("running_var") else 1.0 if name.endswith("weight") else 0.0
     return torch.from_numpy((around + 0.2 * rng.random(like.shape)).astype(np.float32))
 
 
 def retinaface(kind: str, weights: Path | None) -> dict[str, np.ndarray]:
     """facexlib's raw outputs."""
-    from facexlib.detection.retinaface import RetinaFace
-
-    network = RetinaFace(kind, device="cpu")
+    network = import_module("facexlib.detection.retinaface").RetinaFace(kind, device="cpu")
     if weights is None:
         network.load_state_dict(weights_of(network.state_dict()))
     else:
@@ -63,15 +64,11 @@ def retinaface(kind: str, weights: Path | None) -> dict[str, np.ndarray]:
 
 def yunet(network: Path, still: str) -> np.ndarray:
     """(1, 15): the best face of a still, decoded with numpy alone."""
-    import onnxruntime
-
-    from bench.stills import STILLS
-
     rgb = STILLS[still].load()
     height, width = (32 * -(-side // 32) for side in rgb.shape[:2])
     blob = np.zeros((1, 3, height, width), np.float32)
     blob[0, :, : rgb.shape[0], : rgb.shape[1]] = rgb[..., ::-1].transpose(2, 0, 1)
-    session = onnxruntime.InferenceSession(str(network))
+    session = import_module("onnxruntime").InferenceSession(str(network))
     names = [output.name for output in session.get_outputs()]
     out = dict(zip(names, session.run(None, {session.get_inputs()[0].name: blob}), strict=True))
     found = []
@@ -92,7 +89,7 @@ def main() -> None:
     networks = {"mobilenet": retinaface("mobile0.25", weights), "resnet": retinaface("resnet50", None)}
     numbers = {f"{kind}.{name}": value for kind, out in networks.items() for name, value in out.items()}
     numbers |= {f"yunet.{still}": yunet(network, still) for still in ("astronaut", "hopper")}
-    np.savez_compressed(FILE, **numbers)
+    np.savez_compressed(FILE, allow_pickle=False, **numbers)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def create(store: WeightStore, *, device: str = "auto") -> Pyramid:  # noqa: ARG
 
 
 def _plan(network: Network, enough: float) -> Plan:
-    return Plan(enough=enough, tile=network.size, overlap=network.size // 4, fixed=True)
+    return Plan(enough=enough, tile=network.size, overlap=network.size // 4, margin=2.0, fixed=True)
 
 
 def _anchors(*layers: tuple[int, int]) -> Float:

@@ -11,7 +11,7 @@ from understudy.core.weights import WeightStore
 
 WEIGHTS = ("retinaface",)
 
-_THRESHOLD = 0.6
+_THRESHOLD = 0.8  # at 0.6 a flower pot is a face; those of `enough` pixels have 0.9 and more
 _SLOPE = 0.1
 
 _STAGES = (

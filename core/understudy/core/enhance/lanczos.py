@@ -1,8 +1,8 @@
 """Lanczos of four lobes: no detail is made up, none is lost. For films in which nothing may be invented.
 
-Light adds up in scene-linear, so that is where pixels are interpolated: on a curve that is linear there and only above 1
-bends into a logarithm, lest a highlight of 60 rings over the skin beside it. And every value is held inside the range of
-the 4×4 pixels it lies between, so a picture that has nothing below 0 gets nothing below 0.
+Light adds up in scene-linear, so that is where pixels are interpolated: on a curve that is linear there and bends into
+a logarithm only above 1, lest a highlight of 60 rings over the skin beside it. And every value is held inside the
+range of the 4×4 pixels it lies between, so a picture that has nothing below 0 gets nothing below 0.
 
 Source of the kernel: Duchon, "Lanczos filtering in one and two dimensions", 1979; resampling by OpenCV.
 """

@@ -244,16 +244,19 @@ class LazyRecords(Sequence[FaceRecord]):
 
     def _made(self, first: int, end: int) -> Iterator[FaceRecord]:
         rows = self._columns.take(slice(first, end))
-        numbers = {
-            name: getattr(rows, name).tolist() for name in NUMBERS if name not in ("landmarks", "matrix")
-        }
-        texts = {name: list(rows.texts[name]) for name in TEXTS}
+        numbers = [name for name in NUMBERS if name not in ("landmarks", "matrix")]
+        values = zip(
+            *(getattr(rows, name).tolist() for name in numbers),
+            *(rows.texts[name] for name in TEXTS),
+            strict=True,
+        )
+        keys = (*numbers, *TEXTS)
         sure = _blank(len(rows)) if rows.confidence is None else rows.confidence
         said = set(np.flatnonzero(~np.isnan(sure).all(axis=1)).tolist())
-        for i, name in enumerate(rows.name.tolist()):
-            value: dict[str, Any] = {key: column[i] for key, column in (*numbers.items(), *texts.items())}
+        for i, (name, row) in enumerate(zip(rows.name.tolist(), values, strict=True)):
             confidence = sure[i].copy() if i in said else None
             landmarks = Landmarks(scheme="68", points=rows.landmarks[i].copy(), confidence=confidence)
+            value = dict(zip(keys, row, strict=True))
             yield _record(self._folder / name, value, landmarks, rows.matrix[i].copy())
 
 

@@ -70,11 +70,9 @@ def read(folder: Path) -> tuple[Columns, tuple[str, ...]]:
     began = time.monotonic()
     files = _listing(folder)
     known = _still(_load(folder / FOLDER / _FILE), files)
-    fresh = [
-        name for name in sorted(files.keys() - set(known.columns.name.tolist())) if name not in known.broken
-    ]
-    if not fresh:
+    if len(known.columns) + len(known.broken) == len(files):
         return known.columns, _sentences(folder, known)
+    fresh = sorted(files.keys() - known.broken.keys() - set(known.columns.name.tolist()))
     parts, broken, passing = [known.columns], dict(known.broken), dict[str, tuple[Stamp, str]]()
     for found in _headers(folder, fresh):
         records = [record for record in found if isinstance(record, FaceRecord)]
@@ -101,10 +99,9 @@ def _listing(folder: Path) -> dict[str, Stamp]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".exr") and not entry.name.startswith("."):
-                    with suppress(FileNotFoundError):  # gone since, unless it is a link that leads nowhere
-                        stat = entry.stat(follow_symlinks=not _dangles(entry))
-                        files[entry.name] = (stat.st_size, stat.st_mtime_ns)
+                name = entry.name
+                if name.endswith(".exr") and name[0] != "." and (stamp := _stamp(entry)):
+                    files[name] = stamp
     except OSError as error:
         raise NotFound(
             f"{folder}: the folder cannot be read: {error.strerror}",
@@ -115,8 +112,15 @@ def _listing(folder: Path) -> dict[str, Stamp]:
     return files
 
 
-def _dangles(entry: os.DirEntry[str]) -> bool:
-    return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110  a Path for each is slow
+def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
+    """None of a file that has gone since; a link that leads nowhere has not."""
+    try:
+        stat = entry.stat()
+    except FileNotFoundError:
+        if not entry.is_symlink():
+            return None
+        stat = entry.stat(follow_symlinks=False)
+    return stat.st_size, stat.st_mtime_ns
 
 
 class _Failure:
@@ -153,11 +157,8 @@ def _still(known: _Known, files: dict[str, Stamp]) -> _Known:
     """What is known of files that are there as they were."""
     columns = known.columns
     stamps = zip(columns.file_size.tolist(), columns.mtime_ns.tolist(), strict=True)
-    same = np.fromiter(
-        (files.get(name) == stamp for name, stamp in zip(columns.name.tolist(), stamps, strict=True)),
-        bool,
-        len(columns),
-    )
+    there = map(files.get, columns.name.tolist())
+    same = np.array([now == stamp for now, stamp in zip(there, stamps, strict=True)], bool)
     broken = {name: kept for name, kept in known.broken.items() if files.get(name) == kept[0]}
     return _Known(columns=columns if same.all() else columns.take(same), broken=broken)
 

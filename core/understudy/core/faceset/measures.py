@@ -230,12 +230,12 @@ def measure(proxy: Array, points: npt.NDArray[np.floating]) -> dict[str, Array]:
     bgr = np.ascontiguousarray(proxy[..., ::-1])
     grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
     inside = hull(points, proxy.shape[:2]).astype(np.uint8)
-    masked = cv2.bitwise_and(bgr, bgr, mask=inside)
+    face = inside > 0
     mean = np.array(cv2.mean(bgr, inside)[:3], np.float32) / 255.0
     value = bgr.max(axis=2)
     numbers = {
-        "blur": cpbd(cv2.cvtColor(masked, cv2.COLOR_BGR2GRAY)),
-        "motion_blur": laplacian_variance(masked),
+        "blur": cpbd(grey, face),
+        "motion_blur": laplacian_variance(bgr, face),
         "brightness": float(value.mean()) / 255.0,
         "hue": _hue(mean_of_all=cv2.mean(bgr)[:3]),
         "black": float(bgr.size - np.count_nonzero(bgr)),

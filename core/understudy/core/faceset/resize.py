@@ -111,7 +111,7 @@ def run(settings: ResizeSettings, *, store: WeightStore) -> Iterator[Report]:
     if work.outside:
         yield Warned(
             reason="OUTSIDE_CROP",
-            message=f"{faces.path}: {len(work.outside)} faces reach beyond their stored picture, by up to "
+            message=f"{faces.path}: {len(work.outside)} of {made} faces reach beyond their stored picture, by up to "
             f"{max(work.outside):.0%} of a side; its last pixels go on there. Extract again for the whole",
         )
     yield Artifact(kind="faceset", path=settings.out)

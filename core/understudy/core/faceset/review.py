@@ -17,7 +17,7 @@ from understudy.core.errors import InvalidInput
 from understudy.core.faceset.columns import Columns
 from understudy.core.faceset.store import Faceset
 
-REASONS = ("no_face", "low_confidence", "lost", "found", "gap", "jump", "manual", "interpolated")
+REASONS = ("no_face", "low_confidence", "found", "lost", "gap", "jump", "manual", "interpolated")
 
 _JUMP = 0.15  # of a face's size: how far its landmarks may be from the middle between the frames beside it …
 _STEP = 0.6  # … and from those of the one frame beside it, where there is but one
@@ -65,7 +65,7 @@ def review(path: Path, confidence: float = 0.8) -> list[ReviewFrame]:
             f"confidence: {confidence} is not from 0 to 1", field="confidence", value=confidence
         )
     faceset = Faceset.open(path)
-    looked = journal.looked(path) if path.is_dir() else {}
+    looked = journal.looked((faceset.beside(journal.NAME) or b"").splitlines())
     columns = faceset.columns
     found: list[ReviewFrame] = []
     shots = {(plate, view) for plate, view in zip(columns.plate.tolist(), columns.view.tolist(), strict=True)}

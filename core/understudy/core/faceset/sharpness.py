@@ -1,8 +1,9 @@
 """How sharp a face is, without another picture to compare it with.
 
-Two measures, both as DeepFaceLab takes them (core/imagelib/estimate_sharpness.py, mainscripts/Sorter.py), so that
-faces sort as they do there. They look at code values in the face's hull: what is outside is black, and the hull's own
-edge counts as a sharp one in both, which is the same for all faces.
+Two measures that DeepFaceLab sorts by (core/imagelib/estimate_sharpness.py, mainscripts/Sorter.py), number for number
+where they are given what it gives them: a picture that is black outside of the face's hull, all of which counts. The
+edge of that black is the sharpest in the picture, and the blurrier the face the more of its score it is; so our sorts
+leave the picture as it is, and only count what is inside.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _CANNY = (0.1, 0.2)  # thresholds of the gradient, in code values
 _FINE = 16  # of the gradients given to Canny: whole numbers, so that they hold sixteenths
 
 
-def cpbd(grey: Array) -> float:
+def cpbd(grey: Array, inside: Array) -> float:
     """The share of edge pixels, 0 to 1, at which nobody would notice blur.
 
     Cumulative probability of blur detection: Narvekar and Karam, "A no-reference image blur metric based on the
@@ -36,6 +37,7 @@ def cpbd(grey: Array) -> float:
 
     Args:
         grey: (H, W) uint8. Below 64 pixels there is no whole block, and the answer is 0.
+        inside: (H, W) bool, which pixels count.
 
     Raises:
         InvalidInput: not a picture of one channel in 8 bits.
@@ -45,25 +47,28 @@ def cpbd(grey: Array) -> float:
             f"sharpness: wants (H, W) uint8, got {grey.shape} {grey.dtype}", field="grey", value=grey.shape
         )
     rows, columns = grey.shape[0] // BLOCK, grey.shape[1] // BLOCK
-    if not rows or not columns:
+    if not rows or not columns or not inside.any():
         return 0.0
-    tiled = _blocks(grey, rows, columns)
-    contrast = tiled.max(axis=(1, 3)) - tiled.min(axis=(1, 3))
-    narrow = np.where(contrast <= _CONTRAST, *_WIDTHS)
-    counts = _blocks(_canny(grey), rows, columns).sum(axis=(1, 3)) > _SHARE * BLOCK**2
-    widths = _blocks(_edge_widths(grey), rows, columns)
+    brightest = _blocks(np.where(inside, grey, 0), rows, columns).max(axis=(1, 3)).astype(np.int16)
+    darkest = _blocks(np.where(inside, grey, 255), rows, columns).min(axis=(1, 3))
+    narrow = np.where(brightest - darkest <= _CONTRAST, *_WIDTHS)
+    counts = _blocks(_canny(grey) & inside, rows, columns).sum(axis=(1, 3)) > _SHARE * BLOCK**2
+    widths = _blocks(_edge_widths(grey, inside), rows, columns)
     edges = (widths > 0) & counts[:, None, :, None]
     sharp = edges & (widths <= narrow[:, None, :, None])
     return float(sharp.sum()) / max(1.0, float(edges.sum()))
 
 
-def laplacian_variance(bgr: Array) -> float:
-    """Variance of the Laplacian of aperture 11 over all pixels and channels of (H, W, 3) uint8; motion blur lowers it.
+def laplacian_variance(bgr: Array, inside: Array) -> float:
+    """Variance of the Laplacian of aperture 11 over all channels of the pixels inside; motion blur lowers it.
 
-    A number without a unit, 1e11 to 1e13 for faces; its scale is that of OpenCV's unnormalised kernel.
+    `bgr` (H, W, 3) uint8, `inside` (H, W) bool. A number without a unit, 1e11 to 1e13 for faces; its scale is that of
+    OpenCV's unnormalised kernel. 0 where nothing is inside.
     """
-    deviation: Array = cv2.meanStdDev(cv2.Laplacian(bgr, cv2.CV_64F, ksize=11).reshape(-1, 1))[1]
-    return float(deviation[0, 0] ** 2)
+    if not inside.any():
+        return 0.0
+    values = cv2.Laplacian(bgr, cv2.CV_64F, ksize=11)[inside]
+    return float(values.var())
 
 
 def _blocks(plane: Array, rows: int, columns: int) -> Array:
@@ -82,12 +87,12 @@ def _canny(grey: npt.NDArray[np.uint8]) -> Array:
     return edges
 
 
-def _edge_widths(grey: npt.NDArray[np.uint8]) -> Array:
+def _edge_widths(grey: npt.NDArray[np.uint8], inside: Array) -> Array:
     """(H, W) uint8: width in pixels of the upright edge at each of its pixels, 0 where there is none.
 
     Widths above `max(_WIDTHS)` are only known to be that.
     """
-    edges = _edges(grey)
+    edges = _edges(grey, inside)
     edges[[0, -1]] = edges[:, [0, -1]] = False
     values = cv2.copyMakeBorder(grey, 0, 0, 2, 2, cv2.BORDER_REPLICATE).astype(np.int16)  # no change outside
     flat, stride = values.ravel(), values.shape[1]
@@ -117,11 +122,12 @@ def _run(flat: npt.NDArray[np.int16], place: Array, sign: Array, way: int) -> Ar
     return steps
 
 
-def _edges(grey: npt.NDArray[np.uint8]) -> Array:
+def _edges(grey: npt.NDArray[np.uint8], inside: Array) -> Array:
     """(H, W) bool: Sobel's upright edges above twice the root of their mean square, thinned to ridges."""
     strength = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.125, borderType=cv2.BORDER_REFLECT) ** 2
-    strength[strength <= 2.0 * np.sqrt(strength.mean(dtype=np.float64))] = 0.0
+    mean = float(strength[inside].mean(dtype=np.float64))
+    strength[strength <= 2.0 * np.sqrt(mean)] = 0.0
     around = np.pad(strength, 1)
     x = (strength > around[1:-1, :-2]) & (strength > around[1:-1, 2:])
     y = (strength > around[:-2, 1:-1]) & (strength > around[2:, 1:-1])
-    return np.asarray(x | y)
+    return np.asarray((x | y) & inside)

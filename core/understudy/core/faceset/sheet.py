@@ -29,7 +29,7 @@ UNSURE = 0.8
 _CELLS, _PIXELS = (32, 512), 2**27  # sides of a cell, and the most that a sheet may have
 _ACROSS = 2400  # pixels: two cells of 1200 are no better than a page that fits a screen
 _GAP, _CAPTION, _HEAD = 8, 40, 92
-_SMALL = 9.5  # height of a caption's capitals
+_SMALL, _SMALLEST = 9.5, 7.0  # height of a caption's capitals
 _MARKS: dict[str, tuple[Colour, str]] = {
     "unsure": ((240, 180, 40), f"confidence below {UNSURE:g}"),
     "manual": ((90, 170, 255), "given by hand"),
@@ -138,8 +138,9 @@ def _keys(faceset: Faceset, found: Array, key: str) -> Array | None:
 
 @dataclass(frozen=True)
 class _Caption:
-    first: str
-    second: str
+    lines: tuple[
+        tuple[str, ...], tuple[str, ...]
+    ]  # of each what is written, or where it does not fit, what instead
     mark: str  # of _MARKS, or empty
 
 
@@ -165,7 +166,7 @@ def _caption(faceset: Faceset, index: int, value: str, broken: bool) -> _Caption
     view = f" {columns.view[index]}" if columns.view[index] else ""
     said = value or f"{columns.score[index]:.2f}"
     track = f"track {columns.track[index]}{view}"
-    return _Caption(f"{columns.frame[index]}", f"{track}, {said}", "broken" if broken else mark)
+    return _Caption(((str(columns.frame[index]),), (f"{track}, {said}", said)), "broken" if broken else mark)
 
 
 def _value(key: str, value: float) -> str:
@@ -201,9 +202,15 @@ def _place(sheet: Array, grid: _Grid, place: int, picture: Array, caption: _Capt
     if caption.mark:
         ink, _ = _MARKS[caption.mark]
         cv2.rectangle(sheet, (x, y), (x + grid.cell - 1, y + grid.cell - 1), ink, 3)
-    for line, text in enumerate((caption.first, caption.second)):
-        height = _SMALL
-        while drawing.extent(text, height) > grid.cell and height > 5:
-            height -= 0.5
+    for line, texts in enumerate(caption.lines):
+        text, height = _fitting(texts, grid.cell)
         ink = drawing.FAINT if line else drawing.INK
         drawing.write_text(sheet, text, (x, y + grid.cell + 14 + 15 * line), height=height, ink=ink)
+
+
+def _fitting(texts: tuple[str, ...], width: int) -> tuple[str, float]:
+    """The first of the texts that can be read in so many pixels, and the height for it; nothing where none can."""
+    for text in texts:
+        if text and drawing.extent(text, _SMALLEST) <= width:
+            return text, min(_SMALL, _SMALL * (width - 1) / drawing.extent(text, _SMALL))
+    return "", _SMALL

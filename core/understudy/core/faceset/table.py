@@ -98,7 +98,7 @@ def untexts(array: Array, name: str) -> list[str]:
         values = json.loads(array.tobytes())
     except (ValueError, RecursionError) as error:
         raise Broken(0, f"{name}: {error}") from error
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+    if not isinstance(values, list) or not set(map(type, values)) <= {str}:
         raise Broken(0, f"{name} is not a list of texts")
     return values
 
@@ -145,7 +145,7 @@ def _get(arrays: Mapping[str, Array], name: str, kind: type, shape: tuple[int, .
 def _texts(arrays: Mapping[str, Array], name: str, count: int) -> Texts:
     codes = _get(arrays, name, np.int32, (count,))
     table = untexts(_get(arrays, f"{name}.table", np.uint8, (-1,)), name)
-    if table != sorted(set(table)):
+    if table != sorted(table) or len(set(table)) < len(table):
         raise Broken(0, f"column {name}: its texts are not sorted")
     if count and (int(codes.min()) < 0 or int(codes.max()) >= len(table)):
         raise Broken(0, f"column {name}: a code that stands for no text")

@@ -7,6 +7,7 @@ before, a block that lists the blocks, and a footer that says where that one is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,17 +29,16 @@ def load(index: Path, data: Path) -> dict[str, npt.NDArray[np.generic]]:
     Raises:
         WeightsCorrupt: not such files, cut, or compressed; names the file.
     """
+    stored = np.fromfile(data, np.uint8)
+    arrays = {}
     try:
-        entries = dict(_entries(index.read_bytes()))
+        for name, message in _entries(index.read_bytes()):
+            if name and (kind := _TYPES.get(_number(message, 1))):
+                arrays[name] = _array(data, name, message, kind, stored)
     except (IndexError, ValueError) as error:
         raise WeightsCorrupt(
             f"{index}: not the index of a TensorFlow checkpoint: {error}", path=index
         ) from error
-    stored = np.fromfile(data, np.uint8)
-    arrays = {}
-    for name, message in entries.items():
-        if name and (kind := _TYPES.get(_number(message, 1))):
-            arrays[name] = _array(data, name, message, kind, stored)
     return arrays
 
 
@@ -47,7 +47,7 @@ def _array(
 ) -> npt.NDArray[np.generic]:
     shape = tuple(_number(_message(d), 1) for s in _parts(message, 2) for d in _parts(_message(s), 2))
     offset, size = _number(message, 4), _number(message, 5)
-    wanted = int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
+    wanted = math.prod(shape) * np.dtype(kind).itemsize
     if _number(message, 3) or size != wanted or offset + size > len(stored):
         raise WeightsCorrupt(
             f"{path}: {name} {shape} wants {wanted} bytes at {offset}; the file has {len(stored)}", path=path

@@ -10,17 +10,15 @@ from understudy.core.align import FACE_TYPES
 from understudy.core.errors import InvalidInput
 from understudy.core.extract import ExtractSettings
 from understudy.core.people import Pick
+from understudy.core.station import FAMILIES
 from understudy.daemon.decode import families
 from understudy.daemon.decode.inputs import release_of
 from understudy.daemon.decode.settings import Work
 from understudy.daemon.outputs import Output
-from understudy.daemon.refs import Refs, named, one_of
+from understudy.daemon.refs import Refs, device, named, one_of
 from understudy.v1 import job_pb2
 
 FACE_TYPE, SIZE = "whole", 512
-FAMILIES = {"detector": "detect", "landmarker": "landmark", "pose": "pose", "identity": "identity"}
-"""Field of the spec → family of core."""
-
 # Where these are 0, core's default holds.
 _PLAIN = ("search_every", "smallest", "max_faces", "looks", "reference_distance", "workers")
 
@@ -40,6 +38,7 @@ def extract(spec: job_pb2.ExtractSpec, refs: Refs) -> Work:
     given: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(spec, name))}
     if spec.HasField("min_score"):
         given["min_score"] = spec.min_score
+    where = device(spec.device, "extract.device")
     with named("extract"):
         settings = ExtractSettings(
             plate=plate,
@@ -50,7 +49,7 @@ def extract(spec: job_pb2.ExtractSpec, refs: Refs) -> Work:
             pick=pick if len(plate.present) else None,  # frames of a plate to come are not known
             reference=reference,
             upright_only=spec.upright_only,
-            device=spec.device or "auto",
+            device=where,
             detector=chosen["detector"],
             landmarker=chosen["landmarker"],
             pose=chosen["pose"],

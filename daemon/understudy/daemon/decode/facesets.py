@@ -50,10 +50,12 @@ def sheet(spec: job_pb2.FacesetSheetSpec, refs: Refs) -> Work:
         wanted = query(spec.query)
         given = {name: value for name in ("count", "cell") if (value := getattr(spec, name))}
         settings = SheetSettings(faceset=faceset, out=out, query=wanted, **given)
-    opened = faceset_of(faceset, refs, "faceset_sheet.faceset")
-    with named("faceset_sheet.query"):
-        if opened is not None and not len(find(opened, wanted)):
-            raise NotFound(f"faceset_sheet.query: it finds no face of {faceset}", path=faceset, field="")
+    if (opened := faceset_of(faceset, refs, "faceset_sheet.faceset")) is not None:
+        with named("faceset_sheet.query"):
+            found = find(opened, wanted)
+        if not len(found):
+            field = "faceset_sheet.query"
+            raise NotFound(f"{field}: it finds no face of {faceset}", path=faceset, field=field)
     return Work(settings=settings, outputs=(Output.of_file(out),), label=f"sheet of {faceset.name}")
 
 

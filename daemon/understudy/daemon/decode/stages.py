@@ -20,7 +20,7 @@ from understudy.daemon.decode import families
 from understudy.daemon.decode.inputs import person_of, release_of
 from understudy.daemon.decode.settings import CheckPlate, Ingest, Merge, Pull, Torture, Verify, Work
 from understudy.daemon.outputs import Output
-from understudy.daemon.refs import Refs, named, one_of
+from understudy.daemon.refs import Refs, device, named, one_of
 from understudy.v1 import job_pb2, recipe_pb2
 
 PRESET = "quick96"
@@ -66,6 +66,7 @@ def train(spec: job_pb2.TrainSpec, refs: Refs) -> Work:
     if attached is not None:
         refs.folder_out(spec.src, "train.src")  # the record is laid into the faceset
     chosen = _preset(spec.preset, model)
+    where = device(spec.device, "train.device")
     with named("train", {"target_seconds": "target_time"}):
         settings = TrainSettings(
             model=model,
@@ -76,7 +77,7 @@ def train(spec: job_pb2.TrainSpec, refs: Refs) -> Work:
             target_seconds=seconds,
             batch_size=spec.batch_size or None,
             seed=spec.seed,
-            device=spec.device or "auto",
+            device=where,
             src_track=spec.src_track if spec.HasField("src_track") else None,
             dst_track=spec.dst_track if spec.HasField("dst_track") else None,
             release=attached,
@@ -114,6 +115,7 @@ def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
     model = refs.folder(swap.model, "merge.swaps.model")
     with named("merge.swaps"):
         recipe = _recipe(swap.recipe)
+    where = device(spec.device, "merge.device")
     with named("merge", {"out": "output", "faceset": "swaps.faceset", "model": "swaps.model"}):
         settings = MergeSettings(
             plate=plate,
@@ -126,7 +128,7 @@ def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
             aligned=spec.aligned,
             track=swap.track if swap.HasField("track") else None,
             user_matte=matte.template if matte else None,
-            device=spec.device or "auto",
+            device=where,
         )
     person_of(faceset, refs, "merge.swaps.faceset", settings.track, plate)
     if not refs.will_be(Output.of_folder(model)):

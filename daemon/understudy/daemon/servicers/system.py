@@ -13,10 +13,11 @@ from understudy.core.align import FACE_TYPES
 from understudy.core.colour import ColourConfig
 from understudy.core.merge.recipe import Recipe
 from understudy.core.model.presets import PRESETS
+from understudy.core.station import FAMILIES
 from understudy.daemon import devices, encode
 from understudy.daemon.config import DaemonConfig, version
 from understudy.daemon.decode import families
-from understudy.daemon.decode.extract import FACE_TYPE, FAMILIES
+from understudy.daemon.decode.extract import FACE_TYPE
 from understudy.daemon.decode.stages import PRESET
 from understudy.v1 import system_pb2, system_pb2_grpc
 
