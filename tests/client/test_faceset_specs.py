@@ -55,7 +55,7 @@ def test_limits_are_read(text: str, expected: tuple):
     "text", ["yaw", "yaw=", "yaw=..", "=1..2", "yaw=1", "yaw=a..b", "yaw=1..2..3", "yaw<3"]
 )
 def test_limits_that_cannot_be_read_are_shown(text: str):
-    with pytest.raises(Refused, match="is not KEY=MIN..MAX") as caught:
+    with pytest.raises(Refused, match=r"is not KEY=MIN\.\.MAX") as caught:
         limits(text)
     assert (caught.value.field, caught.value.value) == ("range", text)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -20,6 +22,15 @@ from understudy.core.weights import WeightStore
 NAMES = _plugins.names("landmark")
 BOXES = {"hopper": (190.0, 120.0, 345.0, 335.0), "astronaut": (178.0, 70.0, 275.0, 185.0)}
 """Around the faces of the stills, as detectors put them."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Two threads that wait for each other on a busy machine take ten times as long as one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def with_shared(weight_store: WeightStore, request: pytest.FixtureRequest) -> WeightStore:

@@ -19,7 +19,7 @@ def scene(seed: int) -> Float:
     picture = np.zeros((270, 960, 3), np.float32)
     for cells in (2, 4, 9, 18):
         coarse = rng.random((cells, 4 * cells, 3)).astype(np.float32)
-        picture += cv2.resize(coarse, (960, 270), interpolation=cv2.INTER_CUBIC) / 4.0
+        picture += np.float32(0.25) * cv2.resize(coarse, (960, 270), interpolation=cv2.INTER_CUBIC)
     return picture.clip(0.0, 1.0)
 
 
@@ -56,7 +56,7 @@ def test_a_fade_has_no_cut_in_it_and_what_follows_on_black_is_another_picture():
 @pytest.mark.parametrize("speed", [0.02, 0.1, 0.25])
 def test_a_whip_pan_is_none(speed: float):
     """By up to a quarter of the picture's width from frame to frame, blurred by half of that."""
-    blurred = cv2.blur(A, (max(1, round(240 * speed)), 1))
+    blurred = np.asarray(cv2.blur(A, (max(1, round(240 * speed)), 1)), np.float32)
     seen = [thumbnail(at(blurred, x)) for x in np.arange(0.0, 1.0, speed)]
     assert not any(is_cut(a, b) for a, b in pairwise(seen))
 

@@ -1,4 +1,4 @@
-"""Whom extraction keeps, and heads and faces as they should not be: on their side, tiny, many, grey, off the screen."""
+"""Whom extraction keeps; and faces as they should not be: on their side, tiny, many, grey, beside the screen."""
 
 from __future__ import annotations
 

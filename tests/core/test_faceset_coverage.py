@@ -155,7 +155,7 @@ def test_more_gaps_than_fit_are_counted():
 
 
 def test_refusals(tmp_path, source):
-    with pytest.raises(InvalidInput, match="does not end in .png") as caught:
+    with pytest.raises(InvalidInput, match=r"does not end in \.png") as caught:
         CoverageSettings(faceset=source.path, out=tmp_path / "map.jpg")
     assert caught.value.field == "out"
     (tmp_path / "nobody").mkdir()

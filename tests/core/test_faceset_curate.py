@@ -1,4 +1,4 @@
-"""Rejecting moves faces aside and restoring moves them back; nothing is lost or overwritten, whenever it is stopped."""
+"""Rejecting moves faces aside, restoring moves them back; nothing is lost or overwritten, whenever it is stopped."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ def test_a_face_that_has_gone_is_passed_over(tmp_path):
 
 def test_a_pack_is_not_changed(tmp_path):
     several(tmp_path / "f", 2)
-    *_, made = pack(PackSettings(faceset=tmp_path / "f", out=tmp_path / "a.faceset"))
+    list(pack(PackSettings(faceset=tmp_path / "f", out=tmp_path / "a.faceset")))
     packed = Faceset.open(tmp_path / "a.faceset")
     for change in (lambda: curate.reject(packed, rows(0)), lambda: curate.restore(packed.path)):
         with pytest.raises(InvalidInput, match="is a pack, which is never changed: unpack it") as caught:
             change()
-        assert caught.value.path == str(made.path)
+        assert caught.value.path == str(tmp_path / "a.faceset")
     assert curate.rejected(packed.path) == 0
 
 

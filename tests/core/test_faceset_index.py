@@ -8,6 +8,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,8 @@ def test_all_that_a_header_says_is_in_the_columns(tmp_path):
     points = record(tmp_path).face.landmarks
     sure = replace(points, confidence=np.linspace(0.25, 1.0, 68).astype(np.float32).round(3))
     face = record(tmp_path).face
-    for number, changes in enumerate(({"cut": True}, {"origin": "manual", "landmarks": sure}, {"track": 3})):
+    said: list[dict[str, Any]] = [{"cut": True}, {"origin": "manual", "landmarks": sure}, {"track": 3}]
+    for number, changes in enumerate(said):
         one = record(tmp_path, view=("", "left", "right")[number], plate=f"/p/{number}.%04d.exr")
         faceset.write(replace(one, face=replace(face, frame=1001 + number, **changes)), pixels())
         (tmp_path / "shot_t0.1001.exr").rename(tmp_path / f"{number}.exr")
@@ -110,13 +112,12 @@ def assert_same_record(got: FaceRecord, wanted: FaceRecord) -> None:
         assert getattr(got, name) == getattr(wanted, name), name
     for name in ("frame", "box", "score", "pitch", "yaw", "roll", "track", "cut", "origin"):
         assert getattr(got.face, name) == getattr(wanted.face, name), name
-    for a, b in (
-        (got.face.landmarks.points, wanted.face.landmarks.points),
-        (got.face.landmarks.confidence, wanted.face.landmarks.confidence),
-        (got.alignment.matrix, wanted.alignment.matrix),
-    ):
-        assert (a is None) == (b is None)
-        assert a is None or (a.dtype == b.dtype and np.array_equal(a, b))
+    np.testing.assert_array_equal(got.face.landmarks.points, wanted.face.landmarks.points, strict=True)
+    np.testing.assert_array_equal(got.alignment.matrix, wanted.alignment.matrix, strict=True)
+    sure = wanted.face.landmarks.confidence
+    assert (got.face.landmarks.confidence is None) == (sure is None)
+    if got.face.landmarks.confidence is not None and sure is not None:
+        np.testing.assert_array_equal(got.face.landmarks.confidence, sure, strict=True)
     assert (got.alignment.size, got.alignment.face_type) == (
         wanted.alignment.size,
         wanted.alignment.face_type,

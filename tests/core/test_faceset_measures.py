@@ -15,7 +15,7 @@ import pytest
 from tests.core.looks import add, measured, measuring, portrait
 from understudy.core import plate
 from understudy.core.errors import InvalidInput, NoFace, NotFound, NotMeasured
-from understudy.core.faceset import Faceset, measures, order, reference
+from understudy.core.faceset import Faceset, measures, order, pack, reference
 from understudy.core.faceset.measured import Table, folder_of
 from understudy.core.faceset.measures import MeasureSettings
 from understudy.core.reports import Advanced, Started, Warned
@@ -115,8 +115,6 @@ def test_a_broken_table_is_measured_again(folder, colour, harm):
 def test_the_index_is_hidden_and_disposable(folder, colour):
     run(folder, colour)
     assert folder_of(folder) == folder / ".index/measures"
-    pack = folder.with_suffix(".faceset")
-    assert folder_of(pack) == pack.with_name(".faces.faceset.index") / "measures"
     shutil.rmtree(folder / ".index")
     assert started(run(folder, colour)).skipped == 0
 
@@ -273,3 +271,17 @@ def test_a_face_outside_of_the_crop_has_no_hull(tmp_path, colour):
     assert found["luma"].tolist() == [0.0]
     assert math.isfinite(found["blur"][0])
     assert np.isfinite(order.values(Faceset.open(tmp_path), "hist_dissim")).all()
+
+
+def test_a_pack_is_measured_beside_itself_and_gives_the_same_numbers(folder, tmp_path, colour):
+    run(folder, colour)
+    out = tmp_path / "packs/faces.faceset"
+    assert list(pack.pack(pack.PackSettings(faceset=folder, out=out)))
+    whole = out.read_bytes()
+    assert started(run(out, colour)).skipped == 0
+    assert folder_of(out) == tmp_path / "packs/.faces.faceset.index/measures"
+    assert started(run(out, colour)).skipped == 6
+    assert out.read_bytes() == whole
+    ours, theirs = measures.measured(Faceset.open(out)), measures.measured(Faceset.open(folder))
+    for name in measures.NUMBERS:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)

@@ -5,11 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.core.landmarking import BOXES, NAMES, boxed, made_up, portrait, present, still, with_shared
+from tests.core.landmarking import (
+    BOXES,
+    NAMES,
+    boxed,
+    made_up,
+    one_thread,
+    portrait,
+    present,
+    still,
+    with_shared,
+)
 from understudy.core import _plugins
 from understudy.core.errors import InvalidInput
 from understudy.core.face import Detection, Landmarks
 from understudy.core.landmark import Look
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads():
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +127,7 @@ def test_a_head_that_lies_or_stands_on_itself_is_seen_upright(landmarker, quarte
 
 def test_key_points_tell_the_lean_like_roll_does(landmarker):
     look = portrait()
-    x0, y0, x1, y1 = BOXES["hopper"]
+    x0, y0, x1, _ = BOXES["hopper"]
     eyes = np.array([(x0 + 40.0, y0 + 70.0), (x1 - 40.0, y0 + 70.0)], np.float32)
     keyed = Detection(box=BOXES["hopper"], score=1.0, keypoints=eyes)
     np.testing.assert_array_equal(

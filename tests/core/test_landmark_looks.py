@@ -68,6 +68,7 @@ def test_looks_are_spread_around_the_points_of_the_first():
     assert np.ptp(widths) < 0.07 * widths.mean()
     assert np.abs(middles - middles[0]).max() < 0.06 * widths.mean()
     assert np.linalg.norm(middles.mean(axis=0) - middles[0]) < 0.02 * widths.mean()
+    assert found.landmarks.confidence is not None
     np.testing.assert_allclose(found.landmarks.confidence, 0.5)
     assert found.score == 0.75
     np.testing.assert_allclose(others[0].keypoints, [(130.0, 156.0), (170.0, 156.0)], atol=1e-3)
@@ -105,7 +106,7 @@ def test_looks_of_a_batch_do_not_mix(facemesh):
 
 @pytest.mark.parametrize("name", ["facemesh", "pfld"])
 def test_a_still_face_in_grain_trembles_less_by_several_looks(request, name):
-    """A face of 230 pixels in HD, grain of two hundredths: by how much its points are off their own mean, in pixels."""
+    """A face of 230 pixels in HD, grain of two hundredths: how far its points are off their own mean, in pixels."""
     landmarker = request.getfixturevalue(name)
     scale, where = 1.5, (500, 0)
     plate = in_hd(still("hopper"), scale, where)

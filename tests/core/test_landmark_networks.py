@@ -14,12 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import parity
-from tests.core.landmarking import boxed, portrait, present, still, with_shared
+from tests.core.landmarking import boxed, one_thread, portrait, present, still, with_shared
 from understudy.core.errors import WeightsCorrupt, WeightsMissing
 from understudy.core.landmark import _square, fan2d, pfld, prnet
 from understudy.core.weights import WeightStore
 
 TENSOR_BUNDLE = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads():
+    with one_thread():
+        yield
 
 
 class OneFile(WeightStore):
@@ -108,6 +114,7 @@ def test_2dfan_reads_the_published_kind_of_file(tmp_path):
     landmarker = fan2d.create(OneFile(tmp_path / "2DFAN4.pth.tar"), device="cpu")
     (found,) = landmarker.landmarks([portrait()])
     assert found.landmarks.points.shape == (68, 2)
+    assert found.landmarks.confidence is not None
     assert found.score == pytest.approx(float(np.median(found.landmarks.confidence)))
 
 
@@ -140,7 +147,7 @@ def test_a_file_of_something_else_is_refused_by_name(module, tmp_path):
 
 def test_points_of_a_map_are_read_where_the_authors_read_them():
     """A map that says of each of its places where that is in the map."""
-    y, x = np.mgrid[0:256, 0:256].astype(np.float32)
-    points = prnet.points_of(np.stack([x, y, y]) / np.float32(1.1 * 256)) - 0.5
+    y, x = np.indices((256, 256), np.float32)
+    points = prnet.points_of((np.stack([x, y, y]) / 281.6).astype(np.float32)) - 0.5
     np.testing.assert_allclose(points[[0, 8, 16]], [(15, 96), (128, 193), (240, 96)], atol=1e-4)
     np.testing.assert_allclose(points[:17, 0] + points[16::-1, 0], 256, atol=6)  # nearly its own mirror image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,5 @@ def test_a_changed_byte_is_refused_or_harmless(tmp_path_factory, at, by):
     changed[at] ^= by
     file = tmp_path_factory.getbasetemp() / "changed.index"
     file.write_bytes(changed)
-    try:
-        _tf_bundle.load(file, DATA)
-    except WeightsCorrupt as error:
-        assert error.path in (file, DATA)
+    with contextlib.suppress(WeightsCorrupt):  # no other error comes out
+        assert all(array.dtype.kind in "fi" for array in _tf_bundle.load(file, DATA).values())

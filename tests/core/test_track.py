@@ -314,7 +314,7 @@ def test_what_a_person_gave_stays_and_the_others_are_fitted_with_it():
 
 def test_an_outlier_frame_is_read_from_those_around_it():
     true, faces = moving(40), moving(40, 0.5)
-    points = faces[20].landmarks.points + np.float32((90.0, -40.0))
+    points = faces[20].landmarks.points + np.array((90.0, -40.0), np.float32)
     faces[20] = replace(faces[20], landmarks=Landmarks(scheme="68", points=points))
     for n, (a, b) in enumerate(zip(track.smooth(faces, 7), true, strict=True)):
         assert np.abs(a.landmarks.points - b.landmarks.points).mean() < 1.0, n

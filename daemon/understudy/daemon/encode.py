@@ -16,6 +16,7 @@ from understudy.core.frames import FrameRange
 from understudy.core.merge import recipe
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, TrainReport, Warned
+from understudy.core.station import FAMILIES
 from understudy.core.weights import State, Weights, WeightsReport
 from understudy.daemon.text import text
 from understudy.v1 import common_pb2, job_pb2, resource_pb2, system_pb2
@@ -37,6 +38,7 @@ WEIGHTS_STATES: Mapping[State, system_pb2.WeightsState] = MappingProxyType(
         State.DOWNLOADING: system_pb2.WEIGHTS_STATE_MISSING,
     }
 )
+_CHOICES = {family: field for field, family in FAMILIES.items()}  # `detect` is chosen as `detector`
 
 
 def events(report: Report | WeightsReport) -> list[job_pb2.JobEvent]:
@@ -111,7 +113,7 @@ def parameters() -> list[common_pb2.Parameter]:
 def weights(entry: Weights, report: WeightsReport) -> system_pb2.Weights:
     return system_pb2.Weights(
         name=entry.name,
-        kind=entry.kind,
+        kind=_CHOICES.get(entry.kind, entry.kind),
         licence=entry.licence,
         source=entry.origin,
         size_bytes=entry.size,

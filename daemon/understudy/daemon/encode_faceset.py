@@ -44,7 +44,8 @@ def faceset(given: Faceset, measured: Iterable[str], rejected: int) -> resource_
 
 def _looked_at(given: Faceset) -> set[int]:
     """Frames that extraction has looked at, of all plates and views; none where there is no journal."""
-    return set() if given.packed else set().union(*journal.looked(given.path).values())
+    lines = (given.beside(journal.NAME) or b"").splitlines()
+    return {frame for frames in journal.looked(lines).values() for frame in frames}
 
 
 def _tracks(given: Faceset) -> list[resource_pb2.Track]:

@@ -1,10 +1,11 @@
 """A faceset: a folder of aligned faces, each an image that any host opens and that says of itself what it is.
 
 One OpenEXR a face, half float, scene-linear in the working space; landmarks, alignment, where it comes from and how
-it was made are in its header. There is no index: who deletes, moves or renames a file has edited the faceset. Names
-are made so that each person is a sequence to a host: `performer_t0.1001.exr`, `performer_t0.1002.exr`, …; of a stereo
-plate a sequence for each eye, `performer_left_t0.1001.exr`. Beside the images may lie `release.json`, and
-`extract.jsonl`, which extraction alone reads (`journal`).
+it was made are in its header. The files are the truth: who deletes, moves or renames one has edited the faceset, and
+the hidden `.index/` beside them (`index`) only saves time. Names are made so that each person is a sequence to a host:
+`performer_t0.1001.exr`, `performer_t0.1002.exr`, …; of a stereo plate a sequence for each eye,
+`performer_left_t0.1001.exr`. Beside the images may lie `release.json`, `extract.jsonl`, which extraction alone reads
+(`journal`), `manual.json`, and the folder `rejected/` (`curate`). For training, all of it may be one file (`packed`).
 """
 
 from understudy.core.faceset.record import FORMAT, FaceRecord

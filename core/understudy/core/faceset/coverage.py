@@ -18,7 +18,7 @@ from understudy.core.errors import InvalidInput, NoFace
 from understudy.core.faceset import coverage_chart
 from understudy.core.faceset.store import Faceset
 from understudy.core.frames import Array
-from understudy.core.reports import Artifact, Report, Started, Warned
+from understudy.core.reports import Advanced, Artifact, Report, Started, Warned
 
 CELL = 10  # degrees
 YAW, PITCH = 90, 60  # degrees to each side that are shown; who is turned further counts in the outermost cell
@@ -154,6 +154,7 @@ def run(settings: CoverageSettings) -> Iterator[Report]:
     text = json.dumps({**names, "faces": len(faceset.columns.name), **found.to_dict()}, indent=1)
     files.write_text(settings.out.with_suffix(".json"), text)
     drawing.save(picture, settings.out)
+    yield Advanced(done=len(faceset.columns.name))
     yield Artifact(kind="coverage", path=settings.out)
 
 

@@ -17,15 +17,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from understudy.core import journal, manual, release
-from understudy.core.errors import InvalidInput, NoFace
+from understudy.core.errors import FrameMissing, InvalidInput, NoFace
 from understudy.core.faceset import curate, pack, packed
-from understudy.core.faceset.record import FaceRecord
 from understudy.core.faceset.store import RELEASE_FILE, Faceset
 from understudy.core.files import failed, making, replacing
 from understudy.core.manual import Manual, ManualFace
@@ -70,7 +70,7 @@ class _Member:
     names: dict[str, str | None] = field(default_factory=dict)
 
 
-def run(settings: JoinSettings) -> Iterator[Report]:
+def run(settings: JoinSettings) -> Generator[Report, None, None]:
     """Make the joined set. Closing the generator leaves nothing.
 
     With the faces go what was rejected, side files of an import, journals, what was given by hand, and the release.
@@ -156,26 +156,61 @@ def _notes(facesets: list[Faceset]) -> Iterator[Warned]:
 
 def _name(members: list[_Member]) -> None:
     """Find a name for every face."""
-    taken: dict[str, tuple[Faceset, FaceRecord]] = {}
+    taken: dict[str, _Face] = {}
     for member in members:
-        records = list(member.faceset.records)
-        crowded = {
-            (record.plate, record.view)
-            for record in records
-            if (other := taken.get(record.path.name)) and other[1].plate != record.plate
-        }
-        plates = {plate for plate, _ in crowded}
-        for record in records:
-            name = record.path.name
-            if record.plate in plates:
-                name = marked(name, record.view, hashlib.sha256(record.plate.encode()).hexdigest()[:6])
-            if (other := taken.get(name)) and not _same_content(other, (member.faceset, record)):
-                name = marked(name, record.view, _content_mark(member.faceset, record))
-            if name in taken:
-                member.names[record.path.name] = None
-            else:
-                taken[name] = (member.faceset, record)
-                member.names[record.path.name] = name
+        faces = list(_all(member.faceset))
+        crowded = {f.plate for f in faces if (other := taken.get(f.name)) and other.plate != f.plate}
+        for face in faces:
+            name = face.name
+            if face.plate in crowded:
+                name = marked(name, face.view, hashlib.sha256(face.plate.encode()).hexdigest()[:6])
+            member.names[face.name] = free = _free(name, face, taken)
+            if free is not None:
+                taken[free] = face
+
+
+def _free(name: str, face: _Face, taken: dict[str, _Face]) -> str | None:
+    """A name that no other face has; None if this very face is there, or if it has gone."""
+    other = taken.get(name)
+    if other is None:
+        return name
+    with suppress(FileNotFoundError, FrameMissing):  # one of the two has gone; which, the next line tells
+        if other.same(face):
+            return None
+    try:
+        name = marked(name, face.view, face.content().hex()[:6])
+    except FrameMissing:
+        return None
+    return None if name in taken else name
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Face:
+    """A face of one of the sets: what its name is decided by."""
+
+    faceset: Faceset
+    row: int
+    name: str
+    plate: str
+    view: str
+
+    def same(self, other: _Face) -> bool:
+        """Whether the other is the same file or, where one is packed, the same image."""
+        if self.faceset.packed or other.faceset.packed:
+            return self.content() == other.content()
+        return filecmp.cmp(self.faceset.path / self.name, other.faceset.path / other.name, shallow=False)
+
+    def content(self) -> bytes:
+        """Digest of pixels and header."""
+        frame = self.faceset.frame(self.faceset.records[self.row])
+        return hashlib.sha256(b"".join([packed.header(frame), *packed.runs(frame)])).digest()
+
+
+def _all(faceset: Faceset) -> Iterator[_Face]:
+    texts = faceset.columns.texts
+    rows = zip(faceset.columns.name.tolist(), texts["plate"], texts["view"], strict=True)
+    for row, (name, plate, view) in enumerate(rows):
+        yield _Face(faceset=faceset, row=row, name=name, plate=plate, view=view)
 
 
 def marked(name: str, view: str, mark: str) -> str:
@@ -187,22 +222,6 @@ def marked(name: str, view: str, mark: str) -> str:
     if eye and stem.endswith(eye):
         stem, tail = stem.removesuffix(eye), eye + tail
     return f"{stem}_{mark}{tail}"
-
-
-def _same_content(one: tuple[Faceset, FaceRecord], two: tuple[Faceset, FaceRecord]) -> bool:
-    if one[0].packed or two[0].packed:
-        return _content(*one) == _content(*two)
-    return filecmp.cmp(one[1].path, two[1].path, shallow=False)
-
-
-def _content(faceset: Faceset, record: FaceRecord) -> bytes:
-    """Of pixels and header: a pack has no file to compare."""
-    frame = faceset.frame(record)
-    return hashlib.sha256(b"".join([packed.header(frame), *packed.runs(frame)])).digest()
-
-
-def _content_mark(faceset: Faceset, record: FaceRecord) -> str:
-    return _content(faceset, record).hex()[:6]
 
 
 def _faces(member: _Member, folder: Path) -> Iterator[int]:

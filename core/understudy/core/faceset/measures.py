@@ -232,11 +232,12 @@ def measure(proxy: Array, points: npt.NDArray[np.floating]) -> dict[str, Array]:
     inside = hull(points, proxy.shape[:2]).astype(np.uint8)
     face = inside > 0
     mean = np.array(cv2.mean(bgr, inside)[:3], np.float32) / 255.0
-    value = bgr.max(axis=2)
+    planes = cv2.split(bgr)
+    value = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
     numbers = {
         "blur": cpbd(grey, face),
         "motion_blur": laplacian_variance(bgr, face),
-        "brightness": float(value.mean()) / 255.0,
+        "brightness": float(cv2.mean(value)[0]) / 255.0,
         "hue": _hue(mean_of_all=cv2.mean(bgr)[:3]),
         "black": float(bgr.size - np.count_nonzero(bgr)),
         "luma": float(mean @ _LUMA),
@@ -247,7 +248,7 @@ def measure(proxy: Array, points: npt.NDArray[np.floating]) -> dict[str, Array]:
     return {
         "numbers": np.array([numbers[name] for name in NUMBERS], np.float32),
         "grey": _roots(grey, inside),
-        "colours": np.stack([_roots(bgr[..., i], None) for i in range(3)]),
+        "colours": np.stack([_roots(plane, None) for plane in planes]),
         "thumbnail": _small(grey),
         "face": np.clip(np.rint(_small(centred) + 128.0), 0, 255).astype(np.uint8),
     }

@@ -80,7 +80,7 @@ def refuse_taken(out: Path) -> None:
         )
 
 
-def pack(settings: PackSettings) -> Iterator[Report]:
+def pack(settings: PackSettings) -> Generator[Report, None, None]:
     """Write all faces of a folder, and what lies beside them, into one file.
 
     A face whose pixels cannot be read, or that goes while this runs, is left out with a warning; `rejected/` and the
@@ -114,7 +114,7 @@ def pack(settings: PackSettings) -> Iterator[Report]:
     yield Artifact(kind="pack", path=settings.out)
 
 
-def unpack(settings: UnpackSettings) -> Iterator[Report]:
+def unpack(settings: UnpackSettings) -> Generator[Report, None, None]:
     """Write a pack's faces as images into a new folder, with what lay beside them.
 
     Names, header entries and pixels are what they were, to the bit. The files are written anew: where another program,

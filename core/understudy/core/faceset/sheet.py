@@ -27,8 +27,8 @@ UNSURE = 0.8
 """Confidence below which a face is marked."""
 
 _CELLS, _PIXELS = (32, 512), 2**27  # sides of a cell, and the most that a sheet may have
-_ACROSS = 2400  # pixels: two cells of 1200 are no better than a page that fits a screen
-_GAP, _CAPTION, _HEAD = 8, 40, 92
+_NARROWEST, _ACROSS = 512, 2400  # pixels: the head fits, and so does the sheet on a screen
+_GAP, _CAPTION, _HEAD = 8, 40, 116
 _SMALL, _SMALLEST = 9.5, 7.0  # height of a caption's capitals
 _MARKS: dict[str, tuple[Colour, str]] = {
     "unsure": ((240, 180, 40), f"confidence below {UNSURE:g}"),
@@ -89,7 +89,7 @@ class _Grid:
     def size(self) -> tuple[int, int]:
         """Width and height of the sheet."""
         width = _GAP + self.columns * (self.cell + _GAP)
-        return max(width, 4 * 128), _HEAD + self.rows * (self.cell + _CAPTION) + _GAP
+        return max(width, _NARROWEST), _HEAD + self.rows * (self.cell + _CAPTION) + _GAP
 
     def corner(self, place: int) -> tuple[int, int]:
         row, column = divmod(place, self.columns)
@@ -187,12 +187,10 @@ def _head(sheet: Array, settings: SheetSettings, shown: int, found: int) -> None
     if key:
         said += f", by {key}" + (", reversed" if settings.query.reverse else "")
     drawing.write_text(sheet, said, (_GAP, 66), height=11, ink=drawing.FAINT)
-    x: float = _GAP + drawing.extent(said, 11) + 36
+    x = _GAP
     for ink, text in _MARKS.values():
-        if x + 18 + drawing.extent(text, 11) > sheet.shape[1]:
-            break
-        cv2.rectangle(sheet, (round(x), 55), (round(x) + 11, 66), ink, -1)
-        drawing.write_text(sheet, text, (x + 18, 66), height=11, ink=drawing.FAINT)
+        cv2.rectangle(sheet, (x, 83), (x + 11, 94), ink, -1)
+        drawing.write_text(sheet, text, (x + 18, 94), height=11, ink=drawing.FAINT)
         x += 18 + drawing.extent(text, 11) + 26
 
 

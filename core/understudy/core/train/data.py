@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,7 +89,7 @@ class Crops:
 
 def prepare(
     faceset: Faceset, folder: Path, side: str, config: ModelConfig, curve: SwapCurve
-) -> Iterator[Crops | Warned | None]:
+) -> Generator[Crops | Warned | None, None, None]:
     """Cut the crops into `folder`, unless they are there; yields None after each face and the crops at the end.
 
     A face that is gone or broken when its turn comes is left out with a warning: the others are good. Where that was

@@ -63,7 +63,7 @@ def train(spec: job_pb2.TrainSpec, refs: Refs) -> Work:
             value=0,
         )
     attached = release_of(spec.release, refs, "train.release")
-    if attached is not None:
+    if attached is not None and not src.is_file():
         refs.folder_out(spec.src, "train.src")  # the record is laid into the faceset
     chosen = _preset(spec.preset, model)
     where = device(spec.device, "train.device")

@@ -103,7 +103,7 @@ def _weights(session: Session) -> Iterator[Finding]:
         state = STATES.get(weights.state, "unknown")
         pull = f"understudy weights pull {weights.name}"
         if weights.state == WEIGHTS_STATE_MISSING and not weights.by_default:
-            yield Finding("weights", f"{weights.name}: not here, for the choice {weights.kind}; {pull}")
+            yield Finding("weights", f"{weights.name}: not here; another {weights.kind} needs it: {pull}")
         else:
             fix = "" if weights.state == WEIGHTS_STATE_PRESENT else pull
             yield Finding("weights", f"{weights.name}: {state} {weights.path}".rstrip(), fix)

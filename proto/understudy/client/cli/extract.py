@@ -121,17 +121,21 @@ def _pick(text: str) -> Pick:
         raise Refused.invalid("pick", text, f"{text!r} is not FRAME,X,Y, e.g. 1001,640,360") from error
 
 
+def _frames(count: int) -> str:
+    return f"{count} frame{'' if count == 1 else 's'}"
+
+
 def _summary(session: Session, job: Job) -> None:
     """Say what was found, and what a person should look at."""
     path = job.message.spec.extract.faceset
     states = Counter(frame_state_name(report.state) for report in job.frames())
     found = session.faceset(path)
     people = ", ".join(f"track {track.id} ({track.faces})" for track in found.tracks)
-    with_face = len(ranges.expand(found.frames))
-    none = f", {states['NO_FACE']} frames without" if states["NO_FACE"] else ""
-    print(f"{'faces':<14}{found.faces} on {with_face} frames{none}; {people}")
+    with_face = _frames(len(ranges.expand(found.frames)))
+    none = f", none on {_frames(states['NO_FACE'])}" if states["NO_FACE"] else ""
+    print(f"{'faces':<14}{found.faces} on {with_face}{none}; {people}")
     review = len({(each.plate, each.view, each.frame) for each in session.review_frames(path)})
     if review:
         print(
-            f"{'to review':<14}{review} frames; list them with `understudy faceset review {shlex.quote(path)}`"
+            f"{'to review':<14}{_frames(review)}; list them with `understudy faceset review {shlex.quote(path)}`"
         )

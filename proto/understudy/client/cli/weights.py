@@ -17,6 +17,7 @@ from understudy.v1 import system_pb2 as pb
 app = typer.Typer(no_args_is_help=True, help="List, fetch and check networks' weights.")
 
 Names = Annotated[options.Texts, typer.Argument(metavar="[NAME]...", help="Default: those needed.")]
+LICENCE = 24  # characters of it that a table shows; --json has all
 STATES = {
     pb.WEIGHTS_STATE_PRESENT: "present",
     pb.WEIGHTS_STATE_MISSING: "missing",
@@ -49,7 +50,7 @@ def _row(weights: pb.Weights) -> tuple[str, ...]:
         STATES.get(weights.state, "unknown"),
         "yes" if weights.by_default else "",
         f"{weights.size_bytes / 1e6:.1f} MB",
-        weights.licence,
+        weights.licence if len(weights.licence) <= LICENCE else f"{weights.licence[: LICENCE - 1]}…",
         weights.path or weights.source,
     )
 

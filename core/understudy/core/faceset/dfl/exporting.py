@@ -65,7 +65,7 @@ def export(settings: ExportSettings, *, colour: ColourConfig) -> Iterator[Report
 
     Raises:
         NotFound: there is no such faceset.
-        InvalidInput: it is in another working space than the config's, or of a face type that DeepFaceLab has not.
+        InvalidInput: it is in another working space than the config's.
         NoFace: there is no face in it, or none could be read.
         WriteFailed, DiskFull: what was written before is good.
     """
@@ -139,7 +139,7 @@ class _Export:
             if beside is not None:
                 file = Path(plain(beside.person)) / f"{Path(plain(beside.file)).stem}.jpg"
             stem = Path(said.source_filename or record.path.name).stem
-            while file in (Path(), *used):
+            while file == Path() or file in used:
                 file = Path(f"{plain(stem) or 'face'}_{counts[stem]}.jpg")
                 counts[stem] += 1
             used.add(file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,24 +72,19 @@ def import_(settings: ImportSettings, *, colour: ColourConfig) -> Iterator[Repor
     if settings.release is not None:
         faceset.attach_release(settings.out, settings.release)
     yield Started(total=len(sources), unit="face")
-    known: list[Source] = []
-    pictures: list[str] = []
+    known: dict[Source, str] = {}
     for each in sources:
         found = _picture(each)
         if isinstance(found, Warned):
             yield found
         else:
-            known.append(each)
-            pictures.append(found)
+            known[each] = found
     tracks = naming.people(each.person for each in known)
-    if len(tracks) > 1:
-        who = ", ".join(f"{track} is {person or 'who has no folder'}" for person, track in tracks.items())
-        yield Warned(reason="SEVERAL_PEOPLE", message=f"{settings.source}: several people: track {who}")
-    places = naming.places(pictures, [tracks[each.person] for each in known])
+    yield from _several(tracks, settings.source)
+    places = naming.places(list(known.values()), [tracks[each.person] for each in known])
     work = _Import(settings, colour, places)
-    jobs = zip(known, places, strict=True)
     made, done = 0, len(sources) - len(known)
-    with closing(overlapped(jobs, work.read, work.convert, work.write)) as results:
+    with closing(overlapped(zip(known, places, strict=True), work.read, work.convert, work.write)) as results:
         for result in results:
             made, done = made + result.made, done + 1
             yield from result.warnings
@@ -101,6 +96,12 @@ def import_(settings: ImportSettings, *, colour: ColourConfig) -> Iterator[Repor
             field="source",
         )
     yield Artifact(kind="faceset", path=settings.out)
+
+
+def _several(tracks: Mapping[str, int], folder: Path) -> Iterator[Warned]:
+    if len(tracks) > 1:
+        who = ", ".join(f"{track} is {person or 'who has no folder'}" for person, track in tracks.items())
+        yield Warned(reason="SEVERAL_PEOPLE", message=f"{folder}: several people: track {who}")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ _PICTURES = (".jpg", ".jpeg", ".png")
 _HEAD = 256 << 10  # bytes; holds four full segments
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """One face file.
 

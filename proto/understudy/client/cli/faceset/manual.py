@@ -150,7 +150,7 @@ def read(file: str) -> list[ManualFace]:
     """
     text = _text(file)
     try:
-        entries = json.loads(text) if text.lstrip().startswith("[") else _lines(text)
+        entries = json.loads(text) if text.lstrip().startswith("[") else list(_lines(text))
     except ValueError as error:
         raise Refused.invalid("file", file, f"{file} is no JSON: {error}") from error
     return [_entry(entry, file, number) for number, entry in enumerate(entries, 1)]
