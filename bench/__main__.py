@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("colour", "extract", "train", "merge", "plate", "daemon", "faceset")
+NAMES = ("colour", "extract", "steady", "train", "merge", "plate", "daemon", "faceset")
 
 
 def main() -> None:

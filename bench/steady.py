@@ -45,7 +45,7 @@ def moved(name: str, index: int) -> Matrix:
 
 
 def seen(framing: str, matrix: Matrix) -> Float:
-    """The portrait so framed and moved, display-encoded, without grain; mirrored beyond its edges."""
+    """The portrait so framed and moved, display-encoded, without grain; grey beyond its edges."""
     still = STILLS[CLIP.name]
     scale = CLIP.width / VIEWS[framing]
     framed = np.column_stack(
@@ -56,7 +56,7 @@ def seen(framing: str, matrix: Matrix) -> Float:
     centres = shift + linear @ (0.5, 0.5) - 0.5  # OpenCV's pixel centres are whole numbers
     picture = still.load().astype(np.float32) / np.float32(255)
     whole, size = np.column_stack([linear, centres]), (CLIP.width, CLIP.height)
-    warped = cv2.warpAffine(picture, whole, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    warped = cv2.warpAffine(picture, whole, size, flags=cv2.INTER_CUBIC, borderValue=(0.4, 0.4, 0.4))
     return np.asarray(warped, np.float32)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from bench.stills import STILLS
 from tests.core.detecting import NETWORKS, MadeUp, grey, on_canvas, present, proxy, real
@@ -17,6 +19,15 @@ from understudy.core.errors import InvalidInput, WeightsCorrupt, WeightsMissing
 from understudy.core.weights import WeightStore
 
 NAMES = _plugins.names("detect")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks wait for a busy processor's second thread longer than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

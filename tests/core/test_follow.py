@@ -110,7 +110,7 @@ def test_who_is_lost_is_looked_for_everywhere():
 
 
 def test_who_leaves_costs_one_search_and_who_comes_waits_for_the_next_anchor():
-    plate = Plate(lambda n: [(100, 180, 30)] * (n < 3) + [(500, 180, 30)] * (n >= 4))
+    plate = Plate(lambda n: [(100.0, 180.0, 30.0)] * (n < 3) + [(500.0, 180.0, 30.0)] * (n >= 4))
     assert middles(plate.look(range(8))) == [[(100, 180)]] * 3 + [[]] * 5
     assert plate.wholes == 2
 

@@ -55,7 +55,9 @@ def test_what_is_set_is_kept_and_the_last_word_counts(tmp_path: Path):
     )
     again = Manual.read(tmp_path / "faces")
     assert again.faces == manual.faces
-    assert [(f.frame, f.track, f.kind) for f in again.faces] == [
+    given: list[ManualFace] = list(again.faces)
+    kept = [(face.frame, face.track, face.kind) for face in given]
+    assert kept == [
         (1001, 0, "5"), (1002, 0, "box"), (1003, 0, "absent"), (1001, 2, "absent"),
     ]  # fmt: skip
     assert not list((tmp_path / "faces").glob(".*"))

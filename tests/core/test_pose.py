@@ -7,7 +7,7 @@ import pytest
 
 from bench import parity
 from tests.core.heads import face
-from tests.core.landmarking import boxed, present, still, with_shared
+from tests.core.landmarking import boxed, one_thread, present, still, with_shared
 from understudy.core import _plugins, align
 from understudy.core.errors import WeightsCorrupt
 from understudy.core.landmark import Look
@@ -15,6 +15,12 @@ from understudy.core.pose import PoseLook, fsanet
 from understudy.core.weights import WeightStore
 
 NAMES = _plugins.names("pose")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads():
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")

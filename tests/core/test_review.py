@@ -137,7 +137,7 @@ def test_the_header_keeps_what_it_is_made_of(tmp_path: Path):
     given = replace(given, landmarks=replace(given.landmarks, confidence=sure))
     store(tmp_path, [given, seen(2)], range(0))
     a, b = faceset.Faceset.open(tmp_path).records
-    np.testing.assert_allclose(a.face.landmarks.confidence, sure, atol=5e-4)
+    assert a.face.landmarks.confidence == pytest.approx(sure, abs=5e-4)
     assert (a.face.cut, a.face.origin, b.face.cut, b.face.origin) == (True, "guided", False, "found")
     assert b.face.landmarks.confidence is None
     assert not {"understudy/cut", "understudy/origin", "understudy/confidence"} & b.header().keys()

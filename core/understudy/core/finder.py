@@ -27,10 +27,12 @@ from understudy.core.pose import PoseLook
 from understudy.core.search import Shown
 
 _WINDOW = 2.25  # side of a window, in units of the face's box
+_LARGE = 6  # times the picture's longer side that a window's may have
 _CANVAS = 320  # pixels of a window as a detector sees it; the face then has 142 of them
 _SMALLEST = 50.0  # pixels of a face on the canvas: one that has become a third as large is another one
 _NEAR = 0.75  # how far from where it was expected a face may be, in units of its size
 _GROWTH = 2.0  # and how much larger or smaller
+_SURE = 0.9  # confidence of the landmarks from which a face found upright is not looked at upside down
 _SAME = 0.25  # mean distance of landmarks, in units of the face's size, up to which two finds are one face
 
 
@@ -45,6 +47,9 @@ class Expected:
     def box(self) -> npt.NDArray[np.float64]:
         """(2, 2) corners in plate pixels where it is expected."""
         return np.reshape(self.face.box, (2, 2)) + self.moved
+
+
+_Settled = list[tuple[Face | None, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +88,10 @@ class Finder:
         if not expected:
             return []
         windows = [_Window.around(each, shown, upright=self.upright_only) for each in expected]
-        inside = [i for i, window in enumerate(windows) if window.meets(shown)]
-        canvases = tuple(windows[i].canvas(shown.proxy) for i in inside)
-        detected: list[list[Detection]] = yield Detect(canvases, _SMALLEST)
-        detections = {
-            i: best
-            for i, found in zip(inside, detected, strict=True)
-            if (best := _nearest([windows[i].placed(d) for d in found], windows[i])) is not None
-        }
+        found = yield from _in_windows(shown, windows)
+        detections = {i: detection for i, detection in enumerate(found) if detection is not None}
         settled = yield from self._settled(shown, list(detections.values()))
-        faces = dict(zip(detections, settled, strict=True))
+        faces = {i: face for i, (face, _) in zip(detections, settled, strict=True)}
         order = sorted(detections, key=lambda i: _off(detections[i], windows[i]))
         kept: list[Face] = []
         result: list[Face | None] = [None] * len(expected)
@@ -138,22 +137,33 @@ class Finder:
         (found,) = yield Detect((turned,), self.smallest)
         size = (shown.proxy.shape[1], shown.proxy.shape[0])
         detections = [_unturned(detection, turn, size) for detection in found]
-        windows = [_Window.at(np.reshape(d.box, (2, 2)), 0.0, turn) for d in detections]
-        again: list[list[Detection]] = yield Detect(tuple(w.canvas(shown.proxy) for w in windows), _SMALLEST)
-        detections = [
-            _nearest([window.placed(d) for d in seen], window) or detection
-            for detection, window, seen in zip(detections, windows, again, strict=True)
-        ]
+        again = yield from _in_windows(shown, [_Window.at(_corners(d), 0.0, turn) for d in detections])
+        detections = [new or old for new, old in zip(again, detections, strict=True)]
         settled = yield from self._settled(shown, detections)
-        return distinct([face for face in settled if face is not None], shown.aspect)
+        if turn == 0 and not self.upright_only:
+            settled = yield from self._hanging(shown, detections, settled)
+        return distinct([face for face, _ in settled if face is not None], shown.aspect)
 
-    def _settled(self, shown: Shown, detections: Sequence[Detection]) -> Asking[list[Face | None]]:
-        """The faces of detections in proxy pixels; None for one whose landmarks say that it is none."""
+    def _hanging(self, shown: Shown, detections: Sequence[Detection], settled: _Settled) -> Asking[_Settled]:
+        """Where the landmarker is not sure, upside down if that convinces it more.
+
+        A head that hangs is found upright too, and landmarks of 0.3 to 0.7 are put on its chin and brow.
+        """
+        unsure = [i for i, (_, sure) in enumerate(settled) if sure < _SURE]
+        windows = [_Window.at(_corners(detections[i]), 0.0, 2) for i in unsure]
+        found = yield from _in_windows(shown, windows)
+        turned = {i: detection for i, detection in zip(unsure, found, strict=True) if detection is not None}
+        better = yield from self._settled(shown, list(turned.values()))
+        by_index = dict(zip(turned, better, strict=True))
+        return [max(each, by_index.get(i, each), key=lambda s: s[1]) for i, each in enumerate(settled)]
+
+    def _settled(self, shown: Shown, detections: Sequence[Detection]) -> Asking[_Settled]:
+        """How sure the landmarks of each detection (proxy pixels) are, and its face; None where that is too little."""
         founds: list[Found] = yield Locate(tuple(Look(proxy=shown.proxy, detection=d) for d in detections))
         good = [i for i, f in enumerate(founds) if f.score >= self.min_score and _is_face(f)]
         faces = yield from _posed(shown, [detections[i] for i in good], [founds[i] for i in good])
         by_index = dict(zip(good, faces, strict=True))
-        return [by_index.get(i) for i in range(len(detections))]
+        return [(by_index.get(i), found.score) for i, found in enumerate(founds)]
 
 
 def distinct(faces: Sequence[Face], aspect: float = 1.0) -> list[Face]:
@@ -231,8 +241,10 @@ class _Window:
         return cls(x=x, y=y, side=side, turn=turn, box=box)
 
     def meets(self, shown: Shown) -> bool:
-        """Whether a pixel of the picture is in it."""
+        """Whether a pixel of the picture is in it, and it is not so large that the picture is a speck in it."""
         height, width = shown.proxy.shape[:2]
+        if self.side > _LARGE * max(height, width):
+            return False
         return bool(-self.side < self.x < width and -self.side < self.y < height)
 
     def canvas(self, proxy: Float) -> Float:
@@ -258,6 +270,18 @@ class _Window:
         )
 
 
+def _in_windows(shown: Shown, windows: Sequence[_Window]) -> Asking[list[Detection | None]]:
+    """What each window shows of the face that is expected in it, in proxy pixels."""
+    inside = [i for i, window in enumerate(windows) if window.meets(shown)]
+    seen: list[list[Detection]] = yield Detect(
+        tuple(windows[i].canvas(shown.proxy) for i in inside), _SMALLEST
+    )
+    result: list[Detection | None] = [None] * len(windows)
+    for i, found in zip(inside, seen, strict=True):
+        result[i] = _nearest([windows[i].placed(detection) for detection in found], windows[i])
+    return result
+
+
 def _nearest(detections: Sequence[Detection], window: _Window) -> Detection | None:
     """The detection that is the expected face, if one can be."""
     return min(
@@ -267,7 +291,7 @@ def _nearest(detections: Sequence[Detection], window: _Window) -> Detection | No
 
 def _off(detection: Detection, window: _Window) -> float:
     """How far a detection is from the expected face, in units of its size; infinite where it can not be it."""
-    found = np.reshape(detection.box, (2, 2))
+    found = _corners(detection)
     sides = [
         max(1.0, float(np.sqrt(np.prod(np.maximum(box[1] - box[0], 0.0))))) for box in (found, window.box)
     ]
@@ -276,11 +300,15 @@ def _off(detection: Detection, window: _Window) -> float:
     return away + math.log(growth) if away < _NEAR and growth < _GROWTH else np.inf
 
 
+def _corners(detection: Detection) -> npt.NDArray[np.float64]:
+    return np.reshape(detection.box, (2, 2))
+
+
 def _unturned(detection: Detection, turn: int, size: tuple[int, int]) -> Detection:
     """What was found in a picture of `size` (width, height) turned by quarters against the clock, in that picture."""
     if turn == 0:
         return detection
-    corners = _points_unturned(np.reshape(detection.box, (2, 2)), turn, size)
+    corners = _points_unturned(_corners(detection), turn, size)
     (x0, y0), (x1, y1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
     keypoints = _points_unturned(detection.keypoints, turn, size).astype(np.float32)
     roll = (detection.roll + 90.0 * turn + 180.0) % 360.0 - 180.0

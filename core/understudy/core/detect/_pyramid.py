@@ -23,7 +23,7 @@ from understudy.core.face import Detection
 from understudy.core.frames import Float
 
 _PART_OF_FACE = 0.75  # a box with more of its area inside a better one is a piece of that face
-_TOO_LARGE = 5.0  # a box around as much of a better one, of up to this many times its area, is that face again
+_TOO_LARGE = 5.0  # a box around as much of a better one, up to this many times its area, is that face again
 _LEAST = 40.0  # pixels; see `Detector.detect`
 
 _NOTHING = (np.empty(0, np.float32), np.empty((0, 2, 2), np.float32))

@@ -83,7 +83,7 @@ def _decoded(layer: Layer, least: float) -> tuple[Float, Float, Float]:
     """Of what is believed: number of the picture (N,), score (N,), points (N, 2 + K, 2) in pixels."""
     which = torch.nonzero(layer.logits >= least)
     logits = layer.logits[tuple(which.T)]
-    raw = layer.raw[tuple(which.T)].reshape(len(which), layer.raw.shape[-1] // 2, 2).double().cpu().numpy()
+    raw = layer.raw[tuple(which.T)].reshape(len(which), layer.raw.shape[-1] // 2, 2).cpu().double().numpy()
     picture, y, x, anchor = which.cpu().numpy().T
     size = np.array(layer.sizes)[anchor][:, None, None]
     cell = (np.stack((x, y), axis=1)[:, None] + 0.5) * layer.stride

@@ -15,8 +15,8 @@ from understudy.core.frames import Array
 THRESHOLD = 0.02
 
 _CELL = 4  # pixels of a thumbnail in which the difference is averaged
-_COARSE = 8  # and in which sums are looked up
-_BATCH = 512  # faces whose neighbours are looked up at once
+_COARSE = 8  # and in which means are looked up
+_BLOCK = 4096  # faces that are compared with one at a time
 
 
 def groups(faceset: Faceset, threshold: float = THRESHOLD) -> list[list[int]]:
@@ -54,22 +54,33 @@ def groups(faceset: Faceset, threshold: float = THRESHOLD) -> list[list[int]]:
 def _grouped(faces: npt.NDArray[np.uint8], reach: float) -> list[list[int]]:
     """The first that is left takes all that is near it; who takes nobody is in no group."""
     low = _means(faces, _COARSE)
-    tree = cKDTree(low)
     free = np.ones(len(faces), bool)
+    rows, gone = np.arange(len(faces)), 0  # in the tree, and how many of them are done with
+    tree = cKDTree(low)
     found = []
-    for first in range(0, len(faces), _BATCH):
-        batch = first + np.flatnonzero(free[first : first + _BATCH])
-        near = tree.query_ball_point(low[batch], reach + 1e-6, p=np.inf) if len(batch) else ()
-        for face, others in zip(batch.tolist(), near, strict=True):
-            if not free[face]:
-                continue
-            rows = np.sort(np.asarray(others, np.int64))
-            rows = rows[free[rows] & (rows > face)]
-            apart = np.abs(faces[rows].astype(np.int16) - faces[face])
-            group = [face, *rows[_means(apart, _CELL).max(axis=1, initial=0.0) <= reach].tolist()]
-            if len(group) > 1:
-                free[group] = False
-                found.append(group)
+    for face in range(len(faces)):
+        if not free[face]:
+            continue
+        near = rows[tree.query_ball_point(low[face], reach + 1e-6, p=np.inf)]
+        group = [face, *_alike(faces, face, np.sort(near[free[near]]), reach)]
+        free[group] = False
+        if len(group) > 1:
+            found.append(group)
+        gone += len(group)
+        if 2 * gone > len(rows) and gone < len(rows):  # else they would be found again and again
+            rows, gone = rows[free[rows]], 0
+            tree = cKDTree(low[rows])
+    return found
+
+
+def _alike(faces: npt.NDArray[np.uint8], face: int, others: npt.NDArray[np.int64], reach: float) -> list[int]:
+    """Those of the others, all but the face itself, that are within reach of it."""
+    found: list[int] = []
+    others = others[others != face]
+    for first in range(0, len(others), _BLOCK):
+        rows = others[first : first + _BLOCK]
+        apart = np.abs(faces[rows].astype(np.int16) - faces[face])
+        found += rows[_means(apart, _CELL).max(axis=1) <= reach].tolist()
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 MANUAL = "manual.json"  # what is written in a faceset by rpc
 RANK = "rank"  # unit of keys that are a place in an order
 LISTINGS = 4  # kept, so that a page of 100,000 faces does not sort them again
+SETTLED = 2 * 10**9  # ns: the coarsest clock of a file system (FAT)
 
 
 class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
@@ -37,7 +39,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
 
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
-        self._listings: dict[str, _Listing] = {}
+        self._listings: dict[tuple[Path, str], _Listing] = {}
         self._lock = threading.Lock()
 
     def GetFaceset(
@@ -50,17 +52,11 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
         return pb.GetFacesetResponse(faceset=message)
 
     def ListFaces(self, request: pb.ListFacesRequest, context: grpc.ServicerContext) -> pb.ListFacesResponse:
-        faceset = self._open(request.path)
-        asked = request.query.SerializeToString(deterministic=True).hex()
-        scope = f"faces {faceset.path} {faceset.digest()} {asked}"  # an edited faceset is another list
-        start = paging.cursor(scope, request.page_token)
-        listing = self._listings.get(scope) if start is not None else None
-        if listing is None:
-            listing = _Listing.of(faceset, request.query)
-            self._keep(scope, listing)
-        most = paging.size(request.page_size, 1000, 10000)
-        faces = paging.filled(listing.faces(faceset, start or 0, most))
-        end = (start or 0) + len(faces)
+        listing = self._listing(request)
+        scope = f"faces {listing.faceset.path} {listing.digest} {listing.asked}"  # when edited, another list
+        start = paging.cursor(scope, request.page_token) or 0
+        faces = paging.filled(listing.faces(start, paging.size(request.page_size, 1000, 10000)))
+        end = start + len(faces)
         token = paging.token(scope, end) if end < len(listing.found) else ""
         return pb.ListFacesResponse(faces=faces, next_page_token=token)
 
@@ -169,12 +165,21 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
         )
         return pb.DeleteManualFacesResponse(deleted=deleted)
 
-    def _keep(self, scope: str, listing: _Listing) -> None:
+    def _listing(self, request: pb.ListFacesRequest) -> _Listing:
+        """What the request asks for: the list that its page is of, where nobody touched the faceset since."""
+        place = self._roots.readable(request.path, "path")
+        asked = request.query.SerializeToString(deterministic=True).hex()
+        key, stamp = (place, asked), _stamp(place)
+        held = self._listings.get(key) if request.page_token else None
+        if held is not None and held.stamp == stamp:
+            return held
+        made = _Listing.of(self._open(request.path), request.query, asked, stamp)
         with self._lock:
-            self._listings.pop(scope, None)
-            self._listings[scope] = listing
+            self._listings.pop(key, None)
+            self._listings[key] = made
             if len(self._listings) > LISTINGS:
                 del self._listings[next(iter(self._listings))]
+        return made
 
     def _open(self, path: str) -> Faceset:
         """The faceset, with a face in it, none of whose files leads out of the roots by a link."""
@@ -216,36 +221,55 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
         return there[0] if there else ""  # of the first plate that will be extracted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Listing:
     """A list of faces that comes in pages.
 
     Attributes:
+        faceset: as it was when the list was asked for, and its digest.
+        asked: the query, as text.
         found: (M,) rows of the faceset's columns.
         keys: (M,) what the list is sorted by; None where it is sorted by no key, or by a place in an order.
+        stamp: of the faceset on disk, before it was opened.
     """
 
+    faceset: Faceset
+    digest: str
+    asked: str
     found: npt.NDArray[np.int64]
-    keys: npt.NDArray[np.float64] | None = None
+    keys: npt.NDArray[np.float64] | None
+    stamp: int
 
     @classmethod
-    def of(cls, faceset: Faceset, message: pb.FaceQuery) -> _Listing:
+    def of(cls, faceset: Faceset, message: pb.FaceQuery, asked: str, stamp: int) -> _Listing:
         from understudy.core.faceset import order
 
-        query = decode.query(message)
-        if not query.order or order.KEYS[query.order].unit == RANK:
-            return cls(_find(faceset, query))
-        found = _find(faceset, replace(query, limit=0))  # likeness to others is within all that fit
-        with named("query"):
-            keys = order.values(faceset.subset(found), query.order)
-        limit = query.limit or None
-        return cls(found[:limit], keys[:limit])
+        query, keys = decode.query(message), None
+        if query.order and order.KEYS[query.order].unit != RANK:
+            found = _find(faceset, replace(query, limit=0))  # likeness to others is within all that fit
+            with named("query"):
+                keys = order.values(faceset.subset(found), query.order)[: query.limit or None]
+            found = found[: query.limit or None]
+        else:
+            found = _find(faceset, query)
+        digest = faceset.digest()
+        return cls(faceset=faceset, digest=digest, asked=asked, found=found, keys=keys, stamp=stamp)
 
-    def faces(self, faceset: Faceset, start: int, count: int) -> Iterator[pb.Face]:
+    def faces(self, start: int, count: int) -> Iterator[pb.Face]:
         """So many of them, made as they are taken."""
-        page = faceset.subset(self.found[start : start + count])
+        page = self.faceset.subset(self.found[start : start + count])
         keys = itertools.repeat(math.nan) if self.keys is None else self.keys[start:].tolist()
         return map(encode_faceset.face, page.records, keys)
+
+
+def _stamp(place: Path) -> int:
+    """Changes when a file comes, goes or is replaced; never the same twice while it has just changed."""
+    try:
+        changed = place.stat().st_mtime_ns
+    except OSError:
+        return 0
+    now = time.time_ns()
+    return changed if now - changed > SETTLED else now
 
 
 def _find(faceset: Faceset, query: Query) -> npt.NDArray[np.int64]:

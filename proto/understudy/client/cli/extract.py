@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from understudy.client.cli import options
 from understudy.client.cli.context import State, segments
 from understudy.client.cli.follow import run
 from understudy.client.errors import Refused
-from understudy.client.job import Job, frame_state_name
+from understudy.client.job import Job
 from understudy.client.session import Session
 from understudy.client.specs import Plate
 from understudy.v1.common_pb2 import Pick
@@ -128,12 +127,12 @@ def _frames(count: int) -> str:
 def _summary(session: Session, job: Job) -> None:
     """Say what was found, and what a person should look at."""
     path = job.message.spec.extract.faceset
-    states = Counter(frame_state_name(report.state) for report in job.frames())
     found = session.faceset(path)
     people = ", ".join(f"track {track.id} ({track.faces})" for track in found.tracks)
-    with_face = _frames(len(ranges.expand(found.frames)))
-    none = f", none on {_frames(states['NO_FACE'])}" if states["NO_FACE"] else ""
-    print(f"{'faces':<14}{found.faces} on {with_face}{none}; {people}")
+    with_face = ranges.expand(found.frames)
+    without = len(set(ranges.expand(found.looked_at)).difference(with_face))
+    none = f", none on {without}" if without else ""
+    print(f"{'faces':<14}{found.faces} on {_frames(len(with_face))}{none}; {people}")
     review = len({(each.plate, each.view, each.frame) for each in session.review_frames(path)})
     if review:
         print(
