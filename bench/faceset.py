@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +54,11 @@ def main(arguments: list[str] | None = None) -> None:
         rows = list(measured(root, asked.faces))
     finally:
         shutil.rmtree(root)
-    show(f"a faceset of {asked.faces:,} faces of {SIDE} px", ("what", "ours", "other", "which is"), rows)
+    show(
+        f"a faceset of {asked.faces:,} faces of {SIDE} px; in brackets seconds of CPU",
+        ("what", "ours", "other", "which is"),
+        rows,
+    )
 
 
 def measured(root: Path, count: int) -> Iterator[Row]:
@@ -62,17 +66,15 @@ def measured(root: Path, count: int) -> Iterator[Row]:
     with timed() as made:
         make(folder, count)
     time.sleep(2.1)  # what is younger than a clock's grain is read again, whatever the index says of it
-    yield "made", seconds(made), "", ""
-    with timed() as floor, os.scandir(folder) as entries:
-        assert sum(entry.stat().st_size > 0 for entry in entries) == count
+    yield "made", str(made), "", ""
     with timed() as first:
         opened = Faceset.open(folder)
     assert len(opened.records) == count
-    yield "first open", seconds(first), seconds(floor), "scandir and stat"
-    with timed() as again:
-        opened = Faceset.open(folder)
-    yield "open again", seconds(again), "1.00 s", "limit"
-    yield "  beside", "", seconds(first), "every header read"
+    again, floor = quickest(lambda: Faceset.open(folder)), quickest(lambda: looked_at(folder))
+    yield "first open", str(first), "", ""
+    yield "open again", str(again), "1.000 s", "limit"
+    yield "", "", str(floor), "scandir and stat"
+    yield "", "", str(first), "every header read"
     yield from looked(opened)
     with timed() as packing:
         *_, last = pack.pack(pack.PackSettings(faceset=folder, out=packed))
@@ -80,10 +82,9 @@ def measured(root: Path, count: int) -> Iterator[Row]:
     with timed() as copying:
         shutil.copyfile(packed, root / "copy")
     (root / "copy").unlink()
-    yield "pack", seconds(packing), seconds(copying), f"copying its {packed.stat().st_size / 1e9:.2f} GB"
-    with timed() as opening:
-        from_pack = Faceset.open(packed)
-    yield "open the pack", seconds(opening), "1.00 s", "limit"
+    yield "pack", str(packing), str(copying), f"copying its {packed.stat().st_size / 1e9:.2f} GB"
+    from_pack = Faceset.open(packed)
+    yield "open the pack", str(quickest(lambda: Faceset.open(packed))), "1.000 s", "limit"
     assert from_pack.digest() == opened.digest()
     yield from loaded(opened, from_pack)
     for source in (folder, packed):
@@ -100,6 +101,12 @@ def measured(root: Path, count: int) -> Iterator[Row]:
     yield "", "", gib(peak_mapped), "memory-mapped"
 
 
+def looked_at(folder: Path) -> int:
+    """The least that knows whether a folder has changed."""
+    with os.scandir(folder) as entries:
+        return sum(entry.stat().st_size > 0 for entry in entries)
+
+
 def looked(opened: Faceset) -> Iterator[Row]:
     """What needs headers only."""
     with timed() as all_records:
@@ -112,9 +119,7 @@ def looked(opened: Faceset) -> Iterator[Row]:
         ("choose a person", lambda: opened.select(0)),
         ("digest", opened.digest),
     ):
-        with timed() as took:
-            work()
-        yield name, seconds(took), seconds(all_records), "all records, one by one"
+        yield name, str(quickest(work)), str(all_records), "all records, one by one"
 
 
 def loaded(folder: Faceset, packed: Faceset) -> Iterator[Row]:
@@ -126,7 +131,7 @@ def loaded(folder: Faceset, packed: Faceset) -> Iterator[Row]:
         with timed() as each:
             for record in records:
                 source.load(record)
-        took.append(each[0] / CUT)
+        took.append(each.wall / CUT)
     ours, other = (f"{one * 1e3:.2f} ms" for one in took)
     yield "load a packed face", ours, other, "from its file"
 
@@ -189,7 +194,7 @@ def cut(source: Path, folder: Path, count: int) -> float:
     with timed() as took:
         *_, crops = prepare(some, folder / source.name, "src", PRESETS["quick64"], SwapCurve(gain=1.0))
     assert isinstance(crops, Crops)
-    return took[0] * CUT / len(crops)
+    return took.wall * CUT / len(crops)
 
 
 def gather(file: Path, mapped: bool) -> float:
@@ -203,7 +208,7 @@ def gather(file: Path, mapped: bool) -> float:
         with timed() as took:
             for iteration in range(BATCHES):
                 crops.gather(indices(len(crops), BATCH, iteration, 1))
-    return took[0]
+    return took.wall
 
 
 def apart(work: Callable[..., float], *arguments: Any) -> tuple[float, int]:
@@ -212,17 +217,31 @@ def apart(work: Callable[..., float], *arguments: Any) -> tuple[float, int]:
         return pool.apply(work, arguments), pool.apply(resident_peak)
 
 
+class Took:
+    """Seconds that pass, and that this process's processors work."""
+
+    wall = cpu = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.wall:.3f} s ({self.cpu:.3f})"
+
+
 @contextmanager
-def timed() -> Iterator[list[float]]:
-    """The seconds that the block takes, once it has ended."""
-    took: list[float] = []
-    start = time.perf_counter()
+def timed() -> Iterator[Took]:
+    """What the block takes, once it has ended."""
+    took, wall, cpu = Took(), time.perf_counter(), time.process_time()
     yield took
-    took.append(time.perf_counter() - start)
+    took.wall, took.cpu = time.perf_counter() - wall, time.process_time() - cpu
 
 
-def seconds(took: Iterable[float]) -> str:
-    return f"{sum(took):.3f} s"
+def quickest(work: Callable[[], object], times: int = 3) -> Took:
+    """The least that work takes: other programs only ever add to it."""
+    tries = []
+    for _ in range(times):
+        with timed() as took:
+            work()
+        tries.append(took)
+    return min(tries, key=lambda took: took.wall)
 
 
 def rate(took: float) -> str:

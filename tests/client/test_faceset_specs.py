@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -91,7 +92,8 @@ def test_paths_of_faceset_specs_become_absolute(tmp_path: Path, monkeypatch):
 def test_points_of_a_face_lie_flat_on_the_wire():
     face = specs.manual_face(1001, 2, points=[(1, 2.5), (3, 4)], interpolate=True)
     assert (list(face.points), face.track, face.interpolate) == ([1.0, 2.5, 3.0, 4.0], 2, True)
-    for bad in ([1, 2], [(1,)], [(1, 2, 3)], ["ab"]):
+    wrong: list[Any] = [[1, 2], [(1,)], [(1, 2, 3)], ["ab"]]
+    for bad in wrong:
         with pytest.raises(Refused, match="is not x and y"):
             specs.manual_face(1001, points=bad)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -165,10 +166,9 @@ def test_weights_of_every_family_are_asked_for_without_loading_networks(
         ("landmarker", "fan2d", "2dfan4"),
         ("pose", "fsanet", "fsanet"),
     ):
+        chosen = {**spec, field: name}
         refused(
-            lambda choice={field: name}: work(pulled, extract={**spec, **choice}),
-            "WEIGHTS_MISSING",
-            f"understudy weights pull {weights}",
+            partial(work, pulled, extract=chosen), "WEIGHTS_MISSING", f"understudy weights pull {weights}"
         )
     code = (
         "import sys; from understudy.daemon.decode import families; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -108,12 +109,14 @@ def test_roots_are_kept(make_daemon: Callable[..., Daemon], tmp_path: Path):
     stub, denied = daemon.facesets, (grpc.StatusCode.PERMISSION_DENIED, "PATH_NOT_ALLOWED", "path")
     some = pb.FaceQuery(tracks=[0])
     manual = [pb.ManualFace(frame=1001, absent=True)]
-    for folder in (outside, linked):
-        path = str(folder)
-        assert refused(lambda p=path: stub.GetFaceset(pb.GetFacesetRequest(path=p))) == denied
-        assert refused(lambda p=path: stub.ListFaces(pb.ListFacesRequest(path=p))) == denied
-        assert refused(lambda p=path: stub.RejectFaces(pb.RejectFacesRequest(path=p, query=some))) == denied
-        assert refused(lambda p=path: stub.ListManualFaces(pb.ListManualFacesRequest(path=p))) == denied
+    for path in (str(outside), str(linked)):
+        for rpc, asked in (
+            (stub.GetFaceset, pb.GetFacesetRequest(path=path)),
+            (stub.ListFaces, pb.ListFacesRequest(path=path)),
+            (stub.RejectFaces, pb.RejectFacesRequest(path=path, query=some)),
+            (stub.ListManualFaces, pb.ListManualFacesRequest(path=path)),
+        ):
+            assert refused(partial(rpc, asked)) == denied
     for request in (
         lambda: stub.RejectFaces(pb.RejectFacesRequest(path=str(edited), query=some)),
         lambda: stub.RestoreFaces(pb.RestoreFacesRequest(path=str(edited))),
@@ -269,7 +272,7 @@ def test_picking_a_person(daemon: Daemon, tmp_path: Path):
 
     def picked(x: float, y: float, frame: int = 1002, **more) -> int:
         request = pb.PickTrackRequest(path=str(folder), pick={"frame": frame, "x": x, "y": y}, **more)
-        return daemon.facesets.PickTrack(request).track
+        return int(daemon.facesets.PickTrack(request).track)
 
     assert (picked(70, 55), picked(112, 60)) == (0, 1)
     nobody = (grpc.StatusCode.NOT_FOUND, "NOT_FOUND", "pick")
@@ -320,7 +323,8 @@ class TestManual:
         return list(daemon.facesets.ListManualFaces(pb.ListManualFacesRequest(path=str(folder))).faces)
 
     def set(self, daemon: Daemon, folder: Path, *faces: dict) -> int:
-        return daemon.facesets.SetManualFaces(pb.SetManualFacesRequest(path=str(folder), faces=faces)).count
+        request = pb.SetManualFacesRequest(path=str(folder), faces=faces)
+        return int(daemon.facesets.SetManualFaces(request).count)
 
     def test_is_kept_changed_and_forgotten(self, daemon: Daemon, faceset: Path):
         five = [60.0, 50.0, 80.0, 50.0, 70.0, 60.0, 62.0, 70.0, 78.0, 70.0]

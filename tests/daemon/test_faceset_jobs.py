@@ -44,7 +44,7 @@ def work(colour: ColourConfig, tmp_path: Path) -> Decoded:
 
 
 # kind of spec → what is right about it; F stands for a faceset, D for the folder it lies in
-GOOD = {
+GOOD: dict[str, dict] = {
     "measure_faceset": {"faceset": "F"},
     "faceset_sheet": {"faceset": "F", "output": "D/sheet.png"},
     "faceset_coverage": {"faceset": "F", "output": "D/coverage.png"},

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from understudy.core.faceset.statistics import Statistic
     from understudy.core.manual import ManualFace
 
+BROKEN_MOST = 1000  # with their messages; a reply has 4 MiB
+
 
 def faceset(given: Faceset, measured: Iterable[str], rejected: int) -> resource_pb2.Faceset:
     """What a faceset holds. `measured`: sort keys that all its faces have; `rejected`: how many lie aside."""
@@ -33,7 +35,7 @@ def faceset(given: Faceset, measured: Iterable[str], rejected: int) -> resource_
         size=first.alignment.size,
         face_type=first.alignment.face_type,
         release_id=record.id if record else "",
-        broken=map(text, given.broken),
+        broken=map(text, given.broken[:BROKEN_MOST]),
         plates=map(text, given.plates()),
         rejected=rejected,
         measured=measured,

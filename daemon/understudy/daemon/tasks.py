@@ -33,11 +33,7 @@ class Tasks:
         return ColourConfig.open(self._site.colour_config)
 
     def reports(self, spec: bytes) -> Generator[Report | WeightsReport]:
-        """Decode a spec, all of whose inputs must be there now, and do its work.
-
-        Raises:
-            UnderstudyError: as `decode.work` and as the work itself.
-        """
+        """Decode a spec, all of whose inputs must be there now, and do its work; the errors are those of both."""
         asked = job_pb2.JobSpec.FromString(spec)
         work = decode.work(asked, site=self._site, colour=self._colour)
         match work.settings:

@@ -84,7 +84,7 @@ class Job:
 
     @property
     def stage(self) -> str:
-        """`ingest`, `extract`, `train`, `merge`, `verify`, `pull_weights`, `check_plate` or `torture`."""
+        """Which kind of spec it has: `ingest`, `extract`, `train`, `merge`, `verify`, `measure_faceset`, …"""
         return self.message.spec.WhichOneof("kind") or ""
 
     @property

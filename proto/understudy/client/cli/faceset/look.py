@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -240,28 +240,22 @@ def review(
     if ours.as_json:
         for each in found:
             print(lines.line("review", lines.plain(each)))
-        return
-    plates, views = len({each.plate for each in found}) > 1, any(each.view for each in found)
-    heads = [
-        "frame",
-        "track",
-        "reason",
-        *(["view"] if views else []),
-        *(["plate"] if plates else []),
-        "message",
-    ]
-    rows = (
-        [
-            str(each.frame),
-            str(each.track) if each.HasField("track") else "-",
-            each.reason,
-            *([each.view] if views else []),
-            *([Path(each.plate).name] if plates else []),
-            each.message,
-        ]
-        for each in found
-    )
-    printed.table(heads, rows, left=("reason", "view", "plate", "message"))
+    else:
+        _reviewed(found)
+
+
+def _reviewed(found: Sequence[pb.ReviewFrame]) -> None:
+    columns = {
+        "frame": [str(each.frame) for each in found],
+        "track": [str(each.track) if each.HasField("track") else "-" for each in found],
+        "reason": [each.reason for each in found],
+    }
+    if any(each.view for each in found):
+        columns["view"] = [each.view for each in found]
+    if len({each.plate for each in found}) > 1:
+        columns["plate"] = [Path(each.plate).name for each in found]
+    columns["message"] = [each.message for each in found]
+    printed.table(list(columns), zip(*columns.values()), left=("reason", "view", "plate", "message"))
 
 
 def pick(
