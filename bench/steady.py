@@ -1,8 +1,10 @@
 """How much found landmarks tremble, and what smoothing leaves of that and of real movement.
 
-A portrait at 1080p, grain over it: at rest, in a pan that speeds up and slows down, and in a hand that shakes. How the picture moves
-is known to a fraction of a pixel, so that the error of the smoothed landmarks is too: it is measured from where the
-mean of the landmarks at rest has been carried to. The limit is issue 4's: a face at rest moves less than 0.1 px RMS.
+A portrait at 1080p, grain over it: at rest, in a pan that speeds up and slows down, and in a hand that shakes. How the
+picture moves is known to a fraction of a pixel, so that the error of the smoothed landmarks is too: it is measured
+from where the mean of the landmarks at rest has been carried to. Part of it is the network's own, which reads a face
+elsewhere on the pixels differently, and no smoothing takes that out. The limit is issue 4's: a face at rest moves
+less than 0.1 px RMS.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ def noise(points: Series) -> Series:
 def lag(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
     """By how many frames the movement of points b (T, N, D) comes after that of a, in fractions; 0 if nothing moves.
 
-    Where the correlation of their velocities is highest, within 8 frames or a third of the series; a movement that only
-    ever speeds up looks alike at all lags, and tells nothing.
+    Where the correlation of their velocities is highest, within 8 frames or a third of the series. A movement that
+    only ever speeds up looks alike at all lags, and tells nothing.
     """
     va, vb = (np.diff(np.asarray(p, np.float64), axis=0) for p in (a, b))
     most = min(_LAGS, len(va) // 3)
