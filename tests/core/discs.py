@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from tests.core.heads import face as head
+from understudy.core.extract.networks import Networks
 from understudy.core.face import Detection, Landmarks
 from understudy.core.frames import Float
 from understudy.core.identity import IdentityLook
 from understudy.core.landmark import Found, Look, _looks
-from understudy.core.networks import Networks
 from understudy.core.pose import PoseLook
 
 

@@ -18,10 +18,10 @@ from tests.core.extraction import (
     statuses,
     with_pixels,
 )
-from understudy.core import extract, journal, plate, release, warp
+from understudy.core import extract, plate, release, warp
 from understudy.core.errors import InvalidInput, NoFace, ReleaseInvalid, WeightsMissing, WriteFailed
 from understudy.core.extract import ExtractSettings
-from understudy.core.faceset import Faceset
+from understudy.core.faceset import Faceset, journal
 from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.plate import Template
 from understudy.core.reports import Artifact, FrameStatus, Started, Warned

@@ -16,9 +16,9 @@ from tests.core.extraction import (
     statuses,
     with_pixels,
 )
-from understudy.core import extract, journal, plate
+from understudy.core import extract, plate
 from understudy.core.extract import ExtractSettings
-from understudy.core.faceset import Faceset
+from understudy.core.faceset import Faceset, journal
 from understudy.core.frames import FrameRange
 from understudy.core.plate import Template
 from understudy.core.reports import Artifact, Started

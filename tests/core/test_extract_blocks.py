@@ -23,9 +23,9 @@ from tests.core.extraction import (
     statuses,
     with_pixels,
 )
-from understudy.core import crew, extract, plate
+from understudy.core import extract, plate
 from understudy.core.errors import UnderstudyError
-from understudy.core.extract import ExtractSettings
+from understudy.core.extract import ExtractSettings, crew
 from understudy.core.faceset import Faceset
 from understudy.core.frames import FrameRange
 from understudy.core.plate import Template

@@ -18,10 +18,10 @@ from tests.core.extraction import (
     statuses,
     with_pixels,
 )
-from understudy.core import journal, plate
+from understudy.core import plate
 from understudy.core.errors import InvalidInput, NoFace, NotFound
 from understudy.core.extract import ExtractSettings, Pick
-from understudy.core.faceset import Faceset
+from understudy.core.faceset import Faceset, journal
 from understudy.core.faceset.curate import restore
 from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.plate import Template

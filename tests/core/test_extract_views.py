@@ -19,9 +19,9 @@ from tests.core.extraction import (
     statuses,
     with_pixels,
 )
-from understudy.core import journal, plate
+from understudy.core import plate
 from understudy.core.errors import InvalidInput
-from understudy.core.faceset import Faceset
+from understudy.core.faceset import Faceset, journal
 from understudy.core.frames import Frame, Window
 from understudy.core.plate import Template, Typed
 from understudy.core.reports import Artifact, Started, Warned

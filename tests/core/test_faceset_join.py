@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 
 from tests.core.faces import listing, odd_faces, pixels, record, same_image, several
-from understudy.core import faceset, journal, release
+from understudy.core import faceset, release
 from understudy.core.errors import DiskFull, InvalidInput, NoFace, NotFound
-from understudy.core.faceset import Faceset, curate
+from understudy.core.extract.recall import Recall
+from understudy.core.faceset import Faceset, curate, journal
 from understudy.core.faceset.join import JoinSettings, marked, run
+from understudy.core.faceset.journal import Journal, Looked
+from understudy.core.faceset.manual import Manual, ManualFace
 from understudy.core.faceset.pack import PackSettings, pack
 from understudy.core.frames import FrameRange
-from understudy.core.journal import Journal, Looked
-from understudy.core.manual import Manual, ManualFace
 from understudy.core.plate import Plate, Template
-from understudy.core.recall import Recall
 from understudy.core.reports import Advanced, Artifact, Started, Warned
 
 OTHER = "/plates/b/shot.%04d.exr"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.core import merging, shots
 from tests.core.faces import listing, odd_faces, pixels, record, same_columns, same_image, several
-from understudy.core import faceset, files, manual, plate, release
+from understudy.core import faceset, files, plate, release
 from understudy.core.errors import (
     DiskFull,
     FrameMissing,
@@ -27,7 +27,7 @@ from understudy.core.errors import (
     NotFound,
     ReleaseInvalid,
 )
-from understudy.core.faceset import Faceset, attach_release, packed, table
+from understudy.core.faceset import Faceset, attach_release, manual, packed, table
 from understudy.core.faceset.pack import PackSettings, UnpackSettings, pack, unpack
 from understudy.core.reports import Advanced, Artifact, Started, Warned
 

@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.discs import Discs
-from understudy.core import finder as finding
 from understudy.core import track
 from understudy.core.errors import FrameUnreadable
+from understudy.core.extract import finder as finding
+from understudy.core.extract.finder import Expected, Finder
+from understudy.core.extract.follow import Back, Block, Follower, Looked, counterparts, newcomers
+from understudy.core.extract.networks import Fetch, Fetched, drive
+from understudy.core.extract.search import Picture, Shown
 from understudy.core.face import Face
-from understudy.core.finder import Expected, Finder
-from understudy.core.follow import Back, Block, Follower, Looked, counterparts, newcomers
+from understudy.core.faceset.manual import ManualFace
 from understudy.core.frames import Float, Frame, Window
-from understudy.core.manual import ManualFace
-from understudy.core.networks import Fetch, Fetched, drive
-from understudy.core.search import Picture, Shown
 
 SIZE = (640, 360)
 Spots = list[tuple[float, float, float]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from understudy.core.errors import DiskFull, WriteFailed
-from understudy.core.journal import NAME, Journal, Looked
+from understudy.core.faceset.journal import NAME, Journal, Looked
 
 PLATE = "/plates/shot.%04d.exr"
 

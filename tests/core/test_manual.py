@@ -22,8 +22,8 @@ from tests.core.heads import face as head
 from understudy.core import plate
 from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound
 from understudy.core.faceset import Faceset
+from understudy.core.faceset.manual import NAME, Manual, ManualFace
 from understudy.core.frames import FrameRange
-from understudy.core.manual import NAME, Manual, ManualFace
 from understudy.core.plate import Template
 
 PLATE = "/plates/shot.%04d.exr"

@@ -13,8 +13,8 @@ from understudy.core import align, faceset
 from understudy.core.errors import InvalidInput, NotFound
 from understudy.core.face import Face, Landmarks
 from understudy.core.faceset import FaceRecord
+from understudy.core.faceset.journal import Journal, Looked
 from understudy.core.faceset.review import review
-from understudy.core.journal import Journal, Looked
 
 PLATE = "/plates/shot.%04d.exr"
 

@@ -16,12 +16,12 @@ from tests.core.discs import Discs
 from tests.core.extraction import SPACE
 from understudy.core import align, plate, warp
 from understudy.core.errors import InvalidInput
-from understudy.core.finder import Finder
+from understudy.core.extract.finder import Finder
+from understudy.core.extract.networks import drive
+from understudy.core.extract.search import Picture, Search, Shown
 from understudy.core.frames import Frame, Window
 from understudy.core.located import Located
-from understudy.core.networks import drive
 from understudy.core.plate import Template
-from understudy.core.search import Picture, Search, Shown
 
 CENTRE, RADIUS = np.array((170.0, 120.0)), 60.0  # of the disc, in square pixels from the display's corner
 DISPLAY = Window(0, 0, 320, 240)

@@ -17,10 +17,10 @@ from understudy.core import release
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError
 from understudy.core.extract import ExtractSettings
+from understudy.core.extract.people import Pick
 from understudy.core.frames import FrameRange
 from understudy.core.model import store
 from understudy.core.model.presets import preset
-from understudy.core.people import Pick
 from understudy.core.plate import Template
 from understudy.core.train.settings import TrainSettings
 from understudy.daemon import decode

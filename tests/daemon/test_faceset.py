@@ -14,7 +14,8 @@ import pytest
 from tests.core import shots
 from tests.daemon import facesets
 from tests.daemon.support import Daemon, refusal
-from understudy.core import journal, release
+from understudy.core import release
+from understudy.core.faceset import journal
 from understudy.v1 import common_pb2, job_pb2
 from understudy.v1 import resource_pb2 as pb
 

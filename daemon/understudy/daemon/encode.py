@@ -12,11 +12,11 @@ from types import MappingProxyType
 from google.protobuf import timestamp_pb2
 
 from understudy.core.errors import ModelInvalid
+from understudy.core.extract.station import FAMILIES
 from understudy.core.frames import FrameRange
 from understudy.core.merge import recipe
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, TrainReport, Warned
-from understudy.core.station import FAMILIES
 from understudy.core.weights import State, Weights, WeightsReport
 from understudy.daemon.text import text
 from understudy.v1 import common_pb2, job_pb2, resource_pb2, system_pb2

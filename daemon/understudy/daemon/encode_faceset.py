@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from understudy.core import journal
 from understudy.core.errors import InvalidInput
-from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.faceset import FaceRecord, Faceset, journal
 from understudy.daemon import encode
 from understudy.daemon.text import text
 from understudy.v1 import common_pb2, resource_pb2
 
 if TYPE_CHECKING:
+    from understudy.core.faceset.manual import ManualFace
     from understudy.core.faceset.review import ReviewFrame
     from understudy.core.faceset.statistics import Statistic
-    from understudy.core.manual import ManualFace
 
 BROKEN_MOST = 1000  # with their messages; a reply has 4 MiB
 
@@ -135,7 +134,7 @@ def decode_manual_face(message: resource_pb2.ManualFace, plate: str) -> ManualFa
     Raises:
         InvalidInput: not just one of points, a box or absent; points or a box that cannot be.
     """
-    from understudy.core.manual import ManualFace
+    from understudy.core.faceset.manual import ManualFace
 
     if len(message.points) % 2:
         raise InvalidInput(

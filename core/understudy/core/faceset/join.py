@@ -23,12 +23,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from understudy.core import journal, manual, release
+from understudy.core import release
 from understudy.core.errors import FrameMissing, InvalidInput, NoFace
-from understudy.core.faceset import curate, pack, packed
+from understudy.core.faceset import curate, journal, manual, pack, packed
+from understudy.core.faceset.manual import Manual, ManualFace
 from understudy.core.faceset.store import RELEASE_FILE, Faceset
 from understudy.core.files import failed, making, replacing
-from understudy.core.manual import Manual, ManualFace
 from understudy.core.release import Release
 from understudy.core.reports import Advanced, Artifact, Report, Started, Warned
 

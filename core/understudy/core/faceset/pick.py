@@ -42,7 +42,9 @@ def person_at(
     return int(columns.track[found[nearest]])
 
 
-def _named(column: object, name: str, field: str, *, only: bool) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _named(
+    column: object, name: str, field: str, *, only: bool
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which rows have the name; all where none is given and there is but one."""
     values = np.asarray(column)
     there = np.unique(values)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from understudy.core import journal
 from understudy.core.errors import InvalidInput
+from understudy.core.faceset import journal
 from understudy.core.faceset.columns import Columns
 from understudy.core.faceset.store import Faceset
 

@@ -45,6 +45,7 @@ def run(settings: TrainSettings, *, colour: ColourConfig) -> Iterator[Report]:
         InvalidInput: the model there has another configuration; two people's faceset in several colour spaces.
         NoFace: a faceset is empty.
         NotFound: a faceset is not there.
+        FrameUnreadable: a pack is broken, or more than a tenth of a faceset's faces cannot be read.
         TrackAmbiguous: a faceset holds several people and no track was chosen.
         ReleaseMissing, ReleaseInvalid: src has no release that holds today.
         ModelInvalid: a file of the model is broken, or training keeps running off to infinity.

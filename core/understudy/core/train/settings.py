@@ -18,7 +18,7 @@ class TrainSettings:
 
     Attributes:
         model: folder of the model; made if it is not there, gone on with if it is.
-        src: faceset of the identity put on. Needs a release.
+        src: faceset of the identity put on, a folder or a pack, as all facesets here. Needs a release.
         dst: faceset of the performance in the plate.
         preset: name of a configuration (`presets.PRESETS`). A model that is there must have the same.
         target_iterations, target_seconds: totals for the model over all sessions, not for this one: a model that

@@ -133,7 +133,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     def SetManualFaces(
         self, request: pb.SetManualFacesRequest, context: grpc.ServicerContext
     ) -> pb.SetManualFacesResponse:
-        from understudy.core.manual import Manual
+        from understudy.core.faceset.manual import Manual
 
         folder = self._writable(request.path)
         with named("faces"):
@@ -146,7 +146,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     def ListManualFaces(
         self, request: pb.ListManualFacesRequest, context: grpc.ServicerContext
     ) -> pb.ListManualFacesResponse:
-        from understudy.core.manual import Manual
+        from understudy.core.faceset.manual import Manual
 
         kept = Manual.read(self._folder(request.path, write=False))
         return pb.ListManualFacesResponse(faces=map(encode_faceset.manual_face, kept.faces))
@@ -154,7 +154,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     def DeleteManualFaces(
         self, request: pb.DeleteManualFacesRequest, context: grpc.ServicerContext
     ) -> pb.DeleteManualFacesResponse:
-        from understudy.core.manual import Manual
+        from understudy.core.faceset.manual import Manual
 
         folder = self._folder(request.path)
         deleted = Manual.read(folder).delete(

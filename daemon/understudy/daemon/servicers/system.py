@@ -11,9 +11,9 @@ from google.protobuf import timestamp_pb2
 from understudy.core import _plugins
 from understudy.core.align import FACE_TYPES
 from understudy.core.colour import ColourConfig
+from understudy.core.extract.station import FAMILIES
 from understudy.core.merge.recipe import Recipe
 from understudy.core.model.presets import PRESETS
-from understudy.core.station import FAMILIES
 from understudy.daemon import devices, encode
 from understudy.daemon.config import DaemonConfig, version
 from understudy.daemon.decode import families

@@ -9,10 +9,10 @@ from pathlib import Path
 from understudy.core import _plugins, align
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput
-from understudy.core.people import Pick
+from understudy.core.extract.people import Pick
+from understudy.core.extract.station import FAMILIES, Outfit
 from understudy.core.plate import Plate
 from understudy.core.release import Release
-from understudy.core.station import FAMILIES, Outfit
 from understudy.core.weights import WeightStore
 
 VERSION = 2  # of what extraction makes of the same settings and frame

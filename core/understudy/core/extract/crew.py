@@ -26,10 +26,10 @@ from typing import Any
 import cv2
 
 from understudy.core.errors import UnderstudyError
-from understudy.core.follow import Block
-from understudy.core.networks import one_thread
+from understudy.core.extract.follow import Block
+from understudy.core.extract.networks import one_thread
+from understudy.core.extract.station import Outfit, Station, Task
 from understudy.core.pipeline import cores
-from understudy.core.station import Outfit, Station, Task
 
 MOST = 8  # processes, where their number is not said: each has networks of its own in memory
 _WORTH = (
@@ -170,7 +170,7 @@ class _There:
         ours, theirs = socket.socketpair()
         start = (
             "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-            "from understudy.core import crew; crew.serve(int(sys.argv[2]))"
+            "from understudy.core.extract import crew; crew.serve(int(sys.argv[2]))"
         )
         with theirs:  # not multiprocessing's spawn, which would run the caller's main module once more
             self._process = subprocess.Popen(

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from understudy.core import track
-from understudy.core.crew import Crew
+from understudy.core.extract.crew import Crew
+from understudy.core.extract.follow import At, Back, Block, Extra, Find, Looked, Seen, Sight, newcomers
 from understudy.core.face import Face
-from understudy.core.follow import At, Back, Block, Extra, Find, Looked, Seen, Sight, newcomers
+from understudy.core.faceset.manual import ManualFace
 from understudy.core.frames import Float
-from understudy.core.manual import ManualFace
 
 _BEFORE = 8  # frames before the first block of which one should be readable
 

@@ -1,12 +1,4 @@
-"""A plate becomes a faceset: find the faces of every frame, say who is who, cut them out.
-
-Faces are looked for block by block (`walk`, `follow`), by as many hands as pay (`crew`); this module tells who is who,
-in the order of frames, and writes, with a handful of frames in memory however long the shot. Landmarks are stored as
-found: smoothing is the merge's, over the whole track, so that no frame depends on which others were extracted in the
-same run.
-
-Of a stereo plate all views are extracted together: in one exposure, and a person has the same id in both eyes.
-"""
+"""One run of an extraction: who is who in the order of frames, and what is written."""
 
 from __future__ import annotations
 
@@ -20,25 +12,23 @@ from pathlib import Path
 
 from understudy.core import _plugins, faceset, plate, track
 from understudy.core.colour import ColourConfig
-from understudy.core.crew import Crew
 from understudy.core.errors import FrameMissing, InvalidInput, NoFace, UnderstudyError, WriteFailed
-from understudy.core.extract_settings import ExtractSettings
+from understudy.core.extract.crew import Crew
+from understudy.core.extract.follow import Find, Seen, Sight
+from understudy.core.extract.people import Cast, Pick, keep_only, recollect
+from understudy.core.extract.recall import Recall
+from understudy.core.extract.search import named
+from understudy.core.extract.settings import ExtractSettings
+from understudy.core.extract.station import Station
+from understudy.core.extract.walk import Walk
 from understudy.core.face import Face
 from understudy.core.faceset import FaceRecord, Faceset, reference
-from understudy.core.follow import Find, Seen, Sight
+from understudy.core.faceset.journal import Looked
+from understudy.core.faceset.manual import Manual
 from understudy.core.half import widened
-from understudy.core.journal import Looked
-from understudy.core.manual import Manual
-from understudy.core.people import Cast, Pick, keep_only, recollect
 from understudy.core.plate import Plate, views_of
-from understudy.core.recall import Recall
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, Warned
-from understudy.core.search import named
-from understudy.core.station import Station
-from understudy.core.walk import Walk
 from understudy.core.weights import WeightStore
-
-__all__ = ["ExtractSettings", "Pick", "run"]
 
 _AHEAD = 2  # frames that are written while the next is told apart
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from understudy.core import drawing, finder, track
+from understudy.core import drawing, track
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import NoFace, NotFound, UnderstudyError
+from understudy.core.extract import finder
+from understudy.core.extract.follow import Find, Sight
 from understudy.core.face import Face
 from understudy.core.faceset import Faceset
 from understudy.core.faceset.curate import reject
+from understudy.core.faceset.manual import Manual
 from understudy.core.faceset.pick import person_at
-from understudy.core.follow import Find, Sight
 from understudy.core.frames import Float, FrameRange
 from understudy.core.identity import Describer, IdentityLook
-from understudy.core.manual import Manual
 
 _COVERED = 0.4  # intersection over union of boxes from which what a person gives stands for what was found
 _FACES = 24  # of a person, spread over the shot, that are compared with a reference

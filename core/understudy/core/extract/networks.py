@@ -21,7 +21,7 @@ from understudy.core.landmark import Found, Landmarker, Look
 from understudy.core.pose import PoseLook, Poser
 
 if TYPE_CHECKING:
-    from understudy.core.search import Shown
+    from understudy.core.extract.search import Shown
 
 Result = TypeVar("Result")
 

@@ -11,10 +11,10 @@ import numpy as np
 from understudy.core import align, image, warp
 from understudy.core.colour import exposure_gain
 from understudy.core.errors import UnderstudyError
+from understudy.core.extract.search import Picture, Search, Shown
 from understudy.core.face import Face
 from understudy.core.matte.hull import hull
 from understudy.core.pipeline import overlapped
-from understudy.core.search import Picture, Search, Shown
 
 Find = Callable[[Sequence[Shown]], list[list[Face]]]
 

@@ -14,13 +14,13 @@ from typing import Any
 from urllib.parse import quote
 
 from understudy.core.errors import FrameMissing, FrameUnreadable
+from understudy.core.extract.search import labelled
 from understudy.core.face import Face
 from understudy.core.faceset import FaceRecord, Faceset
-from understudy.core.journal import Journal, Looked
-from understudy.core.manual import Manual
+from understudy.core.faceset.journal import Journal, Looked
+from understudy.core.faceset.manual import Manual
 from understudy.core.plate import Plate
 from understudy.core.plate.views import MONO
-from understudy.core.search import labelled
 
 
 class Recall:

@@ -18,13 +18,13 @@ import numpy.typing as npt
 
 from understudy.core import track
 from understudy.core.errors import InvalidInput
+from understudy.core.extract.networks import Asking, Detect, Locate, Turned
+from understudy.core.extract.search import Shown
 from understudy.core.face import Detection, Face, Landmarks
+from understudy.core.faceset.manual import ManualFace
 from understudy.core.frames import Float
 from understudy.core.landmark import Found, Look
-from understudy.core.manual import ManualFace
-from understudy.core.networks import Asking, Detect, Locate, Turned
 from understudy.core.pose import PoseLook
-from understudy.core.search import Shown
 
 _WINDOW = 2.25  # side of a window, in units of the face's box
 _LARGE = 6  # times the picture's longer side that a window's may have

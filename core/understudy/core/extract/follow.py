@@ -22,13 +22,13 @@ from scipy.optimize import linear_sum_assignment
 
 from understudy.core import align, image, track, warp
 from understudy.core.errors import InvalidInput, UnderstudyError
+from understudy.core.extract.finder import Expected, Finder, distinct, same
+from understudy.core.extract.networks import Asking, Describe, Fetch, Fetched
+from understudy.core.extract.search import Shown, named
 from understudy.core.face import Alignment, Face
-from understudy.core.finder import Expected, Finder, distinct, same
+from understudy.core.faceset.manual import ManualFace
 from understudy.core.frames import Float
 from understudy.core.identity import IdentityLook
-from understudy.core.manual import ManualFace
-from understudy.core.networks import Asking, Describe, Fetch, Fetched
-from understudy.core.search import Shown, named
 
 At = tuple[int, str]
 """A frame's number and a view of it."""

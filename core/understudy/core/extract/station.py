@@ -8,16 +8,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from understudy.core import _plugins, exposure
+from understudy.core import _plugins
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError
+from understudy.core.extract import exposure
+from understudy.core.extract.finder import Finder
+from understudy.core.extract.follow import Back, Block, Extra, Follower, Looked
+from understudy.core.extract.networks import Fetch, Fetched, Networks, drive, on_gpu
+from understudy.core.extract.search import Search, Shown
 from understudy.core.face import Face
-from understudy.core.finder import Finder
-from understudy.core.follow import Back, Block, Extra, Follower, Looked
 from understudy.core.landmark import _looks
-from understudy.core.networks import Fetch, Fetched, Networks, drive, on_gpu
 from understudy.core.plate import Plate
-from understudy.core.search import Search, Shown
 from understudy.core.weights import WeightStore
 
 FAMILIES = {"detector": "detect", "landmarker": "landmark", "pose": "pose", "identity": "identity"}
