@@ -292,7 +292,7 @@ def test_crops_are_cut_once_and_hold_the_face(facesets, tmp_path):
     faceset = Faceset.open(facesets / "dst")
     curve = SwapCurve(gain=1.0)
     *pauses, crops = data.prepare(faceset, tmp_path, "dst", TINY, curve)
-    assert crops is not None
+    assert isinstance(crops, data.Crops)
     assert len(pauses) == len(crops) == len(FRAMES)
     assert crops.array.shape == (len(FRAMES), 80, 80, 4)
     batch = crops.gather(np.array([0, 3]))
