@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("colour", "extract", "steady", "train", "merge", "plate", "daemon", "faceset")
+NAMES = (
+    "colour",
+    "extract",
+    "steady",
+    "train",
+    "merge",
+    "plate",
+    "daemon",
+    "faceset",
+    "dfl",
+    "parity",
+    "peer",
+)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bench import common
+from bench import common, parity_detect
 from understudy.core.errors import WeightsMissing
 from understudy.core.face import Detection
 from understudy.core.landmark import _square, fan2d, pfld, prnet
@@ -171,7 +171,20 @@ def fsanet_(store: WeightStore) -> list[Parity]:
     return rows
 
 
+def s3fd_() -> list[Parity]:
+    """S3FD beside the package."""
+    try:
+        theirs = randomised(parity_detect.face_alignment())
+    except ImportError as error:
+        raise NotHere(f"S3FD: the package face-alignment is not here: {error}") from error
+    return [_row(*row) for row in parity_detect.s3fd_(theirs)]
+
+
 CHECKS: tuple[Callable[[WeightStore], list[Parity]], ...] = (
+    lambda _: s3fd_(),
+    lambda store: [_row(*row) for row in parity_detect.retinaface_(_path(store, "retinaface"))],
+    lambda _: [_row(*row) for row in parity_detect.resnet_()],
+    lambda store: [_row(*row) for row in parity_detect.yunet_(_here(store, "yunet"))],
     lambda _: fan(),
     pfld_,
     lambda _: prnet_(),
@@ -219,6 +232,11 @@ def _path(store: WeightStore, name: str) -> Path:
         return store.path(name)
     except WeightsMissing as error:
         raise NotHere(error.message) from error
+
+
+def _here(store: WeightStore, name: str) -> WeightStore:
+    _path(store, name)
+    return store
 
 
 def _face_alignment(module: str) -> Any:

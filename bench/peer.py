@@ -5,8 +5,8 @@ anchor of a frame or so and has some hundred candidates, as with real ones. Both
 Flipped pictures are left out on both sides. The package is measured plain and, with `--compiled`, as it comes
 (torch.compile, which takes minutes); ours in one process with all cores and, as extraction works on a CPU, in one
 process a core with one thread each. The last line is what extraction does: a whole search every 8 frames, between them
-windows around the faces of the frame before. Made-up weights find nothing there that could be followed, so that line is
-its cost only.
+windows around the faces of the frame before. Made-up weights find nothing there that could be followed, so that line
+is its cost only.
 
 `apart` is the largest difference of boxes in pixels; landmarks are compared before the package cuts them to whole
 pixels, by their heatmaps (`python -m bench.parity`).

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from bench import parity_detect
 from tests.core.detecting import NETWORKS, made_up, proxy, real
-from tests.core.golden import make_detect
 from understudy.core import _checkpoint
 from understudy.core.detect import _ssd, retinaface, retinaface_resnet50, s3fd
 from understudy.core.detect._ssd import Layer, Ssd
@@ -32,7 +32,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
-    with np.load(make_detect.FILE) as file:
+    with np.load(parity_detect.FILE) as file:
         return dict(file)
 
 
@@ -84,7 +84,7 @@ class TestRetinaFace:
 
     def check(self, network: nn.Module, golden: dict[str, np.ndarray], kind: str) -> None:
         with torch.inference_mode():
-            layers: list[Layer] = network(torch.from_numpy(make_detect.picture()))
+            layers: list[Layer] = network(torch.from_numpy(parity_detect.picture()))
         score = torch.cat([layer.logits.sigmoid().flatten() for layer in layers])
         raw = torch.cat([layer.raw.flatten(0, 3) for layer in layers])
         np.testing.assert_allclose(score, golden[f"{kind}.score"], rtol=0, atol=1e-4)
@@ -99,7 +99,7 @@ class TestRetinaFace:
 
     def test_resnet_with_made_up_weights(self, golden: dict[str, np.ndarray]):
         network = retinaface_resnet50.network()
-        network.load_state_dict(make_detect.weights_of(network.state_dict()))
+        network.load_state_dict(parity_detect.weights_of(network.state_dict()))
         self.check(network.eval().requires_grad_(False).joined(), golden, "resnet")
 
     def test_resnet_has_the_published_number_of_parameters(self):

@@ -16,8 +16,7 @@ from tests.core.shots import Shot
 from understudy.core import release
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError
-from understudy.core.extract import ExtractSettings
-from understudy.core.extract.people import Pick
+from understudy.core.extract import ExtractSettings, Pick
 from understudy.core.frames import FrameRange
 from understudy.core.model import store
 from understudy.core.model.presets import preset

@@ -12,41 +12,14 @@ detect.npz holds:
 from __future__ import annotations
 
 import sys
-import zlib
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from bench.parity_detect import FILE, picture, weights_of
 from bench.stills import STILLS
-
-FILE = Path(__file__).with_name("detect.npz")
-
-
-def picture() -> np.ndarray:
-    """(1, 3, 96, 128) float32, blue first, less the means: noise, which leaves no unit of a network idle."""
-    noise: np.ndarray = np.random.default_rng(4).random((1, 3, 96, 128)) * 255.0
-    noise -= np.array((104.0, 117.0, 123.0))[:, None, None]
-    return noise.astype(np.float32)
-
-
-def weights_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Made-up weights of the same names and shapes, at which signals neither die nor explode."""
-    return {name: _made_up(name, value) for name, value in state.items()}
-
-
-def _made_up(name: str, like: Tensor) -> Tensor:
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    if like.ndim == 0:
-        return torch.zeros_like(like)
-    if like.ndim == 4:
-        scale = np.sqrt(1.0 / like[0].numel())
-        return torch.from_numpy((rng.standard_normal(like.shape) * scale).astype(np.float32))
-    around = 4.0 if name.endswith("running_var") else 1.0 if name.endswith("weight") else 0.0
-    return torch.from_numpy((around + 0.2 * rng.random(like.shape)).astype(np.float32))
 
 
 def retinaface(kind: str, weights: Path | None) -> dict[str, np.ndarray]:

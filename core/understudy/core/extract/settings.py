@@ -42,7 +42,7 @@ class ExtractSettings:
         release: the release record of the person, kept in the faceset. A src faceset needs one.
         search_every: of so many frames, by their numbers, one is searched wholly; on the others its faces are
             followed. 1 to 48; 1 searches every frame.
-        smallest: side in plate pixels, 4 or more, of the smallest face that is looked for; None is 40, or 1/48 of the
+        smallest: side in plate pixels, 4 or more, of the smallest face that is looked for; None is 40, or 1/72 of the
             picture's longer side if that is more.
         max_faces: at most so many faces of a view of a frame are kept, the largest; 0 keeps all.
         looks: how many slightly shifted looks a face's landmarks are averaged over, 1 to 64.

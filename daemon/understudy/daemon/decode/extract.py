@@ -8,8 +8,7 @@ from typing import Any
 
 from understudy.core.align import FACE_TYPES
 from understudy.core.errors import InvalidInput
-from understudy.core.extract import ExtractSettings
-from understudy.core.extract.people import Pick
+from understudy.core.extract import ExtractSettings, Pick
 from understudy.core.extract.station import FAMILIES
 from understudy.daemon.decode import families
 from understudy.daemon.decode.inputs import release_of
