@@ -12,7 +12,14 @@ from pathlib import Path
 
 from understudy.core import _plugins, faceset, plate, track
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import FrameMissing, InvalidInput, NoFace, UnderstudyError, WriteFailed
+from understudy.core.errors import (
+    FrameMissing,
+    InvalidInput,
+    NoFace,
+    NotFound,
+    UnderstudyError,
+    WriteFailed,
+)
 from understudy.core.extract.crew import Crew
 from understudy.core.extract.follow import Find, Seen, Sight
 from understudy.core.extract.people import Cast, Pick, keep_only, recollect
@@ -127,7 +134,8 @@ class _Shot:
     def reports(self) -> Generator[FrameReport, None, None]:
         """A report per frame, in order. Closed early it ends all work at once; what is being written is finished."""
         todo = frozenset(n for n in self.settings.plate.present if n not in self.recall.done)
-        numbers = _on_disk(self.settings.plate)
+        # what has gone since the plate was looked up fails when its turn comes, like what cannot be read
+        numbers = sorted({*_on_disk(self.settings.plate), *todo})
         station, crew, cast = self.station, None, self._cast(bool(todo))
         writers = ThreadPoolExecutor(_AHEAD, "write")
         try:
@@ -318,7 +326,7 @@ def _on_disk(asked: Plate) -> list[int]:
     """The numbers of all frames of the sequence that are on disk in every view, asked for or not."""
     try:
         return list(plate.find(asked.template.text, views=asked.views).present)
-    except InvalidInput:  # a stray file makes the span of numbers too wide to look at
+    except (InvalidInput, NotFound):  # a stray file makes the span of numbers too wide to look at; all have gone
         return list(asked.present)
 
 

@@ -187,7 +187,7 @@ class Manual:
             if stored["format"] != FORMAT:
                 raise ValueError(f"format {stored['format']!r} is not {FORMAT}")
             return cls(folder, (_face(entry) for entry in stored["faces"]))
-        except (ValueError, TypeError, KeyError, AttributeError, InvalidInput) as error:
+        except (ArithmeticError, AttributeError, InvalidInput, LookupError, RecursionError, TypeError, ValueError) as error:
             said = error.message if isinstance(error, InvalidInput) else str(error)
             raise FrameUnreadable(f"{path}: not a list of manual faces: {said}", path=path) from error
 

@@ -123,7 +123,7 @@ class Packed:
             sizes = [_size(part, kinds) for part, kinds in parts]
             if not 1 <= len(parts) <= MAXIMUM_PARTS or sum(sizes) != self.planes[row][1]:
                 raise ValueError(f"{len(parts)} parts of {sum(sizes)} bytes in {self.planes[row][1]}")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise broken(self.path, at, f"the header of {name} is malformed: {error!r}") from error
         pixels = np.frombuffer(_read(self.source, self.path, *self.planes[row].tolist()), np.uint8)
         ends = np.cumsum(sizes)[:-1]

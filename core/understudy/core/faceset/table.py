@@ -73,7 +73,7 @@ def decode(buffer: memoryview) -> Table:
         about = {str(name): str(text) for name, text in header.pop("__metadata__", {}).items()}
         data = buffer[8 + length :]
         return Table({str(name): _array(data, entry) for name, entry in header.items()}, about)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise Broken(8, f"a table's header is malformed: {error!r}") from error
 
 
