@@ -80,7 +80,7 @@ class Alignment:
     Attributes:
         matrix: (2, 3) float64, plate px → aligned px.
         size: side of the crop in aligned pixels.
-        face_type: `half`, `mid_full`, `full`, `whole` or `head`.
+        face_type: `half`, `mid_full`, `full`, `whole`, `head`, `full_no_align` or `head_no_align`.
     """
 
     matrix: Matrix

@@ -14,6 +14,8 @@ from understudy.core.errors import InvalidInput
 
 Series = npt.NDArray[np.float64]
 
+VERSION = 2  # of what `steadied` makes of the same series
+
 _FEW = 8  # frames, below which noise can not be told from movement
 
 # An outlier frame is off its neighbours' middle by more than …

@@ -16,7 +16,11 @@ from understudy.core.errors import InvalidInput
 from understudy.core.face import Face
 from understudy.core.frames import Float
 
-__all__ = ["Tracker", "is_cut", "size", "smooth", "thumbnail"]
+__all__ = ["SMOOTHING", "Tracker", "is_cut", "size", "smooth", "thumbnail"]
+
+SMOOTHING = (
+    2  # of what `smooth` makes of the same faces, `steady` included: what was measured on them goes by it
+)
 
 Costs = npt.NDArray[np.float64]
 

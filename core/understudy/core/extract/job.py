@@ -22,7 +22,7 @@ from understudy.core.errors import (
 )
 from understudy.core.extract.crew import Crew
 from understudy.core.extract.follow import Find, Seen, Sight
-from understudy.core.extract.people import Cast, Pick, keep_only, recollect
+from understudy.core.extract.people import Cast, keep_only, recollect
 from understudy.core.extract.recall import Recall
 from understudy.core.extract.search import named
 from understudy.core.extract.settings import ExtractSettings
@@ -326,7 +326,10 @@ def _on_disk(asked: Plate) -> list[int]:
     """The numbers of all frames of the sequence that are on disk in every view, asked for or not."""
     try:
         return list(plate.find(asked.template.text, views=asked.views).present)
-    except (InvalidInput, NotFound):  # a stray file makes the span of numbers too wide to look at; all have gone
+    except (
+        InvalidInput,
+        NotFound,
+    ):  # a stray file makes the span of numbers too wide to look at; all have gone
         return list(asked.present)
 
 

@@ -31,6 +31,7 @@ Box = tuple[float, float, float, float]
 _Key = tuple[str, str, int, int]
 
 _COUNTS = (5, 68)
+_TRACKS = 2**31 - 1  # the last one is free for a newcomer
 # The mean face of `align` in its unit square: eyes' middles, nose tip, corners of the mouth, the person's right first.
 _FIVE = np.array([(0.2255, 0.2160), (0.7548, 0.2160), (0.4901, 0.5156), (0.2541, 0.7802), (0.7261, 0.7802)])
 _OF_FIVE = (
@@ -68,8 +69,9 @@ class ManualFace:
     between: bool = False
 
     def __post_init__(self) -> None:
-        if self.track < 0:
-            raise self._wrong("track", self.track, f"track {self.track} is below 0")
+        if not 0 <= self.track < _TRACKS:
+            what = "below 0" if self.track < 0 else "more than a header holds"
+            raise self._wrong("track", self.track, f"track {self.track} is {what}")
         if (self.points is not None) + (self.box is not None) + bool(self.absent) != 1:
             raise self._wrong("points", None, "give just one of points, a box and absent")
         if self.points is not None and len(self.points) not in _COUNTS:
@@ -187,7 +189,15 @@ class Manual:
             if stored["format"] != FORMAT:
                 raise ValueError(f"format {stored['format']!r} is not {FORMAT}")
             return cls(folder, (_face(entry) for entry in stored["faces"]))
-        except (ArithmeticError, AttributeError, InvalidInput, LookupError, RecursionError, TypeError, ValueError) as error:
+        except (
+            ArithmeticError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            InvalidInput,
+        ) as error:
             said = error.message if isinstance(error, InvalidInput) else str(error)
             raise FrameUnreadable(f"{path}: not a list of manual faces: {said}", path=path) from error
 
@@ -267,6 +277,8 @@ class Manual:
 
 def _face(entry: Any) -> ManualFace:
     points, box = entry.pop("points", None), entry.pop("box", None)
+    if wrong := [name for name in ("track", "frame") if type(entry[name]) is not int]:
+        raise ValueError(f"{wrong[0]} is {entry[wrong[0]]!r}, no whole number")
     return ManualFace(
         points=None if points is None else tuple((float(x), float(y)) for x, y in points),
         box=None if box is None else _box(*map(float, box)),

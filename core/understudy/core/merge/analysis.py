@@ -85,7 +85,7 @@ def analyse(
         for view in views
     }
     look = (recipe.match, recipe.mask, recipe.smooth)
-    key = headers.digest(FORMAT, _SAMPLES, _DRIFT, faceset.digest(), swapper.digest, *look)
+    key = headers.digest(FORMAT, track.SMOOTHING, _SAMPLES, _DRIFT, faceset.digest(), swapper.digest, *look)
     samples = _read(stored, key)
     if samples is None:
         samples = _measure(faceset, [spot for spots in shot.values() for spot in spots], swapper, match)

@@ -151,7 +151,8 @@ class Recipe:
         feather: width of the soft edge, all of it inside the eroded matte.
         blend: how the face goes onto the plate, a member of the family `blend`.
         opacity: of the whole swap, 0 to 1.
-        smooth: odd length in frames of the window that steadies landmarks; 0 or 1 leaves them as detected.
+        smooth: odd length in frames of the window in which landmarks' movement is followed (`steady`); 0 or 1 leaves
+            them as detected.
         keep_highlights: whether what is brighter than the network can express keeps the plate's ratio.
     """
 
