@@ -144,3 +144,17 @@ def test_closing_leaves_no_thread_and_no_half_file(clips, colour, weight_store, 
     noted = journal.Journal(tmp_path / "faces", clips.src).looked
     assert not found.broken
     assert {r.face.frame for r in found.records} == set(noted)
+
+
+def test_frames_that_go_after_the_plate_was_looked_up_are_missing(clips, colour, weight_store, tmp_path: Path):
+    """A job waits in the queue: first one of its frames goes, then all of them."""
+    text = copy_of(clips.src, tmp_path / "plate", 3)
+    settings = ExtractSettings(plate=plate.find(text, None, SPACE), faceset=tmp_path / "faces", size=128)
+    for gone, said in (
+        ((1002,), {1001: "done", 1002: "missing", 1003: "done"}),
+        ((1001, 1003), {1001: "missing", 1002: "missing", 1003: "missing"}),
+    ):
+        for number in gone:
+            Template.parse(text).path(number).unlink()
+        assert statuses(list(extract.run(settings, store=weight_store, colour=colour))) == said
+        shutil.rmtree(settings.faceset, ignore_errors=True)

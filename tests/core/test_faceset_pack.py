@@ -317,6 +317,7 @@ def test_a_forged_table_is_refused_before_anything_is_made_of_it(change, whole, 
         (b'"half"', b'"bool"'),
         (b'[{"number"', b'{["number"'),
         (b'"utf-8"', b'"utf-9"'),
+        (b'"number":1001', b'"number":1e999'),
     ],
 )
 def test_a_header_that_is_not_that_of_its_pixels_is_refused(old, new, whole, tmp_path):
@@ -332,6 +333,9 @@ def test_a_table_that_claims_more_than_there_is_allocates_nothing():
     for claim in (2**63, 2**40, 2**20 + 1):
         with pytest.raises(table.Broken):
             table.decode(memoryview(claim.to_bytes(8, "little") + b"{}" * 20))
+    said = b'{"a":{"dtype":"F64","shape":[1e999],"data_offsets":[0,0]}}'
+    with pytest.raises(table.Broken):
+        table.decode(memoryview(len(said).to_bytes(8, "little") + said))
     said = b'{"a":{"dtype":"F64","shape":[1099511627776],"data_offsets":[0,8796093022208]}}'
     with pytest.raises(table.Broken, match="malformed"):
         table.decode(memoryview(len(said).to_bytes(8, "little") + said))

@@ -93,6 +93,7 @@ def test_delete_forgets_what_is_named_and_says_where_there_is_nothing(tmp_path: 
         ({"box": (0.0, 0.0, 9.0, 9.0), "absent": True}, "points", "just one"),
         ({}, "points", "just one"),
         ({"absent": True, "track": -1}, "track", "below 0"),
+        ({"absent": True, "track": 2**31 - 1}, "track", "more than a header holds"),
     ],
 )
 def test_what_cannot_be_is_refused_with_frame_and_field(what: dict[str, object], field: str, word: str):
@@ -103,7 +104,10 @@ def test_what_cannot_be_is_refused_with_frame_and_field(what: dict[str, object],
 
 @pytest.mark.parametrize(
     "text", ["", "{}", "[1]", '{"format": 2, "faces": []}', '{"format": 1, "faces": [{"frame": 1, "track": 0}]}',
-             '{"format": 1, "faces": [{"frame": 1, "track": 0, "box": [1]}]}', '{"format": 1, "faces": [3]}']
+             '{"format": 1, "faces": [{"frame": 1, "track": 0, "box": [1]}]}', '{"format": 1, "faces": [3]}',
+             '{"format": 1, "faces": [{"frame": 1, "track": 1e999, "absent": true}]}', "[" * 100_000,
+             '{"format": 1, "faces": [{"frame": "1", "track": 0, "absent": true}]}',
+             '{"format": 1, "faces": [{"frame": 1, "track": 0, "box": [0, 0, 1%s, 9]}]}' % ("0" * 400)]
 )  # fmt: skip
 def test_a_file_that_is_none_of_ours_is_not_overlooked(tmp_path: Path, text: str):
     (tmp_path / NAME).write_text(text)

@@ -12,9 +12,9 @@ import pytest
 
 from tests.core import shots
 from tests.core.merging import bits, made, reports, statuses, verified
-from understudy.core import plate
+from understudy.core import plate, track
 from understudy.core.frames import FrameRange
-from understudy.core.merge import headers, shot
+from understudy.core.merge import analysis, headers, shot
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.recipe import Curve, Key
 from understudy.core.plate import Template
@@ -51,6 +51,16 @@ class TestRecipe:
         changed = shots.keyed(settings, erode=Curve.constant(3.0))
         assert set(statuses(changed, colour).values()) == {"done"}
         assert made(settings).planes["mask_blend.A"].sum() < before.sum()
+
+    def test_another_smoothing_measures_the_match_again(self, tmp_path, model, colour, monkeypatch):
+        scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[])
+        settings, measured = scene.settings(model), []
+        real = analysis._measure
+        monkeypatch.setattr(analysis, "_measure", lambda *args: measured.append(1) or real(*args))
+        for version, times in ((track.SMOOTHING, 1), (track.SMOOTHING, 1), (track.SMOOTHING + 1, 2)):
+            monkeypatch.setattr(track, "SMOOTHING", version)
+            reports(settings, colour)
+            assert len(measured) == times
 
     def test_only_what_is_gone_or_broken_is_made_again(self, tmp_path, model, colour):
         scene = shots.make(tmp_path, numbers=[1001, 1002, 1003], without_face=[])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -142,6 +143,18 @@ def test_a_spec_names_what_is_wrong(
         work(**{kind: placed({**GOOD[kind], **changes}, beside)})
     assert error.value.reason == reason, error.value
     assert field is None or error.value.field == f"{kind}.{field}"
+
+
+def test_measures_do_not_follow_a_link_out_of_the_write_roots(tmp_path: Path, colour: ColourConfig):
+    faceset, away = facesets.make(tmp_path / "out" / "faces"), tmp_path / "stage"
+    away.mkdir()
+    shutil.rmtree(faceset / ".index", ignore_errors=True)
+    (faceset / ".index").symlink_to(away)
+    roots = Roots(read=(tmp_path,), write=(tmp_path / "out",))
+    spec = job_pb2.JobSpec(measure_faceset={"faceset": str(faceset)})
+    with pytest.raises(UnderstudyError) as error:
+        decode.work(spec, (), site=Site(weights_cache=tmp_path / "weights", roots=roots), colour=colour)
+    assert (error.value.reason, error.value.field) == ("PATH_NOT_ALLOWED", "measure_faceset.faceset")
 
 
 def test_an_empty_faceset_is_refused_at_submit(work: Decoded, tmp_path: Path):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from understudy.core.errors import UnderstudyError
+from understudy.core.faceset import index
 from understudy.daemon import server
 from understudy.daemon.config import DaemonConfig
 from understudy.daemon.paths import Roots
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         config = parse(arguments, environment)
         with server.claimed(config.state):
             _log_to(config)
+            index.keep_below(config.site.roots.write)
             with server.running(config) as endpoint:
                 log.info("pid=%d listening=%s", os.getpid(), endpoint)
                 if config.embedded:

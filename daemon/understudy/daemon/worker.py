@@ -28,6 +28,7 @@ from typing import TypeAlias
 import cv2
 
 from understudy.core.errors import UnderstudyError
+from understudy.core.faceset import index
 from understudy.core.pipeline import share
 from understudy.core.reports import Report
 from understudy.core.weights import WeightsReport
@@ -127,6 +128,7 @@ def main(descriptor: int) -> None:
     with Connection(descriptor) as connection:
         pipe = _Pipe(connection)
         setup = pipe.recv()
+        index.keep_below(setup.site.roots.write)
         logging.basicConfig(handlers=[_Log(pipe)], level=logging.DEBUG if setup.verbose else logging.INFO)
         with setup.lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

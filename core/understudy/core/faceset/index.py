@@ -4,7 +4,8 @@ The index is disposable and never trusted over the files. One look at the folder
 every file; what is kept of a file counts only where both are the same, and where the file was not changed within the
 clock's grain of the look it was kept from, when it could have been changed again without a trace (Git calls
 such entries racy: git-scm.com/docs/racy-git). An index that is broken, of another version or cannot be written costs
-time and nothing else. Two processes may write it at once: each writes a whole one.
+time and nothing else. Two processes may write it at once: each writes a whole one. A process that may write less than
+the system lets it says so once (`keep_below`): opening is reading, and keeps an index there only.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import mmap
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ _READERS = 8  # threads: reading headers is waiting where the folder is on anoth
 _BLOCK = 2048  # headers on their way
 _SHARE = 100  # one in so many files has to be new before the index is written again
 _LEFTOVER = 3600.0  # seconds after which a half-written index has no writer any more
+
+_BELOW: list[Path] = []  # see `keep_below`
 
 Stamp = tuple[int, int]
 """Size in bytes and mtime in ns of a file."""
@@ -82,11 +85,21 @@ def read(folder: Path) -> tuple[Columns, tuple[str, ...]]:
                 kept = broken if failure.lasting else passing
                 kept[failure.name] = (files[failure.name], failure.why)
     found_now = _Known(columns=Columns.joined(parts).ordered(), broken=broken)
-    if len(fresh) * _SHARE >= len(files):
+    if len(fresh) * _SHARE >= len(files) and _may_keep(folder / FOLDER / _FILE):
         _save(found_now, folder / FOLDER / _FILE, began)
     return found_now.columns, _sentences(
         folder, _Known(columns=found_now.columns, broken={**broken, **passing})
     )
+
+
+def keep_below(folders: Iterable[Path]) -> None:
+    """From now on this process keeps an index in these folders only, wherever links lead; of none given: anywhere."""
+    _BELOW[:] = (Path(os.path.realpath(folder)) for folder in folders)
+
+
+def _may_keep(file: Path) -> bool:
+    real = Path(os.path.realpath(file))
+    return not _BELOW or any(real.is_relative_to(folder) for folder in _BELOW)
 
 
 def _sentences(folder: Path, known: _Known) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ Box = tuple[float, float, float, float]
 _Key = tuple[str, str, int, int]
 
 _COUNTS = (5, 68)
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _TRACKS = 2**31 - 1  # the last one is free for a newcomer
 # The mean face of `align` in its unit square: eyes' middles, nose tip, corners of the mouth, the person's right first.
 _FIVE = np.array([(0.2255, 0.2160), (0.7548, 0.2160), (0.4901, 0.5156), (0.2541, 0.7802), (0.7261, 0.7802)])

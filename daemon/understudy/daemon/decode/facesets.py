@@ -23,10 +23,12 @@ PICTURE, PACK = ".png", ".faceset"
 
 def measure(spec: job_pb2.MeasureFacesetSpec, refs: Refs) -> Work:
     from understudy.core.faceset.keys import KEYS
+    from understudy.core.faceset.measured import folder_of
     from understudy.core.faceset.measures import MeasureSettings
 
     faceset = _input(spec.faceset, refs, "measure_faceset.faceset")
-    refs.site.roots.writable(faceset, "measure_faceset.faceset")  # the numbers are kept beside the faces
+    for place in (faceset, folder_of(faceset)):  # the numbers are kept beside the faces, where links may lead away
+        refs.site.roots.writable(place, "measure_faceset.faceset")
     for key in spec.keys:
         one_of(key, KEYS, "measure_faceset.keys")
     reference = refs.file(spec.reference, "measure_faceset.reference") if spec.reference else None
