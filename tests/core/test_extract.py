@@ -249,6 +249,14 @@ def test_the_release_goes_with_the_faces(run, clips, tmp_path: Path):
         run(text, release=ours)
 
 
+def test_a_release_may_come_when_all_is_extracted(run, clips, tmp_path: Path):
+    run(clips.dst, frames=FrameRange.of(1001, 1003))
+    granted = release.create(subject="performer-a", kind="test", granted_by="test clip")
+    again = run(clips.dst, frames=FrameRange.of(1001, 1003), release=granted)
+    assert set(statuses(again).values()) == {"skipped"}
+    assert Faceset.open(tmp_path / "faces").release() == granted
+
+
 def test_an_output_that_cannot_be_written(run, clips, tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteFailed, match="file"):

@@ -146,7 +146,9 @@ def test_closing_leaves_no_thread_and_no_half_file(clips, colour, weight_store, 
     assert {r.face.frame for r in found.records} == set(noted)
 
 
-def test_frames_that_go_after_the_plate_was_looked_up_are_missing(clips, colour, weight_store, tmp_path: Path):
+def test_frames_that_go_after_the_plate_was_looked_up_are_missing(
+    clips, colour, weight_store, tmp_path: Path
+):
     """A job waits in the queue: first one of its frames goes, then all of them."""
     text = copy_of(clips.src, tmp_path / "plate", 3)
     settings = ExtractSettings(plate=plate.find(text, None, SPACE), faceset=tmp_path / "faces", size=128)

@@ -98,7 +98,16 @@ def test_files_are_put_together_and_nothing_stale_stays(folder, colour, monkeypa
         np.testing.assert_array_equal(numbers, once[name], err_msg=name)
 
 
-@pytest.mark.parametrize("harm", ["truncated", "foreign", "empty"])
+def test_what_another_process_measured_of_new_faces_meanwhile_stays(folder, colour):
+    work = measuring(folder, colour)
+    next(work)
+    add(folder, 2001)
+    run(folder, colour)
+    list(work)
+    assert Table(Faceset.open(folder), measures.GROUP).known.all()
+
+
+@pytest.mark.parametrize("harm", ["truncated", "foreign", "empty", "method", "encrypted"])
 def test_a_broken_table_is_measured_again(folder, colour, harm):
     run(folder, colour)
     (file,) = Table(Faceset.open(folder), measures.GROUP).files()
@@ -106,6 +115,12 @@ def test_a_broken_table_is_measured_again(folder, colour, harm):
     if harm == "foreign":
         with file.open("wb") as out:
             np.savez(out, version=np.array(99))
+    elif harm in ("method", "encrypted"):  # a flipped bit in an entry of the archive's directory
+        at = whole.index(b"PK\x01\x02") + (10 if harm == "method" else 8)
+        while at > 9:  # of every entry
+            whole = whole[:at] + bytes([whole[at] | 1]) + whole[at + 1 :]
+            at = whole.find(b"PK\x01\x02", at) + (10 if harm == "method" else 8)
+        file.write_bytes(whole)
     else:
         file.write_bytes(whole[: len(whole) // 2] if harm == "truncated" else b"")
     assert started(run(folder, colour)).skipped == 0

@@ -9,9 +9,10 @@ import pytest
 from tests.core.looks import add, measured, portrait
 from understudy.core import drawing
 from understudy.core.errors import InvalidInput, NotFound, NotMeasured
-from understudy.core.faceset import sheet
+from understudy.core.faceset import order, sheet
 from understudy.core.faceset.query import Query
 from understudy.core.faceset.sheet import SheetSettings
+from understudy.core.faceset.store import Faceset
 from understudy.core.reports import Advanced, Artifact, Started
 
 CELL = 64
@@ -106,6 +107,17 @@ def test_captions_fit_for_every_kind_of_key(tmp_path, colour, key):
     _, picture = run(tmp_path / "faces", tmp_path / "s.png", colour, query=Query(order=key), cell=32)
     between = picture[sheet._HEAD :, sheet._GAP + 32 : 2 * sheet._GAP + 32]
     assert (between == drawing.PAPER).all()  # no caption reaches into the next
+
+
+def test_what_it_is_sorted_by_is_within_all_that_fit_not_within_those_drawn(tmp_path, colour):
+    for i in range(6):
+        add(tmp_path / "faces", 1001 + i, portrait(i))
+    measured(tmp_path / "faces", colour)
+    faces = Faceset.open(tmp_path / "faces")
+    keys = sheet._keys(faces, Query(order="hist_dissim", limit=3), 3)
+    assert keys is not None
+    expected = sorted(order.values(faces, "hist_dissim"), reverse=True)[:3]
+    assert keys.tolist() == pytest.approx(expected, rel=1e-3)
 
 
 def test_captions_are_drawn(folder, tmp_path, colour):

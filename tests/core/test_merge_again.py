@@ -54,9 +54,14 @@ class TestRecipe:
 
     def test_another_smoothing_measures_the_match_again(self, tmp_path, model, colour, monkeypatch):
         scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[])
-        settings, measured = scene.settings(model), []
-        real = analysis._measure
-        monkeypatch.setattr(analysis, "_measure", lambda *args: measured.append(1) or real(*args))
+        settings, real = scene.settings(model), analysis._measure
+        measured: list[int] = []
+
+        def counted(*args):
+            measured.append(1)
+            return real(*args)
+
+        monkeypatch.setattr(analysis, "_measure", counted)
         for version, times in ((track.SMOOTHING, 1), (track.SMOOTHING, 1), (track.SMOOTHING + 1, 2)):
             monkeypatch.setattr(track, "SMOOTHING", version)
             reports(settings, colour)

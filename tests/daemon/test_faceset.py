@@ -128,23 +128,6 @@ def test_roots_are_kept(make_daemon: Callable[..., Daemon], tmp_path: Path):
     assert facesets.names(outside) == facesets.names(edited)  # nothing was moved
 
 
-def test_where_it_may_only_read_a_daemon_leaves_no_index(make_daemon: Callable[..., Daemon], tmp_path: Path):
-    stage, out = facesets.make(tmp_path / "stage" / "faces"), facesets.make(tmp_path / "out" / "faces")
-    linked, away = facesets.make(tmp_path / "out" / "linked"), tmp_path / "stage" / "away"
-    away.mkdir()
-    for folder in (stage, out, linked):
-        shutil.rmtree(folder / ".index", ignore_errors=True)
-    (linked / ".index").symlink_to(away)
-    daemon = make_daemon("--read-root", str(tmp_path), "--write-root", str(tmp_path / "out")).start()
-    for folder in (stage, out, linked):
-        daemon.facesets.GetFaceset(pb.GetFacesetRequest(path=str(folder)))
-        daemon.facesets.ListReviewFrames(pb.ListReviewFramesRequest(path=str(folder)))
-        spec = job_pb2.JobSpec(pack_faceset={"faceset": str(folder), "output": str(tmp_path / "out/a.faceset")})
-        daemon.succeed(daemon.submit(spec).id)
-    assert [(folder / ".index" / "faces").exists() for folder in (stage, out, linked)] == [False, True, False]
-    assert not list(away.iterdir())
-
-
 def test_a_folder_without_a_face_and_a_file_that_is_no_pack(daemon: Daemon, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "x.faceset").write_bytes(b"not a pack")

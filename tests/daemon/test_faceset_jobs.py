@@ -23,6 +23,7 @@ from understudy.daemon.outputs import Output
 from understudy.daemon.paths import Roots
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
+from understudy.v1 import resource_pb2 as pb
 
 Decoded = Callable[..., decode.Work]
 
@@ -155,6 +156,25 @@ def test_measures_do_not_follow_a_link_out_of_the_write_roots(tmp_path: Path, co
     with pytest.raises(UnderstudyError) as error:
         decode.work(spec, (), site=Site(weights_cache=tmp_path / "weights", roots=roots), colour=colour)
     assert (error.value.reason, error.value.field) == ("PATH_NOT_ALLOWED", "measure_faceset.faceset")
+
+
+def test_where_it_may_only_read_a_daemon_leaves_no_index(make_daemon: Callable[..., Daemon], tmp_path: Path):
+    stage, out = facesets.make(tmp_path / "stage" / "faces"), facesets.make(tmp_path / "out" / "faces")
+    linked, away = facesets.make(tmp_path / "out" / "linked"), tmp_path / "stage" / "away"
+    away.mkdir()
+    for folder in (stage, out, linked):
+        shutil.rmtree(folder / ".index", ignore_errors=True)
+    (linked / ".index").symlink_to(away)
+    daemon = make_daemon("--read-root", str(tmp_path), "--write-root", str(tmp_path / "out")).start()
+    for folder in (stage, out, linked):
+        daemon.facesets.GetFaceset(pb.GetFacesetRequest(path=str(folder)))
+        daemon.facesets.ListReviewFrames(pb.ListReviewFramesRequest(path=str(folder)))
+        spec = job_pb2.JobSpec(
+            pack_faceset={"faceset": str(folder), "output": str(tmp_path / "out/a.faceset")}
+        )
+        daemon.succeed(daemon.submit(spec).id)
+    assert [(folder / ".index" / "faces").exists() for folder in (stage, out, linked)] == [False, True, False]
+    assert not list(away.iterdir())
 
 
 def test_an_empty_faceset_is_refused_at_submit(work: Decoded, tmp_path: Path):

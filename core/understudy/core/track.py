@@ -18,9 +18,8 @@ from understudy.core.frames import Float
 
 __all__ = ["SMOOTHING", "Tracker", "is_cut", "size", "smooth", "thumbnail"]
 
-SMOOTHING = (
-    2  # of what `smooth` makes of the same faces, `steady` included: what was measured on them goes by it
-)
+SMOOTHING = 2
+"""Of what `smooth` makes of the same faces, `steady` included: what is measured on smoothed faces goes by it."""
 
 Costs = npt.NDArray[np.float64]
 

@@ -121,8 +121,8 @@ class Finder:
         for face, found in zip(manual, ordered, strict=True):
             if not _is_face(found):
                 raise InvalidInput(
-                    f"frame {face.frame}: the landmarker makes nothing of what was given by hand for track "
-                    f"{face.track}; give its 68 points, or another box",
+                    f"the landmarker makes nothing of what was given by hand for track {face.track} on frame "
+                    f"{face.frame}: is it inside the picture? Give its 68 points, or another box",
                     frame=face.frame,
                     field="manual",
                     value=face.track,

@@ -124,7 +124,10 @@ class ExtractSettings:
         )
 
     def recipe(self, outfit: Outfit) -> list[object]:
-        """All of it that decides what a frame's faces are, as JSON can hold it."""
+        """All of it that decides what a frame's faces are, as JSON can hold it.
+
+        Not the release, which is the faceset's: it may be attached when all is extracted.
+        """
         chosen = (self.detector, self.landmarker, self.pose, self.identity, self.face_type, self.size)
         how = (
             self.min_score,
@@ -135,7 +138,7 @@ class ExtractSettings:
             self.upright_only,
         )
         made_of = [VERSION, self.plate.template.text, outfit.space, outfit.colour.cache_id, *outfit.weights()]
-        return [*made_of, *chosen, *how, self.release.id if self.release else ""]
+        return [*made_of, *chosen, *how]
 
 
 def _refused(field: str, value: object, why: str) -> InvalidInput:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +30,17 @@ FULL = 4096
 _VERSION = 1  # of what the measures mean: those of another are taken again
 _NAME, _STAMP = "name", "stamp"
 _OWN = (_NAME, _STAMP, "version")
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy and `zipfile` raise of a damaged file; RuntimeError: a flipped bit says encrypted, or another method."""
 
 
 def folder_of(faceset: Path) -> Path:
@@ -116,8 +127,9 @@ class Table:
     def compact(self) -> None:
         """Put small files together, and drop what no longer holds.
 
-        Only for a table of the whole faceset. The new files are there before the old ones go, so that who reads
-        meanwhile finds every face.
+        Only for a table of the whole faceset, opened just before: what was measured of faces that came later would
+        seem to hold no more. The new files are there before the old ones go, so that who reads meanwhile finds every
+        face.
         """
         small = [entry for entry in self._rows if 0 < len(entry[2]) < FULL]
         gone = [file for file, _, faces in self._rows if not len(faces)]
@@ -147,5 +159,5 @@ def _read(file: Path, names: Sequence[str] = ()) -> dict[str, Array] | None:
             if int(stored["version"]) != _VERSION:
                 return None
             return {name: stored[name] for name in names or stored.files}
-    except _UNREADABLE:
+    except UNREADABLE:
         return None

@@ -140,8 +140,9 @@ def run(settings: MeasureSettings, *, store: WeightStore, colour: ColourConfig) 
     finally:
         for batch in batches.values():
             batch.flush()
+    now = Faceset.open(settings.faceset)  # another process may have measured faces that came meanwhile
     for group in batches:
-        Table(faceset, group).compact()
+        Table(now, group).compact()
 
 
 def _describer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from understudy.core import _plugins, drawing, plate
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound
-from understudy.core.faceset.measured import Table, folder_of
+from understudy.core.faceset.measured import UNREADABLE, Table, folder_of
 from understudy.core.faceset.record import FaceRecord
 from understudy.core.faceset.store import Faceset
 from understudy.core.files import replacing
@@ -80,7 +79,7 @@ def kept(faceset: Path) -> Reference | None:
             return Reference(
                 source=str(stored["source"]), family=str(stored["family"]), descriptor=stored["descriptor"]
             )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except UNREADABLE:
         return None
 
 
@@ -113,7 +112,14 @@ def look(source: Path, store: WeightStore, colour: ColourConfig) -> IdentityLook
 
 def _of_faceset(source: Path, colour: ColourConfig) -> IdentityLook:
     header = plate.read_header(source)
-    record = FaceRecord.from_header(source, header.metadata, header.data.width)
+    try:
+        record = FaceRecord.from_header(source, header.metadata, header.data.width)
+    except FrameUnreadable as error:
+        raise FrameUnreadable(
+            f"reference: {error}; give a face of a faceset, or a PNG, JPEG or TIFF with one face in it",
+            path=source,
+            field="reference",
+        ) from error
     rgb = plate.read_file(source, record.face.frame).rgb()
     points = record.alignment.apply(record.face.landmarks.points).astype(np.float32)
     proxy = drawing.shown(rgb, record.gain, colour).astype(np.float32) / 255.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def run(settings: SheetSettings, *, colour: ColourConfig) -> Iterator[Report]:
     found = find(faceset, settings.query)
     if not len(found):
         raise NotFound(f"query: it finds no face of {settings.faceset}", path=settings.faceset, field="query")
-    keyed = _keys(faceset, found, settings.query.order)
+    keyed = _keys(faceset, settings.query, len(found))
     picks = np.unique(np.linspace(0, len(found) - 1, min(settings.count, len(found))).round().astype(int))
     yield Started(total=len(picks), unit="face")
     grid = _Grid.of(len(picks), settings.cell)
@@ -129,11 +129,14 @@ def run(settings: SheetSettings, *, colour: ColourConfig) -> Iterator[Report]:
     yield Artifact(kind="faceset_sheet", path=settings.out)
 
 
-def _keys(faceset: Faceset, found: Array, key: str) -> Array | None:
-    """(M,) what the sheet is sorted by; ranks are places in it."""
-    if not key:
+def _keys(faceset: Faceset, query: Query, count: int) -> Array | None:
+    """(M,) what the sheet is sorted by; ranks are places in it, and likeness to others is within all that fit."""
+    if not query.order:
         return None
-    return np.arange(len(found)) if KEYS[key].unit == "rank" else order.values(faceset.subset(found), key)
+    if KEYS[query.order].unit == "rank":
+        return np.arange(count)
+    fitting = find(faceset, replace(query, limit=0))
+    return order.values(faceset.subset(fitting), query.order)[:count]
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def _opened(path: Path) -> Any:
         container = av.open(str(path))
     except av.error.FFmpegError as error:
         raise InvalidInput(
-            f"{path}: is not a video we can open: {error}", path=path, field="video", value=path
+            f"{path}: is not a video we can open: {error.strerror}", path=path, field="video", value=path
         ) from error
     if not container.streams.video:
         container.close()

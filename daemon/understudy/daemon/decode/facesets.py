@@ -27,7 +27,7 @@ def measure(spec: job_pb2.MeasureFacesetSpec, refs: Refs) -> Work:
     from understudy.core.faceset.measures import MeasureSettings
 
     faceset = _input(spec.faceset, refs, "measure_faceset.faceset")
-    for place in (faceset, folder_of(faceset)):  # the numbers are kept beside the faces, where links may lead away
+    for place in (faceset, folder_of(faceset)):  # where the numbers are kept, which may be a link
         refs.site.roots.writable(place, "measure_faceset.faceset")
     for key in spec.keys:
         one_of(key, KEYS, "measure_faceset.keys")
