@@ -43,6 +43,8 @@ def show(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> N
     for row in rows:
         table.add_row(*row)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=150)  # in a file nothing need be cut
     console.print(table)
     console.print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n", style="dim"
