@@ -178,7 +178,14 @@ class Job:
         elif isinstance(payload, pb.Progress):
             self.message.progress.CopyFrom(payload)
         elif isinstance(payload, pb.TrainProgress):
+            scores = dict(self.message.training.scores)
             self.message.training.CopyFrom(payload)
+            for (
+                name,
+                value,
+            ) in scores.items():  # they are measured now and then, and hold until they are again
+                if name not in payload.scores:
+                    self.message.training.scores[name] = value
 
     def wait(self, timeout: float | None = None) -> Job:
         """Wait for the end.

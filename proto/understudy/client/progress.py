@@ -19,6 +19,7 @@ from understudy.client.job import Event, Job
 from understudy.v1 import job_pb2 as pb
 
 EVERY_S = 10.0  # between two plain lines about the same job
+SCORES = {"iou": "IoU"}  # as people write them
 _TROUBLE = {pb.FRAME_STATE_FAILED: "failed", pb.FRAME_STATE_MISSING: "missing"}
 
 
@@ -196,9 +197,12 @@ def notable(event: Event, every_frame: bool = False) -> str:
 
 
 def standing(job: Job) -> tuple[str, str, str, str]:
-    """How far it is, how fast, how long to go, and its losses, as text; empty where it cannot be told."""
+    """How far it is, how fast, how long to go, and its losses and scores, as text; empty where it cannot be told."""
     progress, training = job.message.progress, job.message.training
-    losses = " ".join(f"{name} {value:.4f}" for name, value in sorted(training.losses.items()))
+    losses = " ".join(
+        [f"{name} {value:.4f}" for name, value in sorted(training.losses.items())]
+        + [f"{SCORES.get(name, name)} {value:.3f}" for name, value in sorted(training.scores.items())]
+    )
     left = (
         f"{clock(progress.remaining.ToTimedelta().total_seconds())} left"
         if progress.HasField("remaining")

@@ -3,6 +3,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from understudy.v1 import common_pb2 as _common_pb2
 from understudy.v1 import recipe_pb2 as _recipe_pb2
 from understudy.v1 import resource_pb2 as _resource_pb2
+from understudy.v1 import segment_pb2 as _segment_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -30,6 +31,13 @@ class FrameState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FRAME_STATE_NO_FACE: _ClassVar[FrameState]
     FRAME_STATE_MISSING: _ClassVar[FrameState]
     FRAME_STATE_FAILED: _ClassVar[FrameState]
+
+class UserMatteUse(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    USER_MATTE_USE_UNSPECIFIED: _ClassVar[UserMatteUse]
+    USER_MATTE_USE_LIMIT: _ClassVar[UserMatteUse]
+    USER_MATTE_USE_ADD: _ClassVar[UserMatteUse]
+    USER_MATTE_USE_KEEP: _ClassVar[UserMatteUse]
 JOB_STATE_UNSPECIFIED: JobState
 JOB_STATE_QUEUED: JobState
 JOB_STATE_RUNNING: JobState
@@ -44,9 +52,13 @@ FRAME_STATE_SKIPPED: FrameState
 FRAME_STATE_NO_FACE: FrameState
 FRAME_STATE_MISSING: FrameState
 FRAME_STATE_FAILED: FrameState
+USER_MATTE_USE_UNSPECIFIED: UserMatteUse
+USER_MATTE_USE_LIMIT: UserMatteUse
+USER_MATTE_USE_ADD: UserMatteUse
+USER_MATTE_USE_KEEP: UserMatteUse
 
 class JobSpec(_message.Message):
-    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights", "check_plate", "torture", "measure_faceset", "faceset_sheet", "faceset_coverage", "pack_faceset", "unpack_faceset", "resize_faceset", "import_faceset", "export_faceset", "join_facesets")
+    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights", "check_plate", "torture", "measure_faceset", "faceset_sheet", "faceset_coverage", "pack_faceset", "unpack_faceset", "resize_faceset", "import_faceset", "export_faceset", "join_facesets", "label_faces", "train_segmenter", "apply_segmenter", "preview_segmentation")
     INGEST_FIELD_NUMBER: _ClassVar[int]
     EXTRACT_FIELD_NUMBER: _ClassVar[int]
     TRAIN_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +76,10 @@ class JobSpec(_message.Message):
     IMPORT_FACESET_FIELD_NUMBER: _ClassVar[int]
     EXPORT_FACESET_FIELD_NUMBER: _ClassVar[int]
     JOIN_FACESETS_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FACES_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_SEGMENTER_FIELD_NUMBER: _ClassVar[int]
+    APPLY_SEGMENTER_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_SEGMENTATION_FIELD_NUMBER: _ClassVar[int]
     ingest: IngestSpec
     extract: ExtractSpec
     train: TrainSpec
@@ -81,7 +97,11 @@ class JobSpec(_message.Message):
     import_faceset: ImportFacesetSpec
     export_faceset: ExportFacesetSpec
     join_facesets: JoinFacesetsSpec
-    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ..., check_plate: _Optional[_Union[CheckPlateSpec, _Mapping]] = ..., torture: _Optional[_Union[TortureSpec, _Mapping]] = ..., measure_faceset: _Optional[_Union[MeasureFacesetSpec, _Mapping]] = ..., faceset_sheet: _Optional[_Union[FacesetSheetSpec, _Mapping]] = ..., faceset_coverage: _Optional[_Union[FacesetCoverageSpec, _Mapping]] = ..., pack_faceset: _Optional[_Union[PackFacesetSpec, _Mapping]] = ..., unpack_faceset: _Optional[_Union[UnpackFacesetSpec, _Mapping]] = ..., resize_faceset: _Optional[_Union[ResizeFacesetSpec, _Mapping]] = ..., import_faceset: _Optional[_Union[ImportFacesetSpec, _Mapping]] = ..., export_faceset: _Optional[_Union[ExportFacesetSpec, _Mapping]] = ..., join_facesets: _Optional[_Union[JoinFacesetsSpec, _Mapping]] = ...) -> None: ...
+    label_faces: _segment_pb2.LabelFacesSpec
+    train_segmenter: _segment_pb2.TrainSegmenterSpec
+    apply_segmenter: _segment_pb2.ApplySegmenterSpec
+    preview_segmentation: _segment_pb2.PreviewSegmentationSpec
+    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ..., check_plate: _Optional[_Union[CheckPlateSpec, _Mapping]] = ..., torture: _Optional[_Union[TortureSpec, _Mapping]] = ..., measure_faceset: _Optional[_Union[MeasureFacesetSpec, _Mapping]] = ..., faceset_sheet: _Optional[_Union[FacesetSheetSpec, _Mapping]] = ..., faceset_coverage: _Optional[_Union[FacesetCoverageSpec, _Mapping]] = ..., pack_faceset: _Optional[_Union[PackFacesetSpec, _Mapping]] = ..., unpack_faceset: _Optional[_Union[UnpackFacesetSpec, _Mapping]] = ..., resize_faceset: _Optional[_Union[ResizeFacesetSpec, _Mapping]] = ..., import_faceset: _Optional[_Union[ImportFacesetSpec, _Mapping]] = ..., export_faceset: _Optional[_Union[ExportFacesetSpec, _Mapping]] = ..., join_facesets: _Optional[_Union[JoinFacesetsSpec, _Mapping]] = ..., label_faces: _Optional[_Union[_segment_pb2.LabelFacesSpec, _Mapping]] = ..., train_segmenter: _Optional[_Union[_segment_pb2.TrainSegmenterSpec, _Mapping]] = ..., apply_segmenter: _Optional[_Union[_segment_pb2.ApplySegmenterSpec, _Mapping]] = ..., preview_segmentation: _Optional[_Union[_segment_pb2.PreviewSegmentationSpec, _Mapping]] = ...) -> None: ...
 
 class IngestSpec(_message.Message):
     __slots__ = ("video", "pattern", "first", "frames", "colour_space")
@@ -170,7 +190,7 @@ class TrainSpec(_message.Message):
     def __init__(self, model: _Optional[str] = ..., src: _Optional[str] = ..., dst: _Optional[str] = ..., preset: _Optional[str] = ..., target_iterations: _Optional[int] = ..., target_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., src_track: _Optional[int] = ..., dst_track: _Optional[int] = ..., release: _Optional[str] = ...) -> None: ...
 
 class MergeSpec(_message.Message):
-    __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "user_matte", "device", "no_contact_sheet", "frames", "layers")
+    __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "user_matte", "device", "no_contact_sheet", "frames", "layers", "user_mattes")
     PLATE_FIELD_NUMBER: _ClassVar[int]
     SWAPS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -181,6 +201,7 @@ class MergeSpec(_message.Message):
     NO_CONTACT_SHEET_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
+    USER_MATTES_FIELD_NUMBER: _ClassVar[int]
     plate: _common_pb2.PlateRef
     swaps: _containers.RepeatedCompositeFieldContainer[Swap]
     output: str
@@ -191,19 +212,34 @@ class MergeSpec(_message.Message):
     no_contact_sheet: bool
     frames: _containers.RepeatedCompositeFieldContainer[_common_pb2.FrameSegment]
     layers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., swaps: _Optional[_Iterable[_Union[Swap, _Mapping]]] = ..., output: _Optional[str] = ..., no_layers: bool = ..., aligned: bool = ..., user_matte: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., device: _Optional[str] = ..., no_contact_sheet: bool = ..., frames: _Optional[_Iterable[_Union[_common_pb2.FrameSegment, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ...) -> None: ...
+    user_mattes: _containers.RepeatedCompositeFieldContainer[UserMatte]
+    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., swaps: _Optional[_Iterable[_Union[Swap, _Mapping]]] = ..., output: _Optional[str] = ..., no_layers: bool = ..., aligned: bool = ..., user_matte: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., device: _Optional[str] = ..., no_contact_sheet: bool = ..., frames: _Optional[_Iterable[_Union[_common_pb2.FrameSegment, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., user_mattes: _Optional[_Iterable[_Union[UserMatte, _Mapping]]] = ...) -> None: ...
+
+class UserMatte(_message.Message):
+    __slots__ = ("matte", "use", "channel", "invert")
+    MATTE_FIELD_NUMBER: _ClassVar[int]
+    USE_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    INVERT_FIELD_NUMBER: _ClassVar[int]
+    matte: _common_pb2.PlateRef
+    use: UserMatteUse
+    channel: str
+    invert: bool
+    def __init__(self, matte: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., use: _Optional[_Union[UserMatteUse, str]] = ..., channel: _Optional[str] = ..., invert: bool = ...) -> None: ...
 
 class Swap(_message.Message):
-    __slots__ = ("faceset", "track", "model", "recipe")
+    __slots__ = ("faceset", "track", "model", "recipe", "segmenter")
     FACESET_FIELD_NUMBER: _ClassVar[int]
     TRACK_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTER_FIELD_NUMBER: _ClassVar[int]
     faceset: str
     track: int
     model: str
     recipe: _recipe_pb2.Recipe
-    def __init__(self, faceset: _Optional[str] = ..., track: _Optional[int] = ..., model: _Optional[str] = ..., recipe: _Optional[_Union[_recipe_pb2.Recipe, _Mapping]] = ...) -> None: ...
+    segmenter: str
+    def __init__(self, faceset: _Optional[str] = ..., track: _Optional[int] = ..., model: _Optional[str] = ..., recipe: _Optional[_Union[_recipe_pb2.Recipe, _Mapping]] = ..., segmenter: _Optional[str] = ...) -> None: ...
 
 class VerifySpec(_message.Message):
     __slots__ = ("output", "plate")
@@ -475,8 +511,15 @@ class FrameReport(_message.Message):
     def __init__(self, frame: _Optional[int] = ..., state: _Optional[_Union[FrameState, str]] = ..., faces: _Optional[int] = ..., confidence: _Optional[float] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., seconds: _Optional[_Mapping[str, float]] = ..., outputs: _Optional[_Iterable[str]] = ..., digests: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TrainProgress(_message.Message):
-    __slots__ = ("iteration", "time_spent", "losses", "rate", "checkpoint")
+    __slots__ = ("iteration", "time_spent", "losses", "rate", "checkpoint", "scores")
     class LossesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class ScoresEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -488,12 +531,14 @@ class TrainProgress(_message.Message):
     LOSSES_FIELD_NUMBER: _ClassVar[int]
     RATE_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
     iteration: int
     time_spent: _duration_pb2.Duration
     losses: _containers.ScalarMap[str, float]
     rate: float
     checkpoint: bool
-    def __init__(self, iteration: _Optional[int] = ..., time_spent: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., losses: _Optional[_Mapping[str, float]] = ..., rate: _Optional[float] = ..., checkpoint: bool = ...) -> None: ...
+    scores: _containers.ScalarMap[str, float]
+    def __init__(self, iteration: _Optional[int] = ..., time_spent: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., losses: _Optional[_Mapping[str, float]] = ..., rate: _Optional[float] = ..., checkpoint: bool = ..., scores: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class StartJobRequest(_message.Message):
     __slots__ = ("request_id", "spec", "label", "depends_on")

@@ -15,7 +15,7 @@ _sym_db = _symbol_database.Default()
 from understudy.v1 import common_pb2 as understudy_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aunderstudy/v1/recipe.proto\x12\runderstudy.v1\x1a\x1aunderstudy/v1/common.proto\"\xad\x02\n\x06Recipe\x12\r\n\x05match\x18\x01 \x01(\t\x12,\n\x0cmatch_amount\x18\x02 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x0c\n\x04mask\x18\x03 \x01(\t\x12%\n\x05\x65rode\x18\x04 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\'\n\x07\x66\x65\x61ther\x18\x05 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\r\n\x05\x62lend\x18\x06 \x01(\t\x12\'\n\x07opacity\x18\x07 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x13\n\x06smooth\x18\x08 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0fkeep_highlights\x18\t \x01(\x08H\x01\x88\x01\x01\x42\t\n\x07_smoothB\x12\n\x10_keep_highlightsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aunderstudy/v1/recipe.proto\x12\runderstudy.v1\x1a\x1aunderstudy/v1/common.proto\"\xd7\x02\n\x06Recipe\x12\r\n\x05match\x18\x01 \x01(\t\x12,\n\x0cmatch_amount\x18\x02 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x0c\n\x04mask\x18\x03 \x01(\t\x12%\n\x05\x65rode\x18\x04 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\'\n\x07\x66\x65\x61ther\x18\x05 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\r\n\x05\x62lend\x18\x06 \x01(\t\x12\'\n\x07opacity\x18\x07 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x13\n\x06smooth\x18\x08 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0fkeep_highlights\x18\t \x01(\x08H\x01\x88\x01\x01\x12\x18\n\x0bmask_smooth\x18\n \x01(\x05H\x02\x88\x01\x01\x42\t\n\x07_smoothB\x12\n\x10_keep_highlightsB\x0e\n\x0c_mask_smoothb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -23,5 +23,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'understudy.v1.recipe_pb2', 
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
   _globals['_RECIPE']._serialized_start=74
-  _globals['_RECIPE']._serialized_end=375
+  _globals['_RECIPE']._serialized_end=417
 # @@protoc_insertion_point(module_scope)

@@ -18,6 +18,7 @@ from understudy.client.cli import (
     merge,
     plate,
     release,
+    segment,
     serve,
     swap,
     train,
@@ -52,6 +53,7 @@ for verb, module in (
 for noun, group in (
     ("plate", plate),
     ("faceset", faceset),
+    ("segment", segment),
     ("jobs", jobs),
     ("weights", weights),
     ("release", release),

@@ -82,8 +82,9 @@ def command(
     Ends with how many frames have a face, and how many a person should look at.
     """
     given = Plate(plate, segments(frames, frames_dialect), colour_space, view or ())
+    ours = State.of(context)
     run(
-        State.of(context),
+        ours,
         lambda session: session.extract(
             given,
             faceset,
@@ -107,7 +108,7 @@ def command(
             workers=workers,
         ),
         detach=detach,
-        after=_summary,
+        after=None if ours.as_json else _summary,
     )
 
 

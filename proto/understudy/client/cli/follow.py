@@ -23,7 +23,7 @@ def run(
     """Start one job and follow it to its end; sets the exit code.
 
     Args:
-        after: what else is to be told of a job that SUCCEEDED, to a person.
+        after: tells what else there is to say of a job that SUCCEEDED.
 
     Raises:
         UnderstudyError: it was refused or failed.
@@ -37,7 +37,7 @@ def run(
             return
         follow(state, [job], every_frame=every_frame)
         made(state, job)
-        if after is not None and not state.as_json:
+        if after is not None:
             after(session, job)
         state.exit_code = exit_code(job)
 
@@ -100,7 +100,7 @@ def made(state: State, job: Job) -> None:
     if progress.unit in ("frame", "face", "plate"):
         trouble = "".join(f", {number} {name}" for name, number in counts.items() if number)
         print(f"{progress.unit + 's':<14}{progress.done} of {progress.total} done{trouble}")
-    elif job.stage == "train":
+    elif job.stage in ("train", "train_segmenter"):
         losses = ", ".join(
             f"{name} {value:.4f}" for name, value in sorted(job.message.training.losses.items())
         )

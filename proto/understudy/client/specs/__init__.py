@@ -19,6 +19,12 @@ from understudy.client.specs.facesets import (
     unpack_faceset,
 )
 from understudy.client.specs.parts import Frames, PathLike, Plate, absolute, is_video, plate, segments
+from understudy.client.specs.segment import (
+    apply_segmenter,
+    label_faces,
+    preview_segmentation,
+    train_segmenter,
+)
 from understudy.client.specs.stages import (
     check_plate,
     extract,
@@ -36,6 +42,7 @@ __all__ = [
     "PathLike",
     "Plate",
     "absolute",
+    "apply_segmenter",
     "check_plate",
     "export_faceset",
     "extract",
@@ -45,11 +52,13 @@ __all__ = [
     "ingest",
     "is_video",
     "join_facesets",
+    "label_faces",
     "manual_face",
     "measure_faceset",
     "merge",
     "pack_faceset",
     "plate",
+    "preview_segmentation",
     "pull_weights",
     "query",
     "recipe",
@@ -57,6 +66,7 @@ __all__ = [
     "segments",
     "torture",
     "train",
+    "train_segmenter",
     "unpack_faceset",
     "verify",
 ]
