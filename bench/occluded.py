@@ -1,8 +1,9 @@
 """A plate with things before the face, of which it is known to the pixel where they are: what mattes are judged on.
 
 Drawn here and not by `core.segment.occluders`, from which segmenters learn: nobody is to be asked what he was told.
-Four things come one after the other and together: a hand of the performer's own skin, a microphone, hair blown across,
-a puff of smoke. Everything moves, is blurred by its movement as by a shutter of 180 degrees, and is lit in scene-linear.
+Four things come one after the other and together: a hand of the performer's own skin, a microphone, hair blown
+across, a puff of smoke. Everything moves, is blurred by its movement as by a shutter of 180 degrees, and is lit in
+scene-linear.
 """
 
 from __future__ import annotations
@@ -97,9 +98,9 @@ _Thing = Callable[[Scene, float], _Drawn]
 
 def _hand(scene: Scene, time: float) -> _Drawn:
     """Wipes across the mouth and the cheek and goes; its fingers spread and close."""
-    x = -0.85 + 1.35 * np.sin(np.pi * min(1.0, time * 1.1))
-    y = 0.75 - 0.6 * np.sin(np.pi * time) + 0.03 * np.sin(9 * time)
-    spread, lean = 0.16 + 0.1 * np.sin(7 * time), -0.35 + 0.5 * time
+    x = -0.85 + 0.68 * np.sin(np.pi * time)
+    y = 0.7 - 0.4 * np.sin(np.pi * time) + 0.02 * np.sin(9 * time)
+    spread, lean = 0.16 + 0.08 * np.sin(5 * time), -0.25 + 0.5 * time
     mask, edges = scene.canvas(), scene.canvas()
     cv2.ellipse(mask, scene.at(x, y), (scene.px(0.17), scene.px(0.21)), 0, 0, 360, 1.0, -1, cv2.LINE_AA)
     for finger, length in enumerate((0.34, 0.42, 0.44, 0.38)):
@@ -141,13 +142,13 @@ def _hair(scene: Scene, time: float) -> _Drawn:
     for _ in range(_LOCKS):
         root, reach = np.array((-0.42 + 0.6 * rng.random(), -0.98)), 0.7 + 0.6 * rng.random()
         sway = 0.3 * rng.standard_normal() + 0.13 * np.sin(5 * time + 6 * rng.random())
-        wide, phase = 0.05 + 0.04 * rng.random(), 6 * rng.random()
+        wide, phase = 0.035 + 0.03 * rng.random(), 6 * rng.random()
         for strand in np.linspace(-0.5, 0.5, 9):
             across = wide * strand * (1 - 0.8 * t**2) + 0.02 * np.sin(5 * t + 4 * time + phase)
             xs, ys = root[0] + sway * t**1.6 + across, root[1] + reach * t
             line = np.array([scene.at(float(x), float(y)) for x, y in zip(xs, ys, strict=True)], np.int32)
             for part in range(0, len(t) - 2, 2):  # thinner towards the tip
-                thick = max(1, round(scene.px(0.013) * (1 - 0.75 * t[part])))
+                thick = max(1, round(scene.px(0.010) * (1 - 0.75 * t[part])))
                 cv2.polylines(alpha, [line[part : part + 3]], False, 1.0, thick, cv2.LINE_AA)
                 cv2.polylines(
                     tone, [line[part : part + 3]], False, 0.6 + rng.random(), max(1, thick // 2), cv2.LINE_AA
@@ -165,15 +166,15 @@ def _smoke(scene: Scene, time: float) -> _Drawn:
         (x - scene.middle[0] - 0.12 * scene.side) / 0.75,
         (y - scene.middle[1] - scene.side * (0.45 - 0.7 * time)) / 0.9,
     )
-    body = np.clip(1.3 - away / (0.5 * scene.side), 0, 1) * np.sin(np.pi * time)
-    alpha = np.clip(body * (0.85 + 0.3 * lumps), 0, 0.92).astype(np.float32)
+    body = np.clip(1.3 - away / (0.34 * scene.side), 0, 1) * np.sin(np.pi * time)
+    alpha = np.clip(body * (0.95 + 0.2 * lumps), 0, 0.92).astype(np.float32)
     grey = np.full((scene.height, scene.width, 3), 0.45, np.float32)
     return grey * (1 + 0.08 * lumps[..., None]), alpha
 
 
 _THINGS: tuple[tuple[_Thing, float, float], ...] = (  # and when each is there, in shares of the shot
     (_hair, 0.0, 0.75),
-    (_smoke, 0.55, 1.0),
-    (_microphone, 0.35, 0.9),
-    (_hand, 0.05, 0.6),
+    (_smoke, 0.7, 1.0),
+    (_microphone, 0.4, 0.95),
+    (_hand, 0.05, 0.7),
 )

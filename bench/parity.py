@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bench import common, parity_detect
+from bench import common, parity_detect, parity_segment
 from understudy.core.errors import WeightsMissing
 from understudy.core.face import Detection
 from understudy.core.landmark import _square, fan2d, pfld, prnet
@@ -180,6 +181,15 @@ def s3fd_() -> list[Parity]:
     return [_row(*row) for row in parity_detect.s3fd_(theirs)]
 
 
+def xseg_() -> list[Parity]:
+    """XSeg beside what DeepFaceLab gave with the same weights."""
+    file = Path(os.environ.get("UNDERSTUDY_SHARED", "../shared")) / "golden/dfl/xseg.npz"
+    if not file.is_file():
+        raise NotHere(f"XSeg: DeepFaceLab's golden vectors are not here: {file}")
+    with np.load(file) as golden:
+        return [_row(*row) for row in parity_segment.xseg_(golden)]
+
+
 CHECKS: tuple[Callable[[WeightStore], list[Parity]], ...] = (
     lambda _: s3fd_(),
     lambda store: [_row(*row) for row in parity_detect.retinaface_(_path(store, "retinaface"))],
@@ -189,6 +199,8 @@ CHECKS: tuple[Callable[[WeightStore], list[Parity]], ...] = (
     pfld_,
     lambda _: prnet_(),
     fsanet_,
+    lambda _: xseg_(),
+    lambda _: [_row(*row) for row in parity_segment.ternausnet_()],
 )
 """Each family adds its own."""
 

@@ -68,7 +68,7 @@ def test_equal_seeds_make_equal_samples_and_others_others(crops):
 
 def test_affine_stays_in_its_ranges():
     amount = Augmentation(rotation=10, scale=0.15, shift=0.05, flip=0.0)
-    matrices = augment._affine(2000, amount, dice())
+    matrices = augment.affine(2000, amount, dice())
     zoom = matrices[:, :, :2].det().sqrt()
     assert 1 / 1.15 - 1e-5 <= float(zoom.min()) < 0.89
     assert 1.13 < float(zoom.max()) <= 1.15 + 1e-5
@@ -81,7 +81,7 @@ def test_warp_is_as_strong_as_deepfacelabs_but_its_fields_are_independent():
     """DeepFaceLab's y field is its x field transposed, and its points move 6.3 of 128 pixels at the farthest, in the
     mean over samples (measured on its own code: the notes on its quirks)."""
     side = 128
-    x, y = (augment._field(600, side, 1.0, dice()) * side / 2).unbind(-1)
+    x, y = (augment.field(600, side, 1.0, dice()) * side / 2).unbind(-1)
     both = torch.stack([x.flatten(), y.transpose(1, 2).flatten()])
     assert abs(float(torch.corrcoef(both)[0, 1])) < 0.25  # few points move much: this is noisy
     edges = torch.cat([x[:, [0, -1]], y[:, [0, -1]]])

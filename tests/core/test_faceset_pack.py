@@ -348,8 +348,8 @@ def test_other_files_and_newer_packs_are_no_faceset(whole, tmp_path):
         with pytest.raises(InvalidInput, match="not a packed faceset") as caught:
             Faceset.open(file)
         assert caught.value.field == "faceset"
-    file.write_bytes(whole[:8] + (2).to_bytes(4, "little") + whole[12:])
-    with pytest.raises(InvalidInput, match="version 2"):
+    file.write_bytes(whole[:8] + (3).to_bytes(4, "little") + whole[12:])
+    with pytest.raises(InvalidInput, match="version 3"):
         Faceset.open(file)
 
 
@@ -386,3 +386,22 @@ def test_a_malformed_release_in_a_pack_is_named(tmp_path):
     packing(tmp_path / "f", tmp_path / "a.faceset")
     with pytest.raises(ReleaseInvalid, match=r"a\.faceset"):
         Faceset.open(tmp_path / "a.faceset").release()
+
+
+@pytest.mark.parametrize(
+    ("name", "goes"),
+    [
+        ("labels/shot_t0.1001.json", True),
+        ("labels/shot_t0.1001.exr", True),
+        ("mattes/shot_t0.1001.exr", True),
+        ("mattes/shot_t0.1001.json", False),
+        ("labels/../release.json", False),
+        ("labels/.hidden.json", False),
+        ("labels/a/b.json", False),
+        ("mattes\\a.exr", False),
+        ("rejected/shot_t0.1001.exr", False),
+        ("shot_t0.1001.exr", False),
+    ],
+)
+def test_what_may_lie_beside_the_faces_in_a_pack(name: str, goes: bool):
+    assert packed.is_beside(name) is goes

@@ -157,7 +157,7 @@ class TestLayers:
     def test_a_frame_with_no_face_has_the_same_layers_empty(self, merged):
         empty = made(merged, NO_FACE)
         assert set(empty.planes) == set(made(merged).planes)
-        for name in layers.channels(merged.shown):
+        for name in layers.channels(merged.shown()):
             assert (empty.planes[name] == (-1.0 if name.startswith("uv") else 0.0)).all()
         assert empty.metadata[headers.SYNTHETIC] == "none"
 

@@ -17,6 +17,7 @@ from understudy.core.frames import FrameRange
 from understudy.core.merge import analysis, headers, shot
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.recipe import Curve, Key
+from understudy.core.merge.settings import UserMatte
 from understudy.core.plate import Template
 from understudy.core.reports import FrameReport, FrameStatus, Started
 
@@ -84,7 +85,7 @@ class TestRecipe:
 
     def test_a_roto_limits_the_swap(self, scene, model, colour, tmp_path):
         roto = shots.user_matte(tmp_path, [1001])
-        settings = scene.settings(model, out="roto/comp.####.exr", user_matte=roto)
+        settings = scene.settings(model, out="roto/comp.####.exr", user_mattes=(UserMatte(template=roto),))
         found = {r.frame: r for r in reports(settings, colour)}
         assert found[1001].status is FrameStatus.DONE
         assert found[1002].status is FrameStatus.FAILED

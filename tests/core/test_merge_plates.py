@@ -14,6 +14,7 @@ from understudy.core.errors import InvalidInput
 from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.merge import headers, layers
 from understudy.core.merge.recipe import Curve
+from understudy.core.merge.settings import UserMatte
 from understudy.core.plate import Template
 from understudy.core.reports import FrameReport
 
@@ -34,7 +35,7 @@ def scene(tmp_path_factory):
 class TestOtherPlates:
     def test_only_the_layers_that_are_asked_for(self, scene, model, colour):
         settings = scene.settings(model, out="few/comp.####.exr", layers=("uv", "mask_face"))
-        assert settings.shown == ("face", "mask_blend", "mask_face", "uv")
+        assert settings.shown() == ("face", "mask_blend", "mask_face", "uv")
         statuses(settings, colour)
         every = scene.settings(model, out="every/comp.####.exr")
         statuses(every, colour)
@@ -53,7 +54,7 @@ class TestOtherPlates:
         planes = {name: plane[corner.slices(whole.data)] for name, plane in whole.planes.items()}
         plate.write(replace(whole, planes=planes, data=corner), scene.plate.template.path(1001))
         roto = Template.parse(str(tmp_path / "roto.####.exr"))  # of which there is no frame
-        settings = scene.settings(model, aligned=True, user_matte=roto)
+        settings = scene.settings(model, aligned=True, user_mattes=(UserMatte(template=roto),))
         (first,) = (r for r in reports(settings, colour) if isinstance(r, FrameReport))
         assert (first.status.value, first.faces) == ("no_face", 0)
         assert first.warnings == ("the face lies outside the picture",)
@@ -180,9 +181,7 @@ class TestDPX:
         faint = replace(settings, layers=(), recipe=replace(settings.recipe, opacity=Curve.constant(0.5)))
         assert statuses(faint, colour)[1001] == "done"
         assert verified(faint, colour) == {""}
-        exr = replace(
-            faint, layers=layers.ALL, out=Template.parse(str(settings.out.directory / "comp.####.exr"))
-        )
+        exr = replace(faint, layers=None, out=Template.parse(str(settings.out.directory / "comp.####.exr")))
         assert statuses(exr, colour)[1001] == "done"
         assert verified(exr, colour) == {""}
 

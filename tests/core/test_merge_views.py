@@ -16,7 +16,7 @@ from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.merge import headers, layers
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.outputs import Outputs
-from understudy.core.merge.settings import MergeSettings
+from understudy.core.merge.settings import MergeSettings, UserMatte
 from understudy.core.plate import Template, views
 from understudy.core.reports import FrameStatus
 
@@ -219,7 +219,9 @@ class TestRoto:
             self.roto(tmp_path / "roto", f"each.{view}.####.exr", level)
         each = replace(both, prefix="each.%V.")
         for name, matte in (("both", both), ("each", each)):
-            settings = scene.settings(model, out=f"{name}/comp.####.exr", user_matte=matte)
+            settings = scene.settings(
+                model, out=f"{name}/comp.####.exr", user_mattes=(UserMatte(template=matte),)
+            )
             assert statuses(settings, colour) == {FIRST: "done"}
             for view in shots.EYES:
                 planes = seen(settings.out, FIRST, view).planes
@@ -229,7 +231,7 @@ class TestRoto:
         assert most["each", "left"] > 0.9
         assert most["each", "right"] == 0.0
         each.of_view("right").path(FIRST).unlink()
-        settings = scene.settings(model, out="lacking/comp.####.exr", user_matte=each)
+        settings = scene.settings(model, out="lacking/comp.####.exr", user_mattes=(UserMatte(template=each),))
         (report,) = reports(settings, colour)
         assert report.status is FrameStatus.FAILED
         assert report.message.startswith("right: ")
@@ -349,7 +351,7 @@ class TestParts:
         settings = scene.settings(model)
         assert warned(settings, colour) == {}
         ours = made(settings)
-        assert [part.name for part in ours.others] == ["diffuse", *settings.shown]
+        assert [part.name for part in ours.others] == ["diffuse", *settings.shown()]
         assert {name for part in ours.others for name in part.planes} == {"R", "G", "B", "A", "u", "v"}
         assert headers.DIGEST in ours.metadata
         assert verified(settings, colour) == {""}
@@ -373,7 +375,7 @@ def test_the_layers_of_a_two_eyed_frame_go_by_nukes_names(tmp_path, model, colou
     settings = scene.settings(model, frames=FrameRange.of(FIRST, FIRST))
     reports(settings, colour)
     stored = set(made(settings).planes)
-    for name in layers.channels(settings.shown):
+    for name in layers.channels(settings.shown()):
         layer, channel = name.split(".")
         assert {f"{layer}.left.{channel}", f"{layer}.right.{channel}"} <= stored
     assert {"R", "right.R"} <= stored

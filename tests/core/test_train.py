@@ -34,7 +34,7 @@ from understudy.core.faceset import write as write_face
 from understudy.core.model import presets, store, swap
 from understudy.core.model.presets import ModelConfig
 from understudy.core.reports import Artifact, Started, TrainReport, Warned
-from understudy.core.train import data, loop, plan, precision
+from understudy.core.train import clockwork, data, loop, plan, precision
 from understudy.core.train.settings import TrainSettings
 from understudy.core.train.threads import Threads
 from understudy.core.train.trainer import Trainer
@@ -114,7 +114,7 @@ def test_a_training_reports_and_leaves_a_model(facesets, colour, tmp_path):
 
 def test_a_training_learns(facesets, colour, tmp_path, monkeypatch):
     """Sixty iterations of a tiny network take most of what is easy in the loss away."""
-    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
     settings = asked(facesets, tmp_path / "m", target_iterations=60)
     pixels = [
         r.losses["pixel"]
@@ -148,7 +148,7 @@ def test_going_on_is_as_if_there_had_been_no_break(facesets, colour, tmp_path, m
 
 
 def test_closing_writes_a_checkpoint(facesets, colour, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
     training = loop.run(asked(facesets, tmp_path / "m", target_iterations=None), colour=colour)
     iteration = next(r.iteration for r in training if isinstance(r, TrainReport) and r.iteration >= 3)
     assert isinstance(training, Generator)
@@ -166,8 +166,8 @@ def test_a_killed_training_goes_on(facesets, colour, tmp_path):
         from tests.core.test_train import TINY, asked
         from understudy.core.colour import ColourConfig
         from understudy.core.model import presets
-        from understudy.core.train import loop
-        loop._REPORT_SECONDS = 0.0
+        from understudy.core.train import clockwork, loop
+        clockwork._REPORT_SECONDS = 0.0
         presets.PRESETS["tiny"] = TINY
         settings = asked(Path(sys.argv[1]), Path(sys.argv[2]), target_iterations=10**6, save_seconds=1e-6)
         for report in loop.run(settings, colour=ColourConfig.open(None)):
@@ -202,7 +202,7 @@ def test_a_loss_that_is_no_number_is_taken_back(facesets, colour, tmp_path, monk
             return {name: value * float("nan") for name, value in losses.items()}
         return losses
 
-    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
     monkeypatch.setattr(Trainer, "step", breaks_once)
     reports = list(loop.run(asked(facesets, tmp_path / "m", target_iterations=5), colour=colour))
     warned = [r for r in reports if isinstance(r, Warned)]
@@ -213,7 +213,7 @@ def test_a_loss_that_is_no_number_is_taken_back(facesets, colour, tmp_path, monk
 
 
 def test_a_loss_that_never_is_a_number_ends_the_training(facesets, colour, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
     nothing = {"src": torch.tensor(float("nan"))}
     monkeypatch.setattr(Trainer, "step", lambda *_: nothing)
     with pytest.raises(ModelInvalid, match="ran off to infinity 4 times") as given_up:

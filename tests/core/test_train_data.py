@@ -21,7 +21,7 @@ from understudy.core.faceset.pack import PackSettings, pack
 from understudy.core.model import presets
 from understudy.core.model.presets import ModelConfig
 from understudy.core.reports import Artifact, TrainReport, Warned
-from understudy.core.train import data, loop, plan
+from understudy.core.train import clockwork, data, loop, plan
 from understudy.core.train.data import Crops
 from understudy.core.train.settings import TrainSettings
 
@@ -213,7 +213,7 @@ def test_samples_are_drawn_as_they_always_were():
 def asked(monkeypatch, tmp_path) -> TrainSettings:
     monkeypatch.setitem(presets.PRESETS, "tiny", TINY)
     monkeypatch.setitem(plan._PLANS, "tiny", plan.Plan(batch_size=2, learning_rate=2e-3, warmup=5))
-    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
     return TrainSettings(
         model=tmp_path / "model",
         src=tmp_path,

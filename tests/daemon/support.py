@@ -18,7 +18,14 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from understudy.v1 import job_pb2, job_pb2_grpc, plate_pb2_grpc, resource_pb2_grpc, system_pb2_grpc
+from understudy.v1 import (
+    job_pb2,
+    job_pb2_grpc,
+    plate_pb2_grpc,
+    resource_pb2_grpc,
+    segment_pb2_grpc,
+    system_pb2_grpc,
+)
 
 T = TypeVar("T")
 ENDED = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
@@ -60,6 +67,7 @@ class Daemon:
         self.weights = system_pb2_grpc.WeightsServiceStub(self.channel)
         self.plates = plate_pb2_grpc.PlateServiceStub(self.channel)
         self.facesets = resource_pb2_grpc.FacesetServiceStub(self.channel)
+        self.segments = segment_pb2_grpc.SegmentServiceStub(self.channel)
         self.models = resource_pb2_grpc.ModelServiceStub(self.channel)
         self.releases = resource_pb2_grpc.ReleaseServiceStub(self.channel)
         return self

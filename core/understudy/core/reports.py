@@ -62,13 +62,16 @@ class TrainReport:
     losses: dict[str, float]  # name → mean since the last report
     rate: float  # iterations per second, lately
     checkpoint: bool = False  # the state on disk is this one
+    scores: dict[str, float] = field(default_factory=dict)  # measured since the last: `iou` of a segmenter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
     """A file that the work made and a person or host may want to open."""
 
-    kind: str  # comp, contact_sheet, preview, manifest, faceset, faceset_sheet, coverage, pack, model, plate, track
+    # comp, contact_sheet, preview, manifest, faceset, faceset_sheet, coverage, pack, model, plate, track, labels,
+    # segmenter, mattes, segmentation
+    kind: str
     path: Path
     frame: int | None = None
     layers: tuple[str, ...] = ()

@@ -79,7 +79,11 @@ def frame_report(report: FrameReport) -> job_pb2.FrameReport:
 
 def training(report: TrainReport) -> job_pb2.TrainProgress:
     message = job_pb2.TrainProgress(
-        iteration=report.iteration, losses=report.losses, rate=report.rate, checkpoint=report.checkpoint
+        iteration=report.iteration,
+        losses=report.losses,
+        rate=report.rate,
+        checkpoint=report.checkpoint,
+        scores=report.scores,
     )
     message.time_spent.FromMilliseconds(round(report.seconds * 1000))
     return message

@@ -11,15 +11,18 @@ from pathlib import Path
 from understudy.core import plate
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NotFound, UnderstudyError
+from understudy.core.faceset.beside import LABELS, MATTES
 from understudy.core.frames import FrameRange, Segment
 from understudy.core.plate import Plate, Template, sequences
 from understudy.core.plate.views import MONO
 from understudy.daemon.outputs import Output
+from understudy.daemon.paths import Roots
 from understudy.daemon.site import Site
 from understudy.v1 import common_pb2
 
 MOST_FRAMES = 1_000_000  # eleven hours at 24 frames a second; more is a mistake, and would fill the memory
-KEPT = ("rejected", ".index")  # folders that faceset tools write in a faceset
+DRAWN = (LABELS, MATTES)  # folders with a file for each face
+KEPT = ("rejected", ".index", *DRAWN)  # folders that faceset tools write in a faceset
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 HEADERS = 5  # frames looked at for a colour space before giving up
 
@@ -138,7 +141,9 @@ class Refs:
         place = self.site.roots.readable(path, field)
         if self.promises_faceset(place) or place.is_file():
             return place
-        return self.folder(path, field)
+        folder = self.folder(path, field)
+        readable_drawn(self.site.roots, folder, field)
+        return folder
 
     def faceset_out(self, path: str, field: str) -> Path:
         """The folder of a faceset that may be written, with what is kept in it; it need not be there."""
@@ -188,6 +193,13 @@ class Refs:
         with named("", {"frames": field, "frames.step": field}):
             ranges = tuple(Segment(s.first, s.last, s.step or 1) for s in segments)
             return FrameRange(tuple(sorted(ranges, key=lambda s: s.first))) if ranges else None
+
+
+def readable_drawn(roots: Roots, faceset: Path, field: str) -> None:
+    """Follow the links among the labels and mattes of a faceset."""
+    for name in DRAWN:
+        if (place := roots.readable(faceset / name, field)).is_dir():
+            roots.readable_within(place, field)
 
 
 @contextmanager

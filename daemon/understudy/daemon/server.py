@@ -35,10 +35,17 @@ from understudy.daemon.servicers.job import JobServicer
 from understudy.daemon.servicers.model import ModelServicer
 from understudy.daemon.servicers.plate import PlateServicer
 from understudy.daemon.servicers.release import ReleaseServicer
+from understudy.daemon.servicers.segment import SegmentServicer
 from understudy.daemon.servicers.system import SystemServicer
 from understudy.daemon.servicers.weights import WeightsServicer
 from understudy.daemon.store import Store
-from understudy.v1 import job_pb2_grpc, plate_pb2_grpc, resource_pb2_grpc, system_pb2_grpc
+from understudy.v1 import (
+    job_pb2_grpc,
+    plate_pb2_grpc,
+    resource_pb2_grpc,
+    segment_pb2_grpc,
+    system_pb2_grpc,
+)
 
 THREADS, WATCHERS = 128, 112  # of them: watching and waiting calls hold a thread each
 GRACE_SECONDS = 2.0  # for calls under way when the daemon stops
@@ -130,6 +137,7 @@ def _add_services(
         (resource_pb2_grpc.add_FacesetServiceServicer_to_server, FacesetServicer(roots)),
         (resource_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer(roots)),
         (resource_pb2_grpc.add_ReleaseServiceServicer_to_server, ReleaseServicer(roots)),
+        (segment_pb2_grpc.add_SegmentServiceServicer_to_server, SegmentServicer(roots)),
     )
     for add, servicer in table:
         add(servicer, server)
@@ -137,7 +145,7 @@ def _add_services(
 
 SERVICES = tuple(
     f"understudy.v1.{name}Service"
-    for name in ("Job", "System", "Weights", "Plate", "Faceset", "Model", "Release")
+    for name in ("Job", "System", "Weights", "Plate", "Faceset", "Model", "Release", "Segment")
 )
 
 

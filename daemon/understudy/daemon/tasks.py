@@ -20,6 +20,7 @@ from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
 
 CONTACT_SHEET = "contact_sheet.png"  # beside the frames
+_SEGMENT = ("label_faces", "train_segmenter", "apply_segmenter", "preview_segmentation")
 
 
 class Tasks:
@@ -69,7 +70,8 @@ class Tasks:
 
                 yield from torture.run(s.folder)
             case s:
-                yield from self._faceset(asked.WhichOneof("kind") or "", s)
+                kind = asked.WhichOneof("kind") or ""
+                yield from (self._segment if kind in _SEGMENT else self._faceset)(kind, s)
 
     def _faceset(self, kind: str, settings: Any) -> Iterator[Report]:
         """What is done with facesets, by the kind of the spec."""
@@ -109,6 +111,28 @@ class Tasks:
             case _:
                 raise AssertionError(f"no task for {kind}")
 
+    def _segment(self, kind: str, settings: Any) -> Iterator[Report]:
+        """What is done with labels, segmenters and mattes, by the kind of the spec."""
+        match kind:
+            case "label_faces":
+                from understudy.core.segment import label
+
+                yield from label.run(settings)
+            case "train_segmenter":
+                from understudy.core.segment import loop
+
+                yield from loop.run(settings, colour=self._colour)
+            case "apply_segmenter":
+                from understudy.core.segment import apply
+
+                yield from apply.run(settings)
+            case "preview_segmentation":
+                from understudy.core.segment import preview
+
+                yield from preview.run(settings, colour=self._colour)
+            case _:
+                raise AssertionError(f"no task for {kind}")
+
     def _merge(self, work: Merge) -> Iterator[Report]:
         """The merge, and its contact sheet where a frame was made or there is none yet."""
         from understudy.core.merge import shot
@@ -117,7 +141,7 @@ class Tasks:
 
         sheet = folder_of(work.core.out) / CONTACT_SHEET
         made = there = False
-        with closing(shot.run(work.core, colour=self._colour)) as reports:
+        with closing(shot.run(work.core, colour=self._colour, store=self._site.weights())) as reports:
             for report in reports:
                 if isinstance(report, FrameReport):
                     made |= report.status is FrameStatus.DONE

@@ -5,7 +5,8 @@ it was made are in its header. The files are the truth: who deletes, moves or re
 the hidden `.index/` beside them (`index`) only saves time. Names are made so that each person is a sequence to a host:
 `performer_t0.1001.exr`, `performer_t0.1002.exr`, …; of a stereo plate a sequence for each eye,
 `performer_left_t0.1001.exr`. Beside the images may lie `release.json`, `extract.jsonl`, which extraction alone reads
-(`journal`), `manual.json`, and the folder `rejected/` (`curate`). For training, all of it may be one file (`packed`).
+(`journal`), `manual.json`, what a person drew (`labels/`), what a segmenter made of it (`mattes/`), and the folder
+`rejected/` (`curate`). For training, all of it may be one file (`packed`).
 """
 
 from understudy.core.faceset.record import FORMAT, FaceRecord

@@ -1,7 +1,7 @@
 """What a person takes out of a faceset, and puts back: files move into its folder `rejected/`, nothing is deleted.
 
 One file at a time, each at once: a kill leaves some moved and some not, and the same again moves the rest. What lies
-in other sub-folders under a face's name (`dfl/shot_t0.1001.json`) stays where it is, and is there when the face
+in other sub-folders under a face's name (`labels/shot_t0.1001.json`) stays where it is, and is there when the face
 returns.
 """
 

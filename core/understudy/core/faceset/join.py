@@ -26,6 +26,7 @@ from urllib.parse import quote
 from understudy.core import release
 from understudy.core.errors import FrameMissing, InvalidInput, NoFace
 from understudy.core.faceset import curate, journal, manual, pack, packed
+from understudy.core.faceset.beside import carry
 from understudy.core.faceset.manual import Manual, ManualFace
 from understudy.core.faceset.store import RELEASE_FILE, Faceset
 from understudy.core.files import failed, making, replacing
@@ -64,16 +65,23 @@ class JoinSettings:
 
 @dataclass(kw_only=True)
 class _Member:
-    """One of the sets: name of each face → what it is called in the new one; None where that one has it already."""
+    """One of the sets.
+
+    Attributes:
+        names: of each face → what it is called in the new one; None where that one has it already.
+        twins: of each face that the new one has already → what it is called there.
+    """
 
     faceset: Faceset
     names: dict[str, str | None] = field(default_factory=dict)
+    twins: dict[str, str] = field(default_factory=dict)
 
 
 def run(settings: JoinSettings) -> Generator[Report, None, None]:
     """Make the joined set. Closing the generator leaves nothing.
 
-    With the faces go what was rejected, side files of an import, journals, what was given by hand, and the release.
+    With the faces go their labels and mattes, what was rejected, side files of an import, journals, what was given by
+    hand, and the release. A face that several sets have gets the label and the matte of the first one that has any.
 
     Yields `Started`, `Advanced`, `Warned`, and an `Artifact` at the end.
 
@@ -97,7 +105,10 @@ def run(settings: JoinSettings) -> Generator[Report, None, None]:
                 yield Advanced(done=done + count)
             done += len(member.faceset.columns)
             _sidecars(member, folder)
+            for old, new in (*_kept(member), *member.twins.items()):
+                carry(member.faceset, Path(old).stem, folder, Path(new).stem)
             _rejected(member.faceset, folder)
+        _labels_of_rejected(members, folder)
         _journals(facesets, folder)
         _manual(facesets, folder)
         if granted is not None:
@@ -164,24 +175,27 @@ def _name(members: list[_Member]) -> None:
             name = face.name
             if face.plate in crowded:
                 name = marked(name, face.view, hashlib.sha256(face.plate.encode()).hexdigest()[:6])
-            member.names[face.name] = free = _free(name, face, taken)
-            if free is not None:
-                taken[free] = face
+            called, is_new = _called(name, face, taken)
+            member.names[face.name] = called if is_new else None
+            if called is not None and is_new:
+                taken[called] = face
+            elif called is not None:
+                member.twins[face.name] = called
 
 
-def _free(name: str, face: _Face, taken: dict[str, _Face]) -> str | None:
-    """A name that no other face has; None if this very face is there, or if it has gone."""
+def _called(name: str, face: _Face, taken: dict[str, _Face]) -> tuple[str | None, bool]:
+    """A name that no other face has, and True; or what this very face is called there already; None if it has gone."""
     other = taken.get(name)
     if other is None:
-        return name
+        return name, True
     with suppress(FileNotFoundError, FrameMissing):  # one of the two has gone; which, the next line tells
         if other.same(face):
-            return None
+            return name, False
     try:
         name = marked(name, face.view, face.content().hex()[:6])
     except FrameMissing:
-        return None
-    return None if name in taken else name
+        return None, False
+    return name, name not in taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,6 +314,15 @@ def _rejected(faceset: Faceset, folder: Path) -> None:
                 break
             if filecmp.cmp(file, to, shallow=False):
                 break
+
+
+def _labels_of_rejected(members: list[_Member], folder: Path) -> None:
+    """What was drawn for a rejected face waits for it by its name, unless another face has that now."""
+    used = {Path(new).stem for member in members for _, new in _kept(member)}
+    for member in members:
+        for old in () if member.faceset.packed else curate.rejected_names(member.faceset.path):
+            if (stem := Path(curate.home(old)).stem) not in used:
+                carry(member.faceset, stem, folder, stem)
 
 
 def _journals(facesets: list[Faceset], folder: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from understudy.core import plate
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
 from understudy.core.faceset import packed, table
+from understudy.core.faceset.beside import LABELS, MATTES
 from understudy.core.faceset.record import FaceRecord
 from understudy.core.faceset.store import Faceset
 from understudy.core.files import making, replacing
@@ -23,7 +24,7 @@ from understudy.core.reports import Advanced, Artifact, Report, Started, Warned
 Item = TypeVar("Item")
 
 _STEP = 64  # faces from one report to the next
-_SIDECARS = "dfl"
+_FOLDERS = ("dfl", LABELS, MATTES)  # of what goes along
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +191,7 @@ class _Writer:
         offset, content = self._file.tell(), table.encode(arrays, {})
         self._file.write(content)
         self._file.seek(0)
-        self._file.write(packed.head(offset, content))
+        self._file.write(packed.head(offset, content, beside))
 
     def _put(self, run: list[bytes]) -> tuple[int, int]:
         at = self._file.tell()
@@ -225,7 +226,8 @@ def _same(item: Item) -> Item:
 
 
 def _beside(folder: Path) -> dict[str, Path]:
-    """Name → path of what goes along: release, journal, what a person gave, sidecars of an import."""
-    files = [*folder.glob("*.json"), *folder.glob("*.jsonl"), *(folder / _SIDECARS).glob("*.*")]
+    """Name → path of what goes along: release, journal, what a person gave, side files of the faces."""
+    files = [*folder.glob("*.json"), *folder.glob("*.jsonl")]
+    files += [file for home in _FOLDERS for file in (folder / home).glob("*.*")]
     found = {file.relative_to(folder).as_posix(): file for file in sorted(files) if file.is_file()}
     return {name: file for name, file in found.items() if packed.is_beside(name)}

@@ -5,11 +5,13 @@
     faces     each begins at a page of 4096 bytes: its planes, part by part and channel by channel, rows from the top,
               in their stored types, and right after them a JSON: windows, channels and header entries of its
               image, to the byte
-    beside    what lay beside the faces: `release.json`, `extract.jsonl`, …
+    beside    what lay beside the faces: `release.json`, `extract.jsonl`, `labels/…`, …
     table     `table`: the columns, the place of everything above; the file ends with it
 
 Nothing in it is code, and nothing is allocated for a length that the file says before it is known that as many bytes
 are there. A pack is not changed: what rejects or adds faces works on folders.
+
+Version 2 is of packs that hold labels or mattes, which who reads version 1 does not know.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +40,7 @@ from understudy.core.plate.metadata import decode, encode
 
 SUFFIX = ".faceset"
 PAGE = 4096
-VERSION = 1
+VERSION = 2
 
 _MAGIC = b"USFACES\n"
 _HEAD = struct.Struct("<8sIIQQ32s")
@@ -49,7 +51,11 @@ _KINDS: dict[str, np.dtype[Any]] = {
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FACE = re.compile(r"[^./\\\0][^/\\\0]*\.exr")
-_BESIDE = re.compile(r"[^./\\\0][^/\\\0]*\.jsonl?|dfl/[^./\\\0][^/\\\0]*\.(json|png|jpg)")
+_PLAIN = r"[^./\\\0][^/\\\0]*"  # a file's name that leads out of no folder
+_BESIDE = re.compile(
+    rf"{_PLAIN}\.jsonl?|dfl/{_PLAIN}\.(json|png|jpg)|labels/{_PLAIN}\.(json|exr)|mattes/{_PLAIN}\.exr"
+)
+_LATER = ("labels/", "mattes/")  # since version 2
 
 Spans = npt.NDArray[np.int64]
 """(N, 2) offset and length of N runs of bytes in the file."""
@@ -137,9 +143,10 @@ class Packed:
         return _read(self.source, self.path, *self.files[name]).tobytes()
 
 
-def head(offset: int, content: bytes) -> bytes:
-    """Page 0 of a pack whose table is `content`, at `offset`."""
-    written = _HEAD.pack(_MAGIC, VERSION, PAGE, offset, len(content), hashlib.sha256(content).digest())
+def head(offset: int, content: bytes, beside: Iterable[str] = ()) -> bytes:
+    """Page 0 of a pack whose table is `content`, at `offset`; it has these files beside the faces."""
+    version = VERSION if any(name.startswith(_LATER) for name in beside) else 1
+    written = _HEAD.pack(_MAGIC, version, PAGE, offset, len(content), hashlib.sha256(content).digest())
     return written.ljust(PAGE, b"\0")
 
 
@@ -188,9 +195,9 @@ def _head(source: Places, path: Path) -> tuple[int, int, bytes]:
     if len(written) < _HEAD.size:
         raise broken(path, size, f"is truncated: ends after {size} bytes")
     _, version, page, offset, length, digest = _HEAD.unpack(written)
-    if (version, page) != (VERSION, PAGE):
+    if not 1 <= version <= VERSION or page != PAGE:
         raise InvalidInput(
-            f"{path}: is a pack of version {version}; this software reads version {VERSION}",
+            f"{path}: is a pack of version {version}; this software reads versions up to {VERSION}",
             path=path,
             field="faceset",
             value=path,

@@ -22,6 +22,7 @@ from understudy.core.enhance import Enhancer
 from understudy.core.errors import InvalidInput, NoFace, UnderstudyError
 from understudy.core.face import Alignment
 from understudy.core.faceset import store as faceset
+from understudy.core.faceset.beside import carry
 from understudy.core.faceset.dfl import sidecar
 from understudy.core.faceset.record import FaceRecord
 from understudy.core.faceset.store import Faceset
@@ -83,8 +84,8 @@ class ResizeSettings:
 def run(settings: ResizeSettings, *, store: WeightStore) -> Iterator[Report]:
     """Make every face anew. Yields `Started`, `Advanced` after each, `Warned`, and the `Artifact`.
 
-    Names stay, so does what lies beside the faces: the release, and what DeepFaceLab knew of them. A face that is
-    there by the same settings out of the same face is left as it is.
+    Names stay, so does what lies beside the faces: the release, labels, mattes, and what DeepFaceLab knew of them. A
+    face that is there by the same settings out of the same face is left as it is; a label or matte that it has too.
 
     Raises:
         NotFound: there is no such faceset.
@@ -161,9 +162,10 @@ class _Resize:
     def read(self, record: FaceRecord) -> _Job | Warned | None:
         """First stage: the pixels; nothing, where there is nothing to do."""
         digest = self._digest(record)
-        if record.path.name in self._done:
-            return None
         try:
+            if record.path.name in self._done:
+                self._carry(record)
+                return None
             return _Job(replace(record, digest=digest), self._faces.load(record))
         except UnderstudyError as error:
             return Warned(reason=error.reason, message=f"{error.message}; left out")
@@ -189,12 +191,17 @@ class _Resize:
             self.outside.append(reach)
         return wanted
 
+    def _carry(self, record: FaceRecord) -> None:
+        """Label and matte go along as they are: they say in which crop they were drawn."""
+        carry(self._faces, record.path.stem, self._settings.out, record.path.stem)
+
     def write(self, job: _Job | Warned | None) -> Warned | None:
         """Last stage. The image comes last: what it says is done has its side file."""
         if not isinstance(job, _Job):
             return job
         there = self._settings.out / job.record.path.name
         source = replace(job.record, path=self._faces.path / job.record.path.name)
+        self._carry(source)
         if (beside := sidecar.content(self._faces, source)) is not None:
             with replacing(sidecar.path_of(there)) as file:
                 file.write_bytes(beside)

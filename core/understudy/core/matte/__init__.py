@@ -22,7 +22,11 @@ class Matter(Protocol):
 
 
 class Family(Protocol):
-    """A member's module, as `_plugins.load("matte", name)` gives it; `WEIGHTS` names what it needs of the store."""
+    """A member's module, as `_plugins.load("matte", name)` gives it; `WEIGHTS` names what it needs of the store.
+
+    One that looks at the landmarks alone also has `draw(landmarks, shape)`, which does what `matte` does for a picture
+    of that height and width: who wants it finer than whole pixels draws it larger and averages.
+    """
 
     WEIGHTS: tuple[str, ...]
 

@@ -55,14 +55,22 @@ def hull(landmarks: Points, shape: tuple[int, int], *, brows: float = 1.0) -> Fl
     Raises:
         InvalidInput: not 68 finite points.
     """
-    points = np.asarray(landmarks, np.float64)
-    if points.shape != (68, 2) or not np.isfinite(points).all():
-        raise InvalidInput(f"landmarks: a hull wants 68 finite points, got {points.shape}", field="landmarks")
-    pixels = lift_brows(points, brows)
+    pixels = lift_brows(checked(landmarks), brows)
     mask = np.zeros(shape, np.uint8)
     for piece in _PIECES:
         cv2.fillConvexPoly(mask, cv2.convexHull(pixels[list(piece)]), 1)
     return mask.astype(np.float32)
+
+
+draw = hull  # as it is without other brows
+
+
+def checked(landmarks: Points) -> npt.NDArray[np.float64]:
+    """The points as numbers; raises InvalidInput if they are not 68 finite ones."""
+    points = np.asarray(landmarks, np.float64)
+    if points.shape != (68, 2) or not np.isfinite(points).all():
+        raise InvalidInput(f"landmarks: a hull wants 68 finite points, got {points.shape}", field="landmarks")
+    return points
 
 
 def lift_brows(landmarks: npt.NDArray[np.float64], brows: float) -> npt.NDArray[np.int32]:

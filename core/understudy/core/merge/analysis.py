@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,16 @@ from typing import Any
 import numpy as np
 
 from understudy.core import align, track
-from understudy.core.face import Alignment, Face
+from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.files import write_text
+from understudy.core.frames import Float
 from understudy.core.match import Match, Numbers
 from understudy.core.merge import headers
-from understudy.core.merge.face_swap import Swapper
+from understudy.core.merge.expression import FACE, OCC
+from understudy.core.merge.face_swap import Made, Swapper
+from understudy.core.merge.masking import HULL, Spot
+from understudy.core.merge.mattes import sized
 from understudy.core.merge.recipe import Recipe
 
 FORMAT = "understudy.track/1"
@@ -34,40 +39,31 @@ _DRIFT = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
+class Placed(Spot):
     """One face, ready to be swapped.
 
     Attributes:
-        face: smoothed over the shot, plate coordinates.
-        alignment: plate px → the model's crop.
-        gain: exposure of the shot, working space × gain has the face near 0.18.
         numbers: the colour match's for this frame, in all views; None where no frame of the shot gave any.
     """
 
-    face: Face
-    alignment: Alignment
-    gain: float
     numbers: Numbers | None
 
     def identity(self) -> list[Any]:
-        """All of it, as JSON can hold it: what the output's digest is made of."""
-        points = [[float(v) for v in point] for point in self.face.landmarks.points]
-        matrix = [float(v) for v in self.alignment.matrix.ravel()]
-        return [points, matrix, self.alignment.size, self.gain, _listed(self.numbers)]
-
-
-Spot = tuple[FaceRecord, Face, Alignment]
-"""A face of the set, the same steadied, and its crop."""
+        """All of it but its image, as JSON can hold it: what the output's digest is made of."""
+        return [*self.place(), self.gain, _listed(self.numbers)]
 
 
 def place(records: Sequence[FaceRecord], recipe: Recipe, face_type: str, size: int) -> list[Spot]:
     """One view's faces in order of frames, landmarks smoothed, each with its crop."""
     smoothed = track.smooth([record.face for record in records], max(recipe.smooth, 1))
-    fitted = [
-        align.fit(face.landmarks.points, face_type, size, record.pixel_aspect)
+    return [
+        Spot(
+            record=record,
+            face=face,
+            alignment=align.fit(face.landmarks.points, face_type, size, record.pixel_aspect),
+        )
         for record, face in zip(records, smoothed, strict=True)
     ]
-    return list(zip(records, smoothed, fitted, strict=True))
 
 
 def analyse(
@@ -84,17 +80,24 @@ def analyse(
         view: place([r for r in faceset.records if r.view == view], recipe, swapper.face_type, swapper.size)
         for view in views
     }
+    chosen = _chosen([spot for spots in shot.values() for spot in spots])
     look = (recipe.match, recipe.mask, recipe.smooth)
-    key = headers.digest(FORMAT, track.SMOOTHING, _SAMPLES, _DRIFT, faceset.digest(), swapper.digest, *look)
+    seen = _occluded(swapper, chosen)
+    key = headers.digest(
+        FORMAT, track.SMOOTHING, _SAMPLES, _DRIFT, faceset.digest(), swapper.digest, *look, *seen
+    )
     samples = _read(stored, key)
     if samples is None:
-        samples = _measure(faceset, [spot for spots in shot.values() for spot in spots], swapper, match)
+        samples = _measure(faceset, chosen, swapper, match)
     placed = {
         view: {
-            face.frame: Placed(
-                face=face, alignment=alignment, gain=record.gain, numbers=_drift(samples, face.frame)
+            spot.face.frame: Placed(
+                record=spot.record,
+                face=spot.face,
+                alignment=spot.alignment,
+                numbers=_drift(samples, spot.face.frame),
             )
-            for record, face, alignment in spots
+            for spot in spots
         }
         for view, spots in shot.items()
     }
@@ -104,26 +107,53 @@ def analyse(
     return placed
 
 
-def _measure(
-    faceset: Faceset, shot: Sequence[Spot], swapper: Swapper, match: Match
-) -> dict[int, list[float]]:
-    """The match's numbers on some frames, spread evenly, averaged over views; faces whose matte is too empty
-    are left out.
-    """
-    frames = sorted({face.frame for _, face, _ in shot})
+def _chosen(shot: Sequence[Spot]) -> list[Spot]:
+    """The faces of some frames, spread evenly, of all views."""
+    frames = sorted({spot.face.frame for spot in shot})
     picks = np.unique(np.linspace(0, len(frames) - 1, min(_SAMPLES, len(frames))).round().astype(int))
     chosen = {frames[i] for i in picks}
+    return [spot for spot in shot if spot.face.frame in chosen]
+
+
+def _occluded(swapper: Swapper, chosen: Sequence[Spot]) -> list[Any]:
+    """What the mask goes by beside model and faces, where it does: their labels and mattes, and the segmenter."""
+    masker = swapper.masker
+    segmenter = masker.occlusion.segmenter
+    if segmenter is None and OCC not in masker.expression.names:
+        return []
+    found: list[Any] = [segmenter.digest if segmenter else ""]
+    for spot in chosen:
+        with suppress(FrameUnreadable, InvalidInput):  # its frame will say so
+            found.append(masker.made_of(spot))
+    return found
+
+
+def _measure(
+    faceset: Faceset, chosen: Sequence[Spot], swapper: Swapper, match: Match
+) -> dict[int, list[float]]:
+    """The match's numbers, averaged over views; faces whose matte is too empty are left out, and those of which it
+    cannot be known what is before them.
+    """
     found: dict[int, list[Numbers]] = {}
-    for record, face, alignment in shot:
-        if face.frame not in chosen:
-            continue
-        crop = swapper.crop_of(faceset.load(record), record.alignment, alignment)
-        made = swapper.swap(crop, alignment, face.landmarks, record.gain)
-        gain = np.float32(record.gain)
-        numbers = match.measure(made.face * gain, crop * gain, made.matte_face * made.matte_hull)
+    for spot in chosen:
+        crop = swapper.crop_of(faceset.load(spot.record), spot.record.alignment, spot.alignment)
+        try:
+            made = swapper.swap(crop, spot)
+        except (NotFound, FrameUnreadable, InvalidInput):
+            continue  # of a label or matte; its frame will say so
+        gain = np.float32(spot.gain)
+        numbers = match.measure(made.face * gain, crop * gain, _skin(made, swapper))
         if np.isfinite(numbers).all():
-            found.setdefault(face.frame, []).append(numbers)
-    return {frame: np.mean(found[frame], axis=0).tolist() for frame in frames if frame in found}
+            found.setdefault(spot.face.frame, []).append(numbers)
+    return {frame: np.mean(found[frame], axis=0).tolist() for frame in sorted(found)}
+
+
+def _skin(made: Made, swapper: Swapper) -> Float:
+    """(S, S): where both faces are seen; a hand's colour says nothing of the face's."""
+    skin = made.mattes[FACE] * sized(made.mattes[HULL], swapper.size)
+    if OCC in swapper.masker.expression.names:
+        skin = skin * sized(made.mattes[OCC], swapper.size)
+    return skin
 
 
 def _drift(samples: Mapping[int, Sequence[float]], frame: int) -> Numbers | None:

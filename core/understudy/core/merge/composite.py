@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,17 +11,19 @@ from understudy.core import warp
 from understudy.core.blend import Blend
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import ModelInvalid
+from understudy.core.faceset.beside import scaled
 from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.image import HALF_MAXIMUM, fill_nonfinite, to_half
 from understudy.core.located import Located, Mask, Tally, by_channel
-from understudy.core.merge import layers, mattes
+from understudy.core.merge import by_hand, layers, mattes
 from understudy.core.merge.analysis import Placed
 from understudy.core.merge.face_swap import Made
 from understudy.core.merge.layers import Ground
 from understudy.core.merge.recipe import Recipe
 
 _MOST = np.float32(1e15)  # what filters can add up in float32; half ends far below it
-MATTE_LAYERS = ("mask_face", "mask_hull", "mask_valid")
+_MASK = ""  # what the recipe makes of the mattes, among them
+_AT_ONCE = 4  # mattes that OpenCV warps together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Swapped:
         made: what the network gave, and the mattes, aligned.
         matched: (S, S, 3) its face after colour match, aligned.
         plate: (h, w, 3) the plate on `window`, scene-linear in the working space, non-finite values filled.
-        user: (h, w) the user's matte on `window`, where there is one.
+        said: layer → (h, w) what the user's mattes of a use say on `window`, as `by_hand.over` gives it.
     """
 
     placed: Placed
@@ -40,11 +42,11 @@ class Swapped:
     made: Made
     matched: Float
     plate: Float
-    user: Float | None = None
+    said: dict[str, Float] = field(default_factory=dict)
 
     def warped(self, image: Float, window: Window, *, border: str = "replicate") -> Float:
-        """An aligned image on plate pixels; colour goes on beyond the crop's edge."""
-        return warp.to_plate(image, self.placed.alignment, window, border=border)
+        """An aligned image of any size on plate pixels; colour goes on beyond the crop's edge."""
+        return warp.to_plate(image, scaled(self.placed.alignment, len(image)), window, border=border)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +66,13 @@ class Composite:
     warnings: tuple[str, ...]
 
 
-def matte_of(found: Mapping[str, Float], recipe: Recipe, frame: int, user: Float | None) -> Float:
-    """The matte that is used (h, w), as a half layer stores it: the recipe's product of `found`, eroded and
-    feathered; then the valid area, the user's matte (h, w) and the opacity."""
-    product = np.prod([found[f"mask_{name}"] for name in recipe.mattes], axis=0, dtype=np.float32)
-    matte = mattes.shape(product, recipe.erode.at(frame), recipe.feather.at(frame))
-    matte = matte * found["mask_valid"] * np.float32(recipe.opacity.at(frame))
-    return mattes.settle(matte if user is None else matte * user)
+def matte_of(found: Mapping[str, Float], recipe: Recipe, frame: int, said: Mapping[str, Float]) -> Float:
+    """The matte that is used (h, w), as a half layer stores it: the recipe's mask, eroded and feathered; what the
+    user's mattes say; then the valid area and the opacity.
+    """
+    matte = mattes.shape(found[_MASK], recipe.erode.at(frame), recipe.feather.at(frame))
+    matte = by_hand.join(matte, said)
+    return mattes.settle(matte * found["mask_valid"] * np.float32(recipe.opacity.at(frame)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,13 +126,13 @@ class Compositor:
                 field="model",
             )
         window = swapped.window
-        found = _mattes(swapped)
-        matte = matte_of(found, self.recipe, frame.number, swapped.user)
+        found = self._mattes(swapped)
+        matte = matte_of(found, self.recipe, frame.number, swapped.said)
         box, tally = _box(matte, window), Tally()
         face = self.blend.finish(swapped.plate, self._face(swapped, matte, tally), matte)
         planes = {c: plane if plane.flags.writeable else plane.copy() for c, plane in ground.planes.items()}
         extra = layers.blank(frame.data, self.layers)
-        masks = _masks(found, matte, swapped.user)
+        masks = _masks(found, matte, swapped.said)
         for band in layers.bands(window):
             here, there = band.slices(window), band.slices(frame.data)
             finished = self._from_working(face[here], ground.space)
@@ -141,7 +143,7 @@ class Compositor:
                 **self._raw(swapped, band, ground.space),
                 **{name: to_half(plane[here]) for name, plane in masks.items() if name in extra},
             }
-            for name in extra:
+            for name in extra.keys() & parts.keys():
                 extra[name][there] = parts[name]
             inside = band.intersect(box)
             for i, channel in enumerate(layers.COLOUR if not inside.empty else ()):
@@ -154,6 +156,18 @@ class Compositor:
             box=box,
             warnings=tuple(self._notes(tally, swapped.made.brightest)),
         )
+
+    def _mattes(self, swapped: Swapped) -> dict[str, Float]:
+        """The mask and the layers' mattes on the plate, (h, w) in [0, 1]; beyond the crop's edge they are 0."""
+        made = swapped.made
+        aligned = {_MASK: made.mask, "mask_valid": mattes.valid(swapped.placed.alignment.size)}
+        aligned |= {f"mask_{n}": each for n, each in made.mattes.items() if f"mask_{n}" in self.layers}
+        found: dict[str, Float] = {}
+        for size in dict.fromkeys(map(len, aligned.values())):
+            same = [name for name, each in aligned.items() if len(each) == size]
+            for start in range(0, len(same), _AT_ONCE):
+                found |= _together(swapped, {name: aligned[name] for name in same[start : start + _AT_ONCE]})
+        return found
 
     def _raw(self, swapped: Swapped, band: Window, space: str) -> dict[str, Array]:
         """Of a band, the layers that owe nothing to matte and match."""
@@ -212,22 +226,22 @@ def _count_beyond(finished: Float, band: Window, tally: Tally) -> None:
             tally.count(f"beyond {channel}", np.abs(finished[..., i]) > HALF_MAXIMUM, band)
 
 
-def _mattes(swapped: Swapped) -> dict[str, Float]:
-    """`MATTE_LAYERS` on the plate, (h, w) in [0, 1]; beyond the crop's edge they are 0."""
-    made, size = swapped.made, swapped.placed.alignment.size
-    stack = np.stack([made.matte_face, made.matte_hull, mattes.valid(size)], axis=-1)
-    found = swapped.warped(stack, swapped.window, border="zero")
-    np.clip(found, 0.0, 1.0, out=found)
-    return {name: np.ascontiguousarray(found[..., i]) for i, name in enumerate(MATTE_LAYERS)}
+def _together(swapped: Swapped, aligned: Mapping[str, Float]) -> dict[str, Float]:
+    """Mattes (R, R) of one size on the plate, (h, w) in [0, 1]."""
+    images = list(aligned.values())
+    stack = images[0] if len(images) == 1 else np.stack(images, axis=-1)  # OpenCV drops a last axis of one
+    there = swapped.warped(stack, swapped.window, border="zero")
+    np.clip(there, 0.0, 1.0, out=there)
+    planes = [there] if len(images) == 1 else [there[..., i] for i in range(len(images))]
+    return dict(zip(aligned, map(np.ascontiguousarray, planes), strict=True))
 
 
-def _masks(found: Mapping[str, Float], matte: Float, user: Float | None) -> dict[str, Float]:
-    """What the layers of one channel show."""
+def _masks(found: Mapping[str, Float], matte: Float, said: Mapping[str, Float]) -> dict[str, Float]:
+    """What the channels of one show."""
     return {
         "face.A": found["mask_valid"],
         "mask_blend.A": matte,
-        **{f"{name}.A": plane for name, plane in found.items()},
-        **({} if user is None else {"mask_user.A": user}),
+        **{f"{name}.A": plane for name, plane in {**found, **said}.items() if name != _MASK},
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from understudy.core import warp
 from understudy.core.colour import SwapCurve
-from understudy.core.face import Alignment, Landmarks, Matrix
+from understudy.core.face import Alignment
+from understudy.core.faceset import Faceset
 from understudy.core.frames import Float, Window
-from understudy.core.matte.hull import hull
 from understudy.core.merge import mattes
-from understudy.core.merge.recipe import MATTES
+from understudy.core.merge.expression import DST, FACE
+from understudy.core.merge.masking import Masker, Seen, Spot
 
-_HULL_SIDE = 1024  # pixels at least
 _EDGE = 1 / 64  # of the crop's side: how far inside the matte the face's own colours end
 
 
@@ -31,35 +31,44 @@ class SwapNetwork(Protocol):
         """Swap-space crops (N, S, S, 3) in [0, 1] → faces (N, S, S, 3) and mattes (N, S, S) likewise."""
         ...
 
+    def swap_and_dst(self, crops: Float) -> tuple[Float, Float, Float]:
+        """The same, and the mattes (N, S, S) of dst's own faces."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What the network made of one crop; aligned pixels, scene-linear in the working space.
+    """What was made of one crop; aligned pixels, scene-linear in the working space.
 
     Attributes:
-        plate: (S, S, 3) the crop it saw.
-        face: (S, S, 3) the new face, its colours flowing on beyond its mattes.
-        matte_face: (S, S) the network's matte.
-        matte_hull: (S, S) the hull of the landmarks.
+        plate: (S, S, 3) the crop the network saw.
+        face: (S, S, 3) the new face, its colours flowing on beyond the mask.
+        mattes: name → (R, R), each at its own size; `face` and `hull` are always among them.
+        mask: (M, M) what the recipe makes of them.
         brightest: the largest value that the network can see and say.
     """
 
     plate: Float
     face: Float
-    matte_face: Float
-    matte_hull: Float
+    mattes: Mapping[str, Float]
+    mask: Float
     brightest: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Swapper:
-    """A model with the geometry and colour in which it sees faces. Not for several threads at once."""
+    """A model with the geometry and colour in which it sees faces. Not for several threads at once.
+
+    Attributes:
+        masker: makes the mattes, whose mask says where the face's colours are its own.
+        curve: of `SwapCurve`, without the shot's gain.
+    """
 
     network: SwapNetwork
     face_type: str
     size: int
-    curve: Mapping[str, float] = field(default_factory=dict)  # of SwapCurve, without the shot's gain
-    mattes: tuple[str, ...] = MATTES  # whose product is used, and says where the face's colours are its own
+    masker: Masker
+    curve: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -67,54 +76,64 @@ class Swapper:
 
     def crop_of(self, image: Float, stored: Alignment, wanted: Alignment) -> Float:
         """The model's crop (S, S, 3) out of a faceset's image, which was cut by another alignment."""
-        to_wanted = _then(stored.inverse, wanted.matrix)
-        between = Alignment(matrix=to_wanted, size=wanted.size, face_type=wanted.face_type)
-        return warp.to_aligned(image, Window(0, 0, image.shape[1], image.shape[0]), between)
+        across = warp.between(stored, wanted)
+        return warp.to_aligned(image, Window(0, 0, image.shape[1], image.shape[0]), across)
 
-    def swap(self, crop: Float, alignment: Alignment, landmarks: Landmarks, gain: float) -> Made:
+    def swap(self, crop: Float, spot: Spot, steadied: Callable[[Float], Float] | None = None) -> Made:
         """Swap one crop (S, S, 3), scene-linear in the working space, finite.
 
         One at a time: in a batch, a network may answer with other last bits, and what frame N looks like
-        must not depend on its neighbours.
+        must not depend on its neighbours. `steadied` makes of the frame's own mask (M, M) the one that is used.
+
+        Raises:
+            NotFound, FrameMissing, FrameUnreadable, InvalidInput: as `Masker.named`.
         """
-        curve = SwapCurve.from_dict({**self.curve, "gain": gain})
-        faces, found = self.network.swap(curve.encode(crop)[None])
-        matte_face = np.clip(found[0], 0.0, 1.0)
-        matte_hull = smooth_hull(alignment.apply(landmarks.points), alignment.size)
-        known = {"face": matte_face, "hull": matte_hull}
-        face = mattes.extend(curve.decode(faces[0]), _support([known[name] for name in self.mattes]))
+        seen = self._see(crop, spot)
+        named = self.masker.named(spot, seen)
+        mask = self.masker.mask(named)
+        if steadied is not None:
+            mask = steadied(mask)
+        curve = self._curve(spot)
         return Made(
             plate=crop,
-            face=face,
-            matte_face=matte_face,
-            matte_hull=matte_hull,
+            face=mattes.extend(seen.face, _support(mattes.sized(mask, self.size))),
+            mattes=named,
+            mask=mask,
             brightest=curve.maximum / curve.gain,
         )
 
+    def mask(self, spot: Spot, faceset: Faceset) -> Float:
+        """The mask (M, M) alone, of a face's image in its faceset; what it does not need is not asked for.
 
-def smooth_hull(points: Matrix, size: int) -> Float:
-    """The hull (S, S) of 68 aligned landmarks (68, 2) with soft, sub-pixel edges.
+        Raises:
+            NotFound, FrameMissing, FrameUnreadable, InvalidInput: as `Masker.named`.
+        """
+        crop = np.zeros((self.size, self.size, 3), np.float32)
+        if self.masker.looks:
+            crop = self.crop_of(faceset.load(spot.record), spot.record.alignment, spot.alignment)
+        seen = self._see(crop, spot) if self.masker.networks else Seen(plate=crop, face=crop, mattes={})
+        return self.masker.mask(self.masker.named(spot, seen, alone=True))
 
-    The hull itself goes by whole pixels, which at a model's resolution would be steps and jitter on the
-    plate: it is drawn larger and averaged.
-    """
-    times = -(-_HULL_SIDE // size)
-    drawn = hull(points * times, (size * times, size * times))
-    return mattes.as_float(cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA))
+    def _see(self, crop: Float, spot: Spot) -> Seen:
+        curve = self._curve(spot)
+        code = curve.encode(crop)[None]
+        if DST in self.masker.networks:
+            faces, *found = self.network.swap_and_dst(code)
+        else:
+            faces, *found = self.network.swap(code)
+        said = {name: np.clip(each[0], 0.0, 1.0) for name, each in zip((FACE, DST), found, strict=False)}
+        return Seen(plate=crop, face=curve.decode(faces[0]), mattes=said)
+
+    def _curve(self, spot: Spot) -> SwapCurve:
+        return SwapCurve.from_dict({**self.curve, "gain": spot.gain})
 
 
-def _support(used: Sequence[Float]) -> Float:
+def _support(mask: Float) -> Float:
     """(S, S): where the face's colours stand for themselves; beyond, those of the edge flow on.
 
-    A little inside the matte that is used: right at its edge a network mixes in what lies behind the head.
+    A little inside the mask that is used: right at its edge a network mixes in what lies behind the head.
     """
-    product = mattes.as_float(np.prod(used, axis=0))
-    radius = max(1, round(_EDGE * len(product)))
-    inside = cv2.erode(product, np.ones((2 * radius + 1,) * 2, np.uint8), borderType=cv2.BORDER_REPLICATE)
-    level = inside / max(float(product.max()), 1e-3)  # an untrained network's matte is faint all over
+    radius = max(1, round(_EDGE * len(mask)))
+    inside = cv2.erode(mask, np.ones((2 * radius + 1,) * 2, np.uint8), borderType=cv2.BORDER_REPLICATE)
+    level = inside / max(float(mask.max()), 1e-3)  # an untrained network's matte is faint all over
     return mattes.as_float(np.clip((level - 0.5) / 0.4, 0.0, 1.0))
-
-
-def _then(first: Matrix, second: Matrix) -> Matrix:
-    """The affine map (2, 3) that does `first`, then `second`."""
-    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])

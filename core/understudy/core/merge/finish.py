@@ -14,6 +14,7 @@ from understudy.core.merge import headers, layers
 from understudy.core.merge.analysis import Placed
 from understudy.core.merge.job import Job, View
 from understudy.core.merge.manifest import Manifest
+from understudy.core.merge.mattes import sized
 from understudy.core.merge.outputs import Outputs, copy, window_json, write_aligned
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.pipeline import share
@@ -26,6 +27,7 @@ class Finish:
     """Where the frames of one merge go.
 
     Attributes:
+        layers: those that every finished frame has.
         header: what every output frame says about itself.
         space: the plate's colour space.
         maximum: of the swap curve.
@@ -34,6 +36,7 @@ class Finish:
     settings: MergeSettings
     outputs: Outputs
     manifest: Manifest
+    layers: tuple[str, ...]
     header: Mapping[str, str | float]
     colour: ColourConfig
     space: str
@@ -105,7 +108,7 @@ class Finish:
         if self.settings.dpx:
             if self._save_dpx(job, frame, views[0], said):
                 return
-        elif self.settings.layers or not all(map(self._is_plates_own, views)):
+        elif self.layers or not all(map(self._is_plates_own, views)):
             plate.write(self._put_together(frame, views, said), target, threads=share())
             return
         copy(source, target)
@@ -114,7 +117,7 @@ class Finish:
         """The file with every view's picture and layers in their place."""
         made = layers.as_exr(frame)
         for view in views:
-            extra = self._layers(view) if view.asked and self.settings.layers else {}
+            extra = self._layers(view) if view.asked and self.layers else {}
             made = put(made, view.within, {**self._rgb(view), **extra})
         return replace(made, metadata={**headers.fresh(made.metadata), **said})
 
@@ -144,8 +147,8 @@ class Finish:
             "": view.matched,
             "face_raw": view.made.face,
             "plate": view.made.plate,
-            "mask_face": view.made.matte_face,
-            "mask_hull": view.made.matte_hull,
+            "mask": sized(view.made.mask, len(view.made.face)),
+            **{f"mask_{n}": sized(m, len(view.made.face)) for n, m in sorted(view.made.mattes.items())},
         }
         write_aligned(path, job.number, images, self._made_from(job, view.file, self.colour.working))
 
@@ -165,7 +168,7 @@ class Finish:
         if view.finished:
             return view.finished.layers
         assert view.frame is not None
-        return layers.empty(view.frame.data, self.settings.shown)
+        return layers.empty(view.frame.data, self.layers)
 
     def _said(self, job: Job, file: str, views: list[View]) -> dict[str, str | float]:
         """Our header entries of one file. They are the file's, not a view's: hosts look at its first part only."""
@@ -179,6 +182,8 @@ class Finish:
             # once synthetic, always: an earlier pass may have put another person's face on
             headers.SYNTHETIC: headers.REPLACED if swapped or before else "none",
         }
+        if self.layers:
+            said[headers.LAYERS] = ",".join(self.layers)
         if swapped:
             said |= {headers.GAIN: swapped.gain, headers.BRIGHTEST: self._brightest(swapped)}
         for view in asked:

@@ -15,7 +15,7 @@ from typing import Any
 
 from understudy.core.errors import FrameUnreadable
 
-VERSION = 2  # of what a merge makes of the same frame and settings: count it up when pixels change
+VERSION = 3  # of what a merge makes of the same frame and settings: count it up when pixels change
 PREFIX = "understudy/"
 DIGEST = PREFIX + "digest"
 PLATE = PREFIX + "plate"
@@ -31,6 +31,9 @@ VIEWS = PREFIX + "views"
 SYNTHETIC = PREFIX + "synthetic"
 REPLACED = "face_replacement"  # what it says of a frame with a swapped face
 GAIN = PREFIX + "gain"
+LAYERS = PREFIX + "layers"  # names of ours in the file, by commas
+SEGMENTER = PREFIX + "segmenter"
+SEGMENTER_SHA = PREFIX + "segmenterSha"
 BOX = PREFIX + "box"
 LONGEST = 31  # characters of a key that every reader takes
 _BLOCK = 1 << 20
@@ -74,7 +77,7 @@ def box_key(view: str, views: Sequence[str]) -> str:
 
 def fresh(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A plate's header without what an earlier merge said that this one may have no say on, such as its box."""
-    gone = (GAIN, BRIGHTEST, VIEWS, BOX)
+    gone = (GAIN, BRIGHTEST, VIEWS, BOX, LAYERS, SEGMENTER, SEGMENTER_SHA)
     return {n: v for n, v in metadata.items() if n not in gone and not n.startswith(f"{BOX}/")}
 
 

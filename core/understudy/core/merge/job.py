@@ -35,7 +35,7 @@ class View:
         window: the crop's footprint on the plate.
         pixels: (h, w, 3) the plate on `window`, scene-linear in the working space, finite.
         nonfinite: by channel, where the plate around the face is not.
-        user: (h, w) the user's matte on `window`.
+        said: layer → (h, w) what the user's mattes of a use say on `window`.
         crop: (S, S, 3) what the network sees.
         matched: (S, S, 3) the new face after colour match.
     """
@@ -49,7 +49,7 @@ class View:
     window: Window = NOWHERE
     pixels: Float | None = None
     nonfinite: dict[str, Located] = field(default_factory=dict)
-    user: Float | None = None
+    said: dict[str, Float] = field(default_factory=dict)
     crop: Float | None = None
     made: Made | None = None
     matched: Float | None = None

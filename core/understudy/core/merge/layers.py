@@ -9,8 +9,10 @@ alone. Everything is done inside the crop's footprint; the rest of a 4K frame is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from understudy.core.colour import ColourConfig
 from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.half import widened
 from understudy.core.image import to_half
+from understudy.core.merge.expression import FULL, Expression
 
 COLOUR = ("R", "G", "B")
 _FINE = (
@@ -118,17 +121,44 @@ def encoded(
     return planes, int(np.count_nonzero(held != codes))
 
 
-ALL = ("face", "face_raw", "mask_blend", "mask_face", "mask_hull", "mask_user", "mask_valid", "uv")
-"""The layers there are, in the order in which a file has them."""
+ALL = (
+    "face",
+    "face_raw",
+    "mask_add",
+    "mask_blend",
+    "mask_face",
+    "mask_hull",
+    "mask_keep",
+    "mask_occ",
+    "mask_user",
+    "mask_valid",
+    "uv",
+)
+"""The layers that any merge may have; others are `mask_` with the name of a matte. They lie in files by name."""
 
 NEEDED = ("face", "mask_blend")
 """Those that the published rule needs: always written where any is."""
 
+BY_HAND: Mapping[str, str] = MappingProxyType({"limit": "mask_user", "add": "mask_add", "keep": "mask_keep"})
+"""What a person's matte is used for → its layer."""
+
+_MASK = re.compile(r"mask_[A-Za-z_][A-Za-z0-9_]*")
+_INNER = {"face": "RGBA", "face_raw": "RGB", "uv": "uv"}
+
+
+def there_are(mask: Expression) -> tuple[str, ...]:
+    """The layers that there may be under a recipe's mask, in order: what is 1 everywhere is none."""
+    return tuple(sorted({*ALL, *(f"mask_{name}" for name in mask.names if name != FULL)}))
+
+
+def is_layer(name: str) -> bool:
+    """Whether a layer may have that name."""
+    return name in ALL or bool(_MASK.fullmatch(name))
+
 
 def channels(names: Collection[str]) -> tuple[str, ...]:
     """The channels of layers."""
-    inner = {"face": "RGBA", "face_raw": "RGB", "uv": "uv"}
-    return tuple(f"{name}.{c}" for name in ALL if name in names for c in inner.get(name, "A"))
+    return tuple(f"{name}.{c}" for name in sorted(names) for c in _INNER.get(name, "A"))
 
 
 def blank(data: Window, names: Collection[str]) -> dict[str, Array]:

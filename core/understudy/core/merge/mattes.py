@@ -41,6 +41,15 @@ def shape(matte: Float, erode: float, feather: float) -> Float:
     return np.minimum(as_float(soft), eroded)  # the kernel is square: its corners reach further than the disc
 
 
+def sized(matte: Float, side: int) -> Float:
+    """(side, side) of a square matte, in [0, 1]; itself where it is as large."""
+    if len(matte) == side:
+        return matte
+    kernel = cv2.INTER_AREA if len(matte) > side else cv2.INTER_CUBIC
+    resized = as_float(cv2.resize(matte, (side, side), interpolation=kernel))
+    return np.clip(resized, 0.0, 1.0, out=resized)
+
+
 def settle(matte: Float) -> Float:
     """The matte as a half layer holds it, within [0, 1]; exactly 0 where it would change no half float."""
     clipped = np.clip(matte, 0.0, 1.0)

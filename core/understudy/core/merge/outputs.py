@@ -45,7 +45,7 @@ class Outputs:
         out = settings.out
         return cls(
             comp=out,
-            layers=layers_of(out) if settings.dpx and settings.layers else None,
+            layers=layers_of(out) if settings.dpx and settings.layered else None,
             aligned=replace(out, directory=out.directory / "aligned", suffix=".exr")
             if settings.aligned
             else None,

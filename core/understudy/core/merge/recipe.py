@@ -11,12 +11,14 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, cast
 
 from understudy.core import _plugins
 from understudy.core.errors import InvalidInput
+from understudy.core.merge import expression
+from understudy.core.merge.expression import Expression
 
-MATTES = ("face", "hull")  # what `Recipe.mask` may name; `valid` and `user` always multiply
 Interpolation = Literal["linear", "hold"]
 
 
@@ -136,6 +138,7 @@ _RANGES = {
     "feather": (0.0, 500.0),
     "opacity": (0.0, 1.0),
     "smooth": (0, 101),
+    "mask_smooth": (0, 25),
 }
 
 
@@ -146,7 +149,8 @@ class Recipe:
     Attributes:
         match: colour match of the face to the plate, a member of the family `match`.
         match_amount: 0 leaves the network's colour, 1 is the whole match.
-        mask: product of mattes, such as `face*hull`: `face` is the network's, `hull` the landmarks'.
+        mask: an expression over mattes, such as `face*hull`: `face` is the network's, `hull` the landmarks'. See
+            `expression`.
         erode: shrinks the matte by so many pixels; negative grows it.
         feather: width of the soft edge, all of it inside the eroded matte.
         blend: how the face goes onto the plate, a member of the family `blend`.
@@ -154,6 +158,8 @@ class Recipe:
         smooth: odd length in frames of the window in which landmarks' movement is followed (`steady`); 0 or 1 leaves
             them as detected.
         keep_highlights: whether what is brighter than the network can express keeps the plate's ratio.
+        mask_smooth: odd length in frames of the window over which the mask's flicker is taken out, by the median in
+            aligned space; 0 or 1 leaves it.
     """
 
     match: str = "reinhard"
@@ -165,6 +171,7 @@ class Recipe:
     opacity: Curve = _ONE
     smooth: int = 5
     keep_highlights: bool = True
+    mask_smooth: int = 0
 
     def __post_init__(self) -> None:
         for family in ("match", "blend"):
@@ -175,19 +182,15 @@ class Recipe:
                     field=f"recipe.{family}",
                     value=name,
                 )
-        unknown = [name for name in self.mattes if name not in MATTES]
-        if unknown or len(set(self.mattes)) != len(self.mattes):
-            raise InvalidInput(
-                f"recipe.mask: {self.mask!r} is not a product of different mattes out of {', '.join(MATTES)}",
-                field="recipe.mask",
-                value=self.mask,
-            )
-        if self.smooth > 1 and self.smooth % 2 == 0:
-            raise InvalidInput(
-                f"recipe.smooth: {self.smooth} is even; a window around a frame has an odd number of frames",
-                field="recipe.smooth",
-                value=self.smooth,
-            )
+        expression.parse(self.mask, field="recipe.mask")
+        for name in ("smooth", "mask_smooth"):
+            window = getattr(self, name)
+            if window > 1 and window % 2 == 0:
+                raise InvalidInput(
+                    f"recipe.{name}: {window} is even; a window around a frame has an odd number of frames",
+                    field=f"recipe.{name}",
+                    value=window,
+                )
         for name, (low, high) in _RANGES.items():
             setting = getattr(self, name)
             values = [key.value for key in setting.keys] if isinstance(setting, Curve) else [setting]
@@ -199,10 +202,10 @@ class Recipe:
                         value=value,
                     )
 
-    @property
-    def mattes(self) -> tuple[str, ...]:
-        """The mattes that `mask` multiplies."""
-        return tuple(name.strip() for name in self.mask.split("*"))
+    @cached_property
+    def expression(self) -> Expression:
+        """What `mask` says."""
+        return expression.parse(self.mask, field="recipe.mask")
 
     def to_dict(self) -> dict[str, Any]:
         """The protobuf JSON mapping of `understudy.v1.Recipe`, every field set."""
@@ -248,13 +251,14 @@ def parameters() -> tuple[Parameter, ...]:
     table = {
         "match": "Colour match of the face to the plate",
         "match_amount": "How much of the colour match: 0 leaves the network's colour",
-        "mask": "Product of mattes: face is the network's, hull the landmarks'",
+        "mask": f"Expression over mattes ({', '.join(expression.names())}), with * + - min() max() ()",
         "erode": "Shrinks the matte by so many plate pixels; negative grows it",
         "feather": "Width of the soft edge in plate pixels, inside the eroded matte",
         "blend": "How the face goes onto the plate",
         "opacity": "Opacity of the whole swap",
         "smooth": "Frames over which landmarks are steadied, an odd number; 0 or 1 leaves them as detected",
         "keep_highlights": "Highlights beyond the network's range keep the plate's ratio",
+        "mask_smooth": "Frames over which the mask's flicker is taken out, an odd number; 0 or 1 leaves it",
     }
     return tuple(_parameter(name, text) for name, text in table.items())
 

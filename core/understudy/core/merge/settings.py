@@ -6,12 +6,51 @@ import os
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Literal, get_args
 
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import FrameRange
 from understudy.core.merge import layers
+from understudy.core.merge.expression import OCC, OCC_FACE
 from understudy.core.merge.recipe import Recipe
 from understudy.core.plate import Plate, Template
+
+Use = Literal["limit", "add", "keep"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserMatte:
+    """A person's word on where the face goes: a matte in plate space.
+
+    It comes after the recipe's erosion and feathering. Of one use there may be several: all of the limits hold, and
+    any of the others is enough.
+
+    Attributes:
+        template: its files; one without views is for all views alike.
+        use: `limit`: the face goes nowhere else; `add`: it goes here whatever the other mattes say, as far as there
+            is any face; `keep`: the plate stays here.
+        channel: which; empty: as `plate.mattes.read_matte` chooses.
+        invert: the files are 1 outside and 0 inside.
+        frames: on which it has a say, and on each of them there must be a file; None: on all.
+    """
+
+    template: Template
+    use: Use = "limit"
+    channel: str = ""
+    invert: bool = False
+    frames: FrameRange | None = None
+
+    def __post_init__(self) -> None:
+        if self.use not in get_args(Use):
+            raise InvalidInput(
+                f"user_mattes: use {self.use!r} is none of {', '.join(get_args(Use))}",
+                field="user_mattes.use",
+                value=self.use,
+            )
+
+    def speaks(self, number: int) -> bool:
+        """Whether it has a say on a frame."""
+        return self.frames is None or number in self.frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +66,13 @@ class MergeSettings:
         recipe: the look.
         frames: which frames are written, among those of the plate; None: all of them. What is fitted over the
             shot is always fitted over the whole faceset.
-        layers: which of the compositor's layers are written (`layers.ALL`), where any is, those that the published
-            rule needs among them; with none a frame with no face is copied as it is.
+        layers: which of the compositor's layers are written, where any is, those that the published rule needs among
+            them: of `layers.ALL` and `mask_` with each matte that the recipe names. None: all that there are. With
+            none of them a frame with no face is copied as it is.
         aligned: whether the faces and mattes at model resolution are written, in the folder `aligned`.
         track: which person, where the faceset holds several.
-        user_matte: a roto in plate space that limits the swap: alpha, or R where there is none. One without views is
-            for all views alike.
+        segmenter: folder of one, for `occ` of faces that have neither label nor matte, and for `occ_face`.
+        user_mattes: mattes in plate space by which a person says where the face goes.
         device: `auto`, `cpu`, `cuda`, `cuda:N`.
         on: the day for which releases are checked.
     """
@@ -43,10 +83,11 @@ class MergeSettings:
     out: Template
     recipe: Recipe = field(default_factory=Recipe)
     frames: FrameRange | None = None
-    layers: tuple[str, ...] = layers.ALL
+    layers: tuple[str, ...] | None = None
     aligned: bool = False
     track: int | None = None
-    user_matte: Template | None = None
+    segmenter: Path | None = None
+    user_mattes: tuple[UserMatte, ...] = ()
     device: str = "auto"
     on: date = field(default_factory=date.today)
 
@@ -72,11 +113,19 @@ class MergeSettings:
                 field="out",
                 value=self.out.text,
             )
-        if strange := [name for name in self.layers if name not in layers.ALL]:
+        there = layers.there_are(self.recipe.expression)
+        if strange := [name for name in self.layers or () if name not in there]:
             raise InvalidInput(
-                f"layers: there is no {strange[0]!r}; there are {', '.join(layers.ALL)}",
+                f"layers: there is no {strange[0]!r} with the mask {self.recipe.mask!r}; there are {', '.join(there)}",
                 field="layers",
                 value=strange[0],
+            )
+        if OCC_FACE in self.recipe.expression.names and self.segmenter is None:
+            raise InvalidInput(
+                f"segmenter: the recipe's mask {self.recipe.mask!r} names {OCC_FACE}, what a segmenter says of "
+                "the new face; name a segmenter",
+                field="segmenter",
+                value="",
             )
         if stray := [n for n in self.wanted if n not in self.plate.frames]:
             raise InvalidInput(
@@ -88,9 +137,9 @@ class MergeSettings:
 
     def _check_apart(self) -> None:
         """The output must not be, or lie among, what it is made from."""
-        inputs = {"plate": self.plate.template, "user_matte": self.user_matte}
-        for name, template in inputs.items():
-            if template and len(self.wanted):
+        inputs = [("plate", self.plate.template), *(("user's matte", m.template) for m in self.user_mattes)]
+        for name, template in inputs:
+            if len(self.wanted):
                 first = next(iter(self.wanted))
                 if _real(template.path(first)) == _real(self.out.path(first)):
                     raise InvalidInput(
@@ -99,8 +148,9 @@ class MergeSettings:
                         value=self.out.text,
                     )
         folder = _real(self.out.path(0).parent)
-        for name, taken in {"faceset": self.faceset, "model": self.model}.items():
-            if folder.is_relative_to(_real(taken)):
+        folders = {"faceset": self.faceset, "model": self.model, "segmenter": self.segmenter}
+        for name, taken in folders.items():
+            if taken is not None and folder.is_relative_to(_real(taken)):
                 raise InvalidInput(
                     f"out {self.out.text}: lies inside the {name} folder {taken}; write to another folder",
                     field="out",
@@ -113,12 +163,21 @@ class MergeSettings:
         return self.plate.frames if self.frames is None else self.frames
 
     @property
-    def shown(self) -> tuple[str, ...]:
-        """The layers that a finished frame has, in order."""
-        asked = {*self.layers, *layers.NEEDED} if self.layers else set()
-        return tuple(
-            name for name in layers.ALL if name in asked and (name != "mask_user" or self.user_matte)
-        )
+    def layered(self) -> bool:
+        """Whether any layer is written."""
+        return self.layers is None or bool(self.layers)
+
+    def shown(self, *, occ: bool = False) -> tuple[str, ...]:
+        """The layers that a finished frame has, in order; `occ`: some face of the person has a label or a matte."""
+        if not self.layered:
+            return ()
+        there = layers.there_are(self.recipe.expression)
+        asked = {*(there if self.layers is None else self.layers), *layers.NEEDED}
+        uses = {layers.BY_HAND[matte.use] for matte in self.user_mattes}
+        absent = {*layers.BY_HAND.values()} - uses
+        if not occ and OCC not in self.recipe.expression.names:
+            absent.add(f"mask_{OCC}")
+        return tuple(name for name in there if name in asked and name not in absent)
 
     @property
     def dpx(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -18,9 +18,12 @@ from understudy.core.match import Match
 from understudy.core.merge import headers, layers
 from understudy.core.merge.analysis import analyse
 from understudy.core.merge.composite import Compositor
+from understudy.core.merge.expression import OCC, OCC_FACE
 from understudy.core.merge.face_swap import Swapper
 from understudy.core.merge.finish import Finish
+from understudy.core.merge.flicker import Deflicker
 from understudy.core.merge.manifest import Manifest
+from understudy.core.merge.masking import Masker, Occlusion, refuse_unknown
 from understudy.core.merge.outputs import Outputs
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.merge.stages import Stages
@@ -31,19 +34,27 @@ from understudy.core.plate import Template
 from understudy.core.plate.views import MONO, header_of
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Started, Warned
+from understudy.core.weights import WeightStore
+
+if TYPE_CHECKING:
+    from understudy.core.segment.network import Segmenter
 
 
-def run(settings: MergeSettings, *, colour: ColourConfig) -> Generator[Report, None, None]:
+def run(
+    settings: MergeSettings, *, colour: ColourConfig, store: WeightStore | None = None
+) -> Generator[Report, None, None]:
     """Swap the face on every wanted frame, in every view, and write the finished frames with their layers.
 
     Yields `Started`, a `FrameReport` per frame in order, then an `Artifact` for what a person may open. A
     frame that cannot be done is a report that says why, and the next one follows. Frames that are there
     and made of the same are left alone, so that the same merge again writes nothing. Closing the generator
-    stops within a frame.
+    stops within a frame. `store` has the weights of mattes that need any.
 
     Raises:
         InvalidInput: a setting is wrong, the model's working space is another, or the plate has no R, G and B.
-        NotFound, ModelInvalid, TrackAmbiguous, NoFace: of the model and the faceset.
+        NotFound, ModelInvalid, TrackAmbiguous, NoFace: of the model, the segmenter and the faceset; or the recipe's
+            mask names `occ`, and there is none.
+        WeightsMissing, WeightsCorrupt: of a matte.
         ReleaseMissing, ReleaseInvalid: the model has no release that holds on `settings.on`.
         WriteFailed, DiskFull: an output could not be written; what is finished stays. (What comes back from the disk
             other than it was written is its frame's failure alone, in its report.)
@@ -51,12 +62,15 @@ def run(settings: MergeSettings, *, colour: ColourConfig) -> Generator[Report, N
     views = _views(settings)
     checked = _check_plate(settings, views, colour)
     model = swap.load(settings.model, settings.device)
-    checked += _check_colour(settings, model, colour)
+    checked += _check_colour(settings.model, "model", model.state, colour)
     releases = _releases(settings, model)
     faceset, warned = _faces(settings, views)
+    occlusion, noted = _occlusion(settings, faceset, colour)
     yield Started(total=len(settings.wanted))
-    yield from (*checked, *warned)
-    stages = _stages(settings, colour, views=views, model=model, faceset=faceset, releases=releases)
+    yield from (*checked, *warned, *noted)
+    stages = _stages(
+        settings, colour, views=views, model=model, occlusion=occlusion, releases=releases, store=store
+    )
     yield from overlapped(settings.wanted, stages.read, stages.compute, stages.write)
     yield from _artifacts(settings, colour, model, stages)
 
@@ -127,21 +141,51 @@ def _first_header(template: Template, settings: MergeSettings) -> plate.Header |
     return None
 
 
-def _check_colour(settings: MergeSettings, model: SwapModel, colour: ColourConfig) -> list[Warned]:
-    """Whether the model's numbers mean the same light here as they did in its training."""
-    trained = model.state
+def _check_colour(folder: Path, kind: str, trained: _Trained, colour: ColourConfig) -> list[Warned]:
+    """Whether a network's numbers mean the same light here as they did in its training."""
     if trained.working_space and trained.working_space != colour.working:
         raise InvalidInput(
-            f"{settings.model}: was trained in {trained.working_space!r}, but the working space of {colour.source} is "
-            f"{colour.working!r}; merge with the model's colour config",
-            path=settings.model,
-            field="model",
-            value=settings.model,
+            f"{folder}: was trained in {trained.working_space!r}, but the working space of {colour.source} is "
+            f"{colour.working!r}; merge with the {kind}'s colour config",
+            path=folder,
+            field=kind,
+            value=folder,
         )
     if trained.colour in ("", colour.cache_id):
         return []
     other = f"another colour config (cache id {trained.colour}) than {colour.source} ({colour.cache_id})"
-    return [Warned(reason="COLOUR_CONFIG_DIFFERS", message=f"{settings.model}: was trained with {other}")]
+    return [Warned(reason="COLOUR_CONFIG_DIFFERS", message=f"{folder}: was trained with {other}")]
+
+
+class _Trained(Protocol):
+    """What a network's state says of its training."""
+
+    @property
+    def working_space(self) -> str: ...
+
+    @property
+    def colour(self) -> str: ...
+
+
+def _occlusion(
+    settings: MergeSettings, faceset: Faceset, colour: ColourConfig
+) -> tuple[Occlusion, list[Warned]]:
+    """What is known to be before the faces; the segmenter is loaded where the recipe's mask needs it."""
+    names = settings.recipe.expression.names
+    warned: list[Warned] = []
+    segmenter: Segmenter | None = None
+    if settings.segmenter is not None and {OCC, OCC_FACE}.isdisjoint(names):
+        mask = settings.recipe.mask
+        text = f"{settings.segmenter}: the recipe's mask {mask!r} names neither {OCC} nor {OCC_FACE}: it is not used"
+        warned.append(Warned(reason="SEGMENTER_UNUSED", message=text))
+    elif settings.segmenter is not None:
+        from understudy.core.segment import network
+
+        segmenter = network.load(settings.segmenter, settings.device)
+        warned += _check_colour(settings.segmenter, "segmenter", segmenter.state, colour)
+    occlusion = Occlusion.of(faceset, segmenter)
+    refuse_unknown(faceset, settings.recipe.expression, segmenter is not None)
+    return occlusion, warned
 
 
 def _releases(settings: MergeSettings, model: SwapModel) -> tuple[Release, ...]:
@@ -210,42 +254,37 @@ def _stages(
     *,
     views: tuple[str, ...],
     model: SwapModel,
-    faceset: Faceset,
+    occlusion: Occlusion,
     releases: tuple[Release, ...],
+    store: WeightStore | None,
 ) -> Stages:
     assert settings.plate.colour_space is not None
     recipe, space = settings.recipe, colour.resolve(settings.plate.colour_space)
     outputs, curve = Outputs.of(settings, views), SwapCurve.from_dict({**model.state.curve, "gain": 1.0})
+    shown = settings.shown(occ=bool(occlusion.known))
+    size, layered = model.config.resolution, {OCC} if f"mask_{OCC}" in shown else set()
     swapper = Swapper(
         network=model,
         face_type=model.config.face_type,
-        size=model.config.resolution,
+        size=size,
         curve=model.state.curve,
-        mattes=recipe.mattes,
+        masker=Masker.of(
+            recipe.expression, size=size, colour=colour, occlusion=occlusion, layered=layered, store=store
+        ),
     )
     match = cast("Match", _plugins.load("match", recipe.match, field="recipe.match"))
-    header: dict[str, str | float] = {
-        headers.PREFIX + "version": headers.software(),
-        headers.PREFIX + "model": settings.model.name,
-        headers.PREFIX + "modelSha": model.digest,
-        headers.PREFIX + "recipe": recipe.to_json(),
-        headers.PREFIX + "release": ",".join(record.id for record in releases),
-        headers.PLATE: settings.plate.template.text,
-        headers.PLATE_COLOUR: space,
-        headers.CONFIG: colour.source,
-        headers.CONFIG_ID: colour.cache_id,
-        headers.KNEE: curve.knee,
-        headers.MAXIMUM: curve.maximum,
-    }
+    header = _header(settings, colour, model, occlusion.segmenter, releases)
     finish = Finish(
         settings=settings,
         outputs=outputs,
         manifest=Manifest(out=settings.out),
+        layers=shown,
         header=header,
         colour=colour,
         space=space,
         maximum=curve.maximum,
     )
+    placed = analyse(occlusion.faceset, recipe, swapper, match, outputs.track)
     return Stages(
         settings=settings,
         compositor=Compositor(
@@ -253,26 +292,59 @@ def _stages(
             blend=cast("Blend", _plugins.load("blend", recipe.blend, field="recipe.blend")),
             colour=colour,
             space=space,
-            layers=settings.shown or ("mask_blend",),
+            layers=shown or ("mask_blend",),
         ),
         swapper=swapper,
         match=match,
-        placed=analyse(faceset, recipe, swapper, match, outputs.track),
+        placed=placed,
+        deflicker=Deflicker(
+            window=recipe.mask_smooth, swapper=swapper, faceset=occlusion.faceset, spots=placed
+        ),
         finish=finish,
-        identity=headers.digest(headers.VERSION, header, views, settings.shown, settings.out.extension),
+        identity=headers.digest(headers.VERSION, header, views, shown, settings.out.extension),
     )
+
+
+def _header(
+    settings: MergeSettings,
+    colour: ColourConfig,
+    model: SwapModel,
+    segmenter: Segmenter | None,
+    releases: tuple[Release, ...],
+) -> dict[str, str | float]:
+    """What every output frame says about itself."""
+    assert settings.plate.colour_space is not None
+    curve = SwapCurve.from_dict({**model.state.curve, "gain": 1.0})
+    said: dict[str, str | float] = {
+        headers.PREFIX + "version": headers.software(),
+        headers.PREFIX + "model": settings.model.name,
+        headers.PREFIX + "modelSha": model.digest,
+        headers.PREFIX + "recipe": settings.recipe.to_json(),
+        headers.PREFIX + "release": ",".join(record.id for record in releases),
+        headers.PLATE: settings.plate.template.text,
+        headers.PLATE_COLOUR: colour.resolve(settings.plate.colour_space),
+        headers.CONFIG: colour.source,
+        headers.CONFIG_ID: colour.cache_id,
+        headers.KNEE: curve.knee,
+        headers.MAXIMUM: curve.maximum,
+    }
+    if segmenter is not None and settings.segmenter is not None:
+        said |= {headers.SEGMENTER: settings.segmenter.name, headers.SEGMENTER_SHA: segmenter.digest}
+    return said
 
 
 def _artifacts(
     settings: MergeSettings, colour: ColourConfig, model: SwapModel, stages: Stages
 ) -> Iterator[Artifact]:
-    names = settings.shown
     finish, outputs = stages.finish, stages.finish.outputs
+    names, segmenter = finish.layers, stages.swapper.masker.occlusion.segmenter
     about: dict[str, Any] = {
         "version": headers.software(),
         "plate": _plate(settings, outputs.views),
         "faceset": str(settings.faceset),
         "model": {"path": str(settings.model), "digest": model.digest, "iteration": model.iteration},
+        "segmenter": {"path": str(settings.segmenter), "digest": segmenter.digest} if segmenter else None,
+        "user_mattes": [{"pattern": m.template.text, "use": m.use} for m in settings.user_mattes],
         "recipe": settings.recipe.to_dict(),
         "colour": {"config": colour.source, "cache_id": colour.cache_id, "working": colour.working},
         "curve": {"knee": finish.header[headers.KNEE], "maximum": finish.header[headers.MAXIMUM]},

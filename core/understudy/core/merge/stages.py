@@ -7,19 +7,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 from understudy.core import plate, warp
-from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, UnderstudyError, WriteFailed
-from understudy.core.frames import Float, Frame, Window
+from understudy.core.errors import FrameMissing, InvalidInput, ModelInvalid, UnderstudyError, WriteFailed
+from understudy.core.frames import Frame, Window
 from understudy.core.match import Match
-from understudy.core.merge import headers, layers
+from understudy.core.merge import by_hand, headers, layers
 from understudy.core.merge.analysis import Placed
 from understudy.core.merge.composite import Compositor, Swapped
+from understudy.core.merge.expression import OCC
 from understudy.core.merge.face_swap import Swapper
 from understudy.core.merge.finish import Finish
+from understudy.core.merge.flicker import Deflicker
 from understudy.core.merge.job import Job, View
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.plate.views import MONO, header_of, names, select
@@ -32,6 +34,7 @@ class Stages:
 
     Attributes:
         placed: view → frame number → the face there, over the whole shot.
+        deflicker: of the masks.
         identity: what, beside the frame itself, shapes every output.
         finish: where frames go, and how.
     """
@@ -41,6 +44,7 @@ class Stages:
     swapper: Swapper
     match: Match
     placed: Mapping[str, Mapping[int, Placed]]
+    deflicker: Deflicker
     finish: Finish
     identity: str
 
@@ -64,23 +68,33 @@ class Stages:
         return job
 
     def compute(self, job: Job) -> Job:
-        """The network and the colour match: all that may run on an accelerator."""
-        for view in [] if job.report else job.views:
-            if view.placed is None or view.crop is None:
-                continue
-            placed, gain = view.placed, np.float32(view.placed.gain)
-            with job.timed("swap"):
-                view.made = self.swapper.swap(view.crop, placed.alignment, placed.face.landmarks, placed.gain)
-            with job.timed("match"):
-                view.matched = view.made.face
-                if placed.numbers is None:
-                    job.warnings.append(
-                        view.saying("no frame of the shot shows enough face to match its colour")
-                    )
-                else:
-                    amount = self.settings.recipe.match_amount.at(job.number)
-                    view.matched = self.match.apply(view.made.face * gain, placed.numbers, amount) / gain
+        """The networks, the mattes and the colour match: all that may run on an accelerator."""
+        try:
+            for view in [] if job.report else job.views:
+                with view.named():
+                    self._compute(job, view)
+        except UnderstudyError as error:
+            if isinstance(error, ModelInvalid):
+                raise
+            job.fail(error)
         return job
+
+    def _compute(self, job: Job, view: View) -> None:
+        placed = view.placed
+        if placed is None or view.crop is None:
+            return
+        with job.timed("swap"):
+            steadied = partial(self.deflicker.over, view.name, job.number)
+            view.made = self.swapper.swap(view.crop, placed, steadied)
+        if self.swapper.masker.wants_occ and OCC not in view.made.mattes:
+            job.warnings.append(view.saying("the face has neither a label nor a matte: mask_occ is empty"))
+        with job.timed("match"):
+            view.matched = view.made.face
+            if placed.numbers is None:
+                job.warnings.append(view.saying("no frame of the shot shows enough face to match its colour"))
+            else:
+                gain, amount = np.float32(placed.gain), self.settings.recipe.match_amount.at(job.number)
+                view.matched = self.match.apply(view.made.face * gain, placed.numbers, amount) / gain
 
     def write(self, job: Job) -> FrameReport:
         """Put the frame together, write it and write down what became of it.
@@ -132,34 +146,23 @@ class Stages:
 
     def _is_done(self, job: Job) -> bool:
         """Work out the frame's identity; whether what it names is there already."""
-        template, rotos = self.settings.plate.template, self._rotos(job)
+        template, masker = self.settings.plate.template, self.swapper.masker
+        faces = [view for view in job.views if view.placed]
         for file in self.finish.outputs.files:
             job.plates[file] = headers.file_digest(template.of_view(file).path(job.number))
         job.digest = headers.digest(
             self.identity,
             job.number,
             list(job.plates.values()),
-            [headers.file_digest(path) for path in dict.fromkeys(rotos)],
-            {view.name: view.placed.identity() for view in job.views if view.placed},
+            by_hand.identity(self.settings.user_mattes, job.number, [view.name for view in faces]),
+            {view.name: view.placed.identity() for view in faces if view.placed},
+            [masker.made_of(view.placed) for view in faces if view.placed and masker.wants_occ],
+            [self.deflicker.identity(view.name, job.number) for view in faces],
         )
         done = self.finish.is_done(job)
         if done:
             job.end(FrameStatus.SKIPPED, outputs=self.finish.outputs.paths(job.number, job.faces))
         return done
-
-    def _rotos(self, job: Job) -> list[Path]:
-        """The files of the user's matte, in the views that need it."""
-        template = self.settings.user_matte
-        paths = []
-        for view in job.views:
-            if template is None or view.placed is None:
-                continue
-            path = template.of_view(view.name).path(job.number)
-            if not path.is_file():
-                message = view.saying(f"{path}: the user's matte has no frame {job.number}")
-                raise FrameMissing(message, path=path, frame=job.number)
-            paths.append(path)
-        return paths
 
     def _load(self, job: Job) -> None:
         """Read the files, and find the views in them."""
@@ -168,8 +171,7 @@ class Stages:
         for view in job.views:
             with view.named():
                 view.frame = select(job.files[view.file], view.within)
-                if self.settings.layers:
-                    self._refuse_taken(view.frame)
+                self._refuse_taken(view.frame)
                 view.ground = layers.ground(view.frame, self.compositor.space, self.compositor.colour)
         _refuse_shared(job)
         if self.compositor.linearises:
@@ -188,7 +190,7 @@ class Stages:
         return found
 
     def _refuse_taken(self, frame: Frame) -> None:
-        if taken := [name for name in layers.channels(self.settings.shown) if name in frame.planes]:
+        if taken := [name for name in layers.channels(self.finish.layers) if name in frame.planes]:
             raise InvalidInput(
                 f"frame {frame.number}: the plate has a channel {taken[0]} already, one of our layers; "
                 "take the plate that this comp was made from, or write no layers",
@@ -217,34 +219,7 @@ class Stages:
         ]
         view.crop = warp.to_aligned(pixels, area, placed.alignment)
         view.pixels = pixels[window.slices(area)]
-        if self.settings.user_matte:
-            view.user = self._user(self.settings.user_matte.of_view(view.name), view, frame)
-
-    def _user(self, template: plate.Template, view: View, frame: Frame) -> Float:
-        """The user's matte (h, w) on the footprint, in [0, 1]; 0 beyond its data window and where not
-        finite.
-        """
-        file = plate.read(template, frame.number)
-        roto = select(file, MONO if template.has_view or len(names(file)) == 1 else view.name)
-        path = template.path(frame.number)
-        if roto.display != frame.display:
-            raise InvalidInput(
-                f"{path}: the user's matte is {roto.display}, the plate {frame.display}",
-                frame=frame.number,
-                field="user_matte",
-                value=roto.display,
-            )
-        channel = next((name for name in ("A", "R", "Y") if name in roto.planes), None)
-        if channel is None:
-            raise FrameUnreadable(
-                f"{path}: no channel A or R; it has {', '.join(roto.planes)}", frame=frame.number
-            )
-        both = view.window.intersect(roto.data)
-        matte = np.zeros((view.window.height, view.window.width), np.float32)
-        if not both.empty:
-            found = roto.planes[channel][both.slices(roto.data)].astype(np.float32) / np.float32(roto.maximum)
-            matte[both.slices(view.window)] = np.clip(np.nan_to_num(found, nan=0.0), 0.0, 1.0)
-        return matte
+        view.said = by_hand.over(self.settings.user_mattes, frame, view.name, window)
 
     def _compose(self, job: Job) -> None:
         """Warp the faces back and mix them with the plate."""
@@ -262,7 +237,7 @@ class Stages:
                 made=view.made,
                 matched=view.matched,
                 plate=view.pixels,
-                user=view.user,
+                said=view.said,
             )
             with view.named(), job.timed("blend"):
                 view.finished = self.compositor.compose(view.frame, view.ground, swapped)

@@ -175,6 +175,13 @@ class DF(nn.Module):
         face, matte = self.decoder_src(self.code(face_dst_BCHW))
         return torch.sigmoid(face.float()), torch.sigmoid(matte.float())
 
+    def swap_and_dst(self, face_dst_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `swap`, and the matte (B, 1, S, S) of dst's own face: what dst's decoder says of the same code."""
+        code_BCHW = self.code(face_dst_BCHW)
+        face, matte = self.decoder_src(code_BCHW)
+        own = self.decoder_dst.out_matte(self.decoder_dst.matte(code_BCHW))
+        return torch.sigmoid(face.float()), torch.sigmoid(matte.float()), torch.sigmoid(own.float())
+
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
         """Draw fresh weights; equal generators give equal weights.

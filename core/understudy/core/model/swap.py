@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from understudy.core.errors import InvalidInput, ModelInvalid
 from understudy.core.frames import Float
@@ -58,6 +60,18 @@ class SwapModel:
         Raises:
             InvalidInput: the crops are not of the model's resolution.
         """
+        faces, mattes = self._through(self._net.swap, crops, batch_size)
+        return faces, mattes[..., 0]
+
+    def swap_and_dst(self, crops: Float, batch_size: int = 16) -> tuple[Float, Float, Float]:
+        """As `swap`, and the mattes (N, S, S) of dst's own faces in the crops."""
+        faces, mattes, own = self._through(self._net.swap_and_dst, crops, batch_size)
+        return faces, mattes[..., 0], own[..., 0]
+
+    def _through(
+        self, network: Callable[[Tensor], tuple[Tensor, ...]], crops: Float, batch_size: int
+    ) -> list[Float]:
+        """What a network makes of crops, each (N, S, S, C)."""
         size = self.config.resolution
         if crops.ndim != 4 or crops.shape[1:] != (size, size, 3):
             raise InvalidInput(
@@ -65,19 +79,17 @@ class SwapModel:
                 field="crops",
                 value=crops.shape,
             )
-        faces = np.empty(crops.shape, np.float32)
-        mattes = np.empty(crops.shape[:3], np.float32)
+        parts: list[list[Float]] = []
         exact = torch.backends.cudnn.flags(
             enabled=True, benchmark=False, deterministic=True, allow_tf32=False
         )
         with torch.inference_mode(), exact:
-            for start in range(0, len(crops), batch_size):
-                part = slice(start, start + batch_size)
-                face_BHWC = torch.from_numpy(np.ascontiguousarray(crops[part], np.float32)).to(self.device)
-                face, matte = self._net.swap(face_BHWC.permute(0, 3, 1, 2).contiguous().clamp(0, 1))
-                faces[part] = face.permute(0, 2, 3, 1).cpu().numpy()
-                mattes[part] = matte[:, 0].cpu().numpy()
-        return faces, mattes
+            for start in range(0, max(len(crops), 1), batch_size):
+                given = np.ascontiguousarray(crops[start : start + batch_size], np.float32)
+                face_BHWC = torch.from_numpy(given).to(self.device)
+                found = network(face_BHWC.permute(0, 3, 1, 2).contiguous().clamp(0, 1))
+                parts.append([each.permute(0, 2, 3, 1).cpu().numpy() for each in found])
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
 
 def load(path: Path, device: str = "auto") -> SwapModel:

@@ -10,6 +10,7 @@ at equal strength.
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -36,17 +37,12 @@ def batch(
         inputs (B, 3, side, side), warped; targets (B, 4, side, side), colours and matte.
     """
     count, device = len(crops_BCHW), crops_BCHW.device
-    affine = _affine(count, amount, generator) * share
-    field = _field(count, side, amount.warp, generator)
-    straight = functional.affine_grid(affine, [count, 1, side, side], align_corners=False)
-    # the field bends the sample's own square, then the affine places it: sum of the moved point and its turned bend
-    bend = torch.einsum("bij,bhwj->bhwi", affine[:, :, :2], field)
-    bent, straight = (straight + bend).to(device), straight.to(device)
+    straight, bent = (grid.to(device) for grid in grids(count, side, amount, generator, share=share))
     light = _light(count, amount, generator).to(device)
     colours = crops_BCHW[:, :3] * light
-    inputs = _sample(colours, bent, "bicubic")
+    inputs = sample(colours, bent, "bicubic")
     targets = torch.cat(
-        [_sample(colours, straight, "bicubic"), _sample(crops_BCHW[:, 3:], straight, "bilinear")], 1
+        [sample(colours, straight, "bicubic"), sample(crops_BCHW[:, 3:], straight, "bilinear")], 1
     )
     return inputs, targets
 
@@ -55,37 +51,64 @@ def straight(crops_BCHW: Tensor, side: int, *, share: float) -> Tensor:
     """The samples (B, C, side, side) without any augmentation."""
     still = torch.eye(2, 3)[None].expand(len(crops_BCHW), 2, 3) * share
     grid = functional.affine_grid(still, [len(crops_BCHW), 1, side, side], align_corners=False)
-    return _sample(crops_BCHW, grid.to(crops_BCHW.device), "bicubic")
+    return sample(crops_BCHW, grid.to(crops_BCHW.device), "bicubic")
 
 
-def _sample(x_BCHW: Tensor, grid: Tensor, mode: str) -> Tensor:
+class Moves(Protocol):
+    """What strays in place, of an augmentation; see `Augmentation`."""
+
+    @property
+    def rotation(self) -> float: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def shift(self) -> float: ...
+    @property
+    def flip(self) -> float: ...
+    @property
+    def warp(self) -> float: ...
+
+
+def grids(
+    count: int, side: int, amount: Moves, generator: Generator, *, share: float
+) -> tuple[Tensor, Tensor]:
+    """Where in the crops, from -1 to 1, the pixels of samples lie: (count, side, side, 2), not warped and warped."""
+    moved = affine(count, amount, generator) * share
+    bend = field(count, side, amount.warp, generator)
+    plain = functional.affine_grid(moved, [count, 1, side, side], align_corners=False)
+    # the field bends the sample's own square, then the affine places it: sum of the moved point and its turned bend
+    return plain, plain + torch.einsum("bij,bhwj->bhwi", moved[:, :, :2], bend)
+
+
+def sample(x_BCHW: Tensor, grid: Tensor, mode: str) -> Tensor:
+    """(B, C, h, w) of the picture at `grid`, held to [0, 1]; beyond the crop are its edge pixels."""
     sampled = functional.grid_sample(x_BCHW, grid, mode=mode, padding_mode="border", align_corners=False)
     return sampled.clamp(0, 1)  # bicubic overshoots
 
 
-def _uniform(generator: Generator, *shape: int) -> Tensor:
+def uniform(generator: Generator, *shape: int) -> Tensor:
     """-1 to 1."""
     return torch.rand(*shape, generator=generator) * 2 - 1
 
 
-def _affine(count: int, amount: Augmentation, generator: Generator) -> Tensor:
+def affine(count: int, amount: Moves, generator: Generator) -> Tensor:
     """(B, 2, 3): where in the crop, from -1 to 1, a point of the sample lies."""
-    turn = _uniform(generator, count) * math.radians(amount.rotation)
+    turn = uniform(generator, count) * math.radians(amount.rotation)
     low, high = 1 / (1 + amount.scale), 1 + amount.scale
     zoom = 1 / (low + (high - low) * torch.rand(count, generator=generator))
     mirror = 1 - 2 * (torch.rand(count, generator=generator) < amount.flip).float()
-    shift = _uniform(generator, count, 2) * 2 * amount.shift
+    shift = uniform(generator, count, 2) * 2 * amount.shift
     cos, sin = zoom * turn.cos(), zoom * turn.sin()
     linear = torch.stack([torch.stack([cos * mirror, -sin], 1), torch.stack([sin * mirror, cos], 1)], 1)
     return torch.cat([linear, shift[:, :, None]], 2)
 
 
-def _field(count: int, side: int, strength: float, generator: Generator) -> Tensor:
+def field(count: int, side: int, strength: float, generator: Generator) -> Tensor:
     """(B, side, side, 2): displacements in units of half a side; each sample has a grid of 2, 4 or 8 cells."""
     choice = torch.randint(len(CELLS), (count,), generator=generator)
     total = torch.zeros(count, 2, side, side)
     for index, cells in enumerate(CELLS):
-        u = _uniform(generator, count, 2, cells + 1, cells + 1)
+        u = uniform(generator, count, 2, cells + 1, cells + 1)
         z = math.sqrt(2) * torch.erfinv(u * math.erf(_CUT / math.sqrt(2)))  # normal, cut
         z[:, :, [0, -1], :] = 0
         z[:, :, :, [0, -1]] = 0  # the border stays
@@ -96,6 +119,6 @@ def _field(count: int, side: int, strength: float, generator: Generator) -> Tens
 
 def _light(count: int, amount: Augmentation, generator: Generator) -> Tensor:
     """(B, 3, 1, 1) gains."""
-    exposure = _uniform(generator, count, 1) * amount.exposure
-    tint = _uniform(generator, count, 3) * amount.tint
+    exposure = uniform(generator, count, 1) * amount.exposure
+    tint = uniform(generator, count, 3) * amount.tint
     return (1 + exposure + tint)[:, :, None, None]

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import cv2
 import numpy as np
@@ -24,8 +24,10 @@ import torch
 from torch import Tensor
 
 from understudy.core import align, warp
+from understudy.core.align import Points
 from understudy.core.colour import SwapCurve
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
+from understudy.core.face import Alignment
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.files import Places, replacing
 from understudy.core.frames import Float, Window
@@ -40,6 +42,8 @@ _VERSION = 1  # of how crops are cut
 _FINER = 4  # the hull is drawn this much larger, for a soft edge
 _LOST = 0.1  # of the faces: if more cannot be read, it is the disk or the folder and not a face
 _NAMED = 10  # of the faces that were left out
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,21 +112,39 @@ def prepare(
     _check(faceset, side)
     file = folder / f"{side}-{_key(faceset, config, curve)}.npy"
     if not file.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob(f"{side}-*.npy"):
-            old.unlink()
+
+        def cut(record: FaceRecord) -> Float:
+            return crop(faceset.load(record), record, config, curve)
+
+        remove(folder, side)
         with replacing(file) as beside, beside.open("wb") as opened:
-            yield from _cut(faceset, opened, config, curve)
+            yield from write(opened, faceset.records, cut, side_of(config.resolution), str(faceset.path))
         yield Crops.open(file, faceset.digest())
         return
     crops = Crops.open(file, faceset.digest())
     if lost := len(faceset.columns) - len(crops):
-        yield Warned(
-            reason="FRAME_UNREADABLE",
-            message=f"{faceset.path}: {lost} of its faces could not be read when its crops were cut, and are left "
-            f"out; if they are whole now, delete {file}",
-        )
+        yield left_out(lost, str(faceset.path), file)
     yield crops
+
+
+def remove(folder: Path, prefix: str) -> None:
+    """Delete the crops under `folder` of that kind: what is cut now replaces them, and both may not fit the disk."""
+    for old in folder.glob(f"{prefix}-*.npy"):
+        old.unlink()
+
+
+def left_out(lost: int, where: str, file: Path) -> Warned:
+    """What is said of crops that an earlier session cut, where faces are missing among them."""
+    return Warned(
+        reason="FRAME_UNREADABLE",
+        message=f"{where}: {lost} of its faces could not be read when its crops were cut, and are left "
+        f"out; if they are whole now, delete {file}",
+    )
+
+
+def side_of(resolution: int) -> int:
+    """Of a crop in the file, margin and all, of which a network sees `resolution` pixels."""
+    return round(resolution / SHARE)
 
 
 def _check(faceset: Faceset, side: str) -> None:
@@ -134,50 +156,66 @@ def _check(faceset: Faceset, side: str) -> None:
             path=faceset.path,
             field=side,
         )
+    one_space(faceset, side)
+
+
+def one_space(faceset: Faceset, field: str) -> None:
+    """Refuse a faceset in several working spaces, as the setting `field`; raises InvalidInput."""
     if len(spaces := faceset.columns.texts["colour"].used()) > 1:
         raise InvalidInput(
             f"{faceset.path}: faces in several colour spaces: {', '.join(spaces)}; extract them with one config",
             path=faceset.path,
-            field=side,
+            field=field,
         )
 
 
-def _cut(
-    faceset: Faceset, file: BinaryIO, config: ModelConfig, curve: SwapCurve
-) -> Generator[Warned | None, None, None]:
-    """Write the crops one after the other: mapped, what is written would stay resident."""
-    total, lost, kept = len(faceset.columns), list[str](), 0
+def write(
+    file: BinaryIO, items: Sequence[Item], cut: Callable[[Item], Float], size: int, where: str
+) -> Generator[Warned | None, None, list[int]]:
+    """Write the crop of each item, one after the other: mapped, what is written would stay resident.
 
-    def cut(record: FaceRecord) -> npt.NDArray[np.float16] | str:
+    Args:
+        cut: gives (size, size, 4), in any thread; where it raises FrameMissing or FrameUnreadable, there is no crop.
+        where: what a message about all of them begins with.
+
+    Returns:
+        Which of the items are in the file, in order.
+
+    Raises:
+        FrameUnreadable: more than a tenth of them cannot be cut; names the first.
+    """
+    total, lost, kept = len(items), list[str](), list[int]()
+
+    def tried(item: Item) -> npt.NDArray[np.float16] | str:
         try:
-            return crop(faceset.load(record), record, config, curve).astype(np.float16)
+            return cut(item).astype(np.float16)
         except (FrameMissing, FrameUnreadable) as error:
             return error.message
 
-    size = round(config.resolution / SHARE)
     _head(file, (total, size, size, 4))
     start = file.tell()
-    with closing(overlapped(faceset.records, cut, _same, _same, ahead=cores())) as work:
-        for made in work:
+    with closing(overlapped(items, tried, _same, _same, ahead=cores())) as work:
+        for place, made in enumerate(work):
             if isinstance(made, str):
                 lost.append(made)
                 if len(lost) > max(1.0, _LOST * total) or len(lost) == total:
                     raise FrameUnreadable(
-                        f"{faceset.path}: {len(lost)} of {total} faces cannot be read; the first: {lost[0]}",
-                        path=faceset.path,
+                        f"{where}: {len(lost)} of {total} faces cannot be read; the first: {lost[0]}",
+                        path=where,
                     )
                 if len(lost) <= _NAMED:
                     yield Warned(reason="FRAME_UNREADABLE", message=f"left out: {made}")
             else:
                 file.write(made.tobytes())
-                kept += 1
+                kept.append(place)
             yield None
     if lost[_NAMED:]:
-        more = f"{faceset.path}: left out {len(lost)} faces in all that cannot be read"
+        more = f"{where}: left out {len(lost)} faces in all that cannot be read"
         yield Warned(reason="FRAME_UNREADABLE", message=more)
     file.seek(0)
-    _head(file, (kept, size, size, 4))
+    _head(file, (len(kept), size, size, 4))
     assert file.tell() == start, "numpy leaves room in a header for any count"
+    return kept
 
 
 def _head(file: BinaryIO, shape: tuple[int, ...]) -> None:
@@ -195,16 +233,29 @@ def _same(made: npt.NDArray[np.float16] | str) -> npt.NDArray[np.float16] | str:
 
 def crop(rgb: Float, record: FaceRecord, config: ModelConfig, curve: SwapCurve) -> Float:
     """(M, M, 4) float32: one face, (S, S, 3) in the working space, cut and encoded as the network is to see it."""
-    size = round(config.resolution / SHARE)
+    wanted = alignment(record, config.face_type, config.resolution)
+    matte = soft_hull(wanted.apply(record.face.landmarks.points), wanted.size)
+    return np.concatenate([colours(rgb, record, wanted, curve), matte[..., None]], axis=2)
+
+
+def alignment(record: FaceRecord, face_type: str, resolution: int) -> Alignment:
+    """Plate → the crop with its margin, of which a network of this face type and resolution sees the middle."""
     points = record.face.landmarks.points
-    wanted = align.fit(points, config.face_type, size, record.pixel_aspect, scale=SHARE)  # plate → crop
+    return align.fit(points, face_type, side_of(resolution), record.pixel_aspect, scale=SHARE)
+
+
+def colours(rgb: Float, record: FaceRecord, wanted: Alignment, curve: SwapCurve) -> Float:
+    """(M, M, 3) codes in [0, 1] of a face's pixels (S, S, 3), cut anew as `wanted`; `curve`'s gain is the shot's."""
     between = warp.between(record.alignment, wanted)
     shot = SwapCurve(gain=record.gain, knee=curve.knee, maximum=curve.maximum)
     data = Window(0, 0, rgb.shape[1], rgb.shape[0])
-    code = shot.encode(warp.to_aligned(fill_nonfinite(rgb)[0], data, between))
-    fine = hull(wanted.apply(points) * _FINER, (size * _FINER, size * _FINER))
-    matte = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
-    return np.concatenate([np.clip(code, 0, 1), matte[..., None]], axis=2)
+    return np.clip(shot.encode(warp.to_aligned(fill_nonfinite(rgb)[0], data, between)), 0, 1)
+
+
+def soft_hull(points: Points, size: int) -> Float:
+    """(size, size) hull of 68 landmarks (68, 2) in aligned pixels, its edge anti-aliased."""
+    fine = hull(points * _FINER, (size * _FINER, size * _FINER))
+    return np.asarray(cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def indices(count: int, batch: int, iteration: int, seed: int) -> npt.NDArray[np.int64]:

@@ -27,4 +27,6 @@ class History:
     def write(self, report: TrainReport) -> None:
         for name, value in report.losses.items():
             self._writer.add_scalar(f"loss/{name}", value, report.iteration)
+        for name, value in report.scores.items():
+            self._writer.add_scalar(f"score/{name}", value, report.iteration)
         self._writer.add_scalar("iterations_per_second", report.rate, report.iteration)

@@ -89,6 +89,12 @@ class File:
         return {name for part in _parts(self.plate) for name in (part.name, *part.planes) if name}
 
     @property
+    def _layers(self) -> set[str]:
+        """The layers that may be there: those of every merge, and those that its header names."""
+        said = str(self.said.get(headers.LAYERS, "")).split(",")
+        return {*layers.ALL, *filter(layers.is_layer, said)}
+
+    @property
     def _asked(self) -> list[str]:
         """The views of this file that were worked on."""
         there = names(self.plate)
@@ -163,7 +169,7 @@ class File:
         ours = _pictures(self.made)
         for view in names(self.made):
             planes = select(self.made, view).planes
-            ours |= {id(planes[name]) for name in layers.channels(layers.ALL) if name in planes}
+            ours |= {id(planes[name]) for name in layers.channels(self._layers) if name in planes}
         known = _parts(self._reference)
         for index, part in enumerate(_parts(self.made)):
             theirs = known[index].planes if index < len(known) else {}

@@ -12,7 +12,7 @@ from typing import Any
 
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput
-from understudy.daemon.decode import facesets, stages
+from understudy.daemon.decode import facesets, segment, stages
 from understudy.daemon.decode.extract import extract
 from understudy.daemon.decode.settings import CheckPlate, Ingest, Merge, Pull, Torture, Verify, Work
 from understudy.daemon.outputs import Output
@@ -41,6 +41,10 @@ _KINDS: Mapping[str, Callable[[Any, Refs], Work]] = MappingProxyType(
         "import_faceset": facesets.import_,
         "export_faceset": facesets.export,
         "join_facesets": facesets.join,
+        "label_faces": segment.label,
+        "train_segmenter": segment.train,
+        "apply_segmenter": segment.apply,
+        "preview_segmentation": segment.preview,
     }
 )
 

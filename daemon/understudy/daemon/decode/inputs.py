@@ -36,7 +36,7 @@ def faceset_of(path: Path, refs: Refs, field: str) -> Faceset | None:
 def person_of(
     path: Path, refs: Refs, field: str, track: int | None, plate: Plate | None = None
 ) -> Faceset | None:
-    """The faceset, in which one person can be chosen, of those on `plate`; None where it is only promised."""
+    """The faces of one person, of those on `plate`; None where the faceset is only promised."""
     faceset = faceset_of(path, refs, field)
     if faceset is None:
         return None
@@ -48,5 +48,4 @@ def person_of(
         chosen = faceset.subset(on_it) if same else faceset
         name = field.replace("faceset", "track")
     with named("", {"track": name}):
-        chosen.select(track)
-    return faceset
+        return chosen.select(track)

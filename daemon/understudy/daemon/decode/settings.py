@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # loaded by the jobs that need them: most daemons live for on
     from understudy.core.faceset.pack import PackSettings, UnpackSettings
     from understudy.core.faceset.resize import ResizeSettings
     from understudy.core.faceset.sheet import SheetSettings
+    from understudy.core.segment.apply import ApplySettings
+    from understudy.core.segment.label import LabelSettings
+    from understudy.core.segment.preview import PreviewSettings
+    from understudy.core.segment.settings import SegmentTrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +67,10 @@ FacesetSettings: TypeAlias = (
     "MeasureSettings | SheetSettings | CoverageSettings | PackSettings | UnpackSettings | ResizeSettings"
     " | ImportSettings | ExportSettings | JoinSettings"
 )
+SegmentSettings: TypeAlias = "LabelSettings | SegmentTrainSettings | ApplySettings | PreviewSettings"
 Settings: TypeAlias = (
     "Ingest | ExtractSettings | TrainSettings | Merge | Verify | Pull | CheckPlate | Torture"
-    " | FacesetSettings"
+    " | FacesetSettings | SegmentSettings"
 )
 
 

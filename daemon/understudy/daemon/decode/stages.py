@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 from google.protobuf import json_format
 
 from understudy.core import release, verify
 from understudy.core.errors import InvalidInput, ModelInvalid
-from understudy.core.merge import layers
+from understudy.core.merge import expression, masking
 from understudy.core.merge.recipe import Recipe
-from understudy.core.merge.settings import MergeSettings
+from understudy.core.merge.settings import MergeSettings, Use, UserMatte
 from understudy.core.model import store as models
 from understudy.core.model.presets import PRESETS
 from understudy.core.plate.video import probe
@@ -26,6 +28,14 @@ from understudy.v1 import job_pb2, recipe_pb2
 PRESET = "quick96"
 FIRST_FRAME = 1001
 VIDEO_OUT = ".exr"
+_USES: Mapping[int, Use] = MappingProxyType(
+    {
+        job_pb2.USER_MATTE_USE_UNSPECIFIED: "limit",
+        job_pb2.USER_MATTE_USE_LIMIT: "limit",
+        job_pb2.USER_MATTE_USE_ADD: "add",
+        job_pb2.USER_MATTE_USE_KEEP: "keep",
+    }
+)
 
 
 def ingest(spec: job_pb2.IngestSpec, refs: Refs) -> Work:
@@ -108,15 +118,17 @@ def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
     frames = refs.frames(spec.frames, "merge.frames")
     for view in plate.views if out.has_view else ():  # the folder of a view may be a link
         refs.site.roots.writable(out.of_view(view).path(0), "merge.output")
-    matte = (
-        refs.plate(spec.user_matte, "merge.user_matte", colour=False) if spec.HasField("user_matte") else None
-    )
+    mattes = _user_mattes(spec, refs)
     faceset = refs.faceset(swap.faceset, "merge.swaps.faceset")
     model = refs.folder(swap.model, "merge.swaps.model")
+    segmenter = refs.folder(swap.segmenter, "merge.swaps.segmenter") if swap.segmenter else None
     with named("merge.swaps"):
         recipe = _recipe(swap.recipe)
+    for name in expression.members(recipe.expression.names):
+        families.have_weights(refs, {"matte": name})
     where = device(spec.device, "merge.device")
-    with named("merge", {"out": "output", "faceset": "swaps.faceset", "model": "swaps.model"}):
+    ours = ("faceset", "model", "segmenter")
+    with named("merge", {"out": "output", **{name: f"swaps.{name}" for name in ours}}):
         settings = MergeSettings(
             plate=plate,
             faceset=faceset,
@@ -124,13 +136,17 @@ def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
             out=out,
             recipe=recipe,
             frames=frames,
-            layers=() if spec.no_layers else tuple(spec.layers) or layers.ALL,
+            layers=() if spec.no_layers else tuple(spec.layers) or None,
             aligned=spec.aligned,
             track=swap.track if swap.HasField("track") else None,
-            user_matte=matte.template if matte else None,
+            segmenter=segmenter,
+            user_mattes=mattes,
             device=where,
         )
-    person_of(faceset, refs, "merge.swaps.faceset", settings.track, plate)
+    person = person_of(faceset, refs, "merge.swaps.faceset", settings.track, plate)
+    if person is not None:
+        with named("merge.swaps"):
+            masking.refuse_unknown(person, recipe.expression, segmenter is not None)
     if not refs.will_be(Output.of_folder(model)):
         for record in models.read_state(model).releases or (None,):
             release.check(record, settings.on, f"merge with {model}")
@@ -192,6 +208,39 @@ def _preset(name: str, model: Path) -> str:
             value=name,
         )
     return own
+
+
+def _user_mattes(spec: job_pb2.MergeSpec, refs: Refs) -> tuple[UserMatte, ...]:
+    """The mattes of a person; `user_matte`, which was there before there could be several, is a limit."""
+    limits = [spec.user_matte] if spec.HasField("user_matte") else []
+    found = [_user_matte(job_pb2.UserMatte(matte=ref), refs, "merge.user_matte") for ref in limits]
+    for given in spec.user_mattes:
+        if given.use not in _USES:
+            raise InvalidInput(
+                f"merge.user_mattes.use: {given.use} is no use of a matte",
+                field="merge.user_mattes.use",
+                value=given.use,
+            )
+        found.append(_user_matte(given, refs, "merge.user_mattes.matte"))
+    return tuple(found)
+
+
+def _user_matte(given: job_pb2.UserMatte, refs: Refs, field: str) -> UserMatte:
+    matte = refs.plate(given.matte, field, colour=False)
+    named_frames = matte.frames if given.matte.frames else None
+    if named_frames is not None and len(matte.present) and len(matte.missing):
+        raise InvalidInput(
+            f"{field}.frames: {matte.template} has no frame {matte.missing}, which has a say",
+            field=f"{field}.frames",
+            value=matte.missing,
+        )
+    return UserMatte(
+        template=matte.template,
+        use=_USES[given.use],
+        channel=given.channel,
+        invert=given.invert,
+        frames=named_frames,
+    )
 
 
 def _recipe(message: recipe_pb2.Recipe) -> Recipe:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import grpc
 import numpy as np
@@ -18,17 +17,13 @@ import numpy.typing as npt
 from understudy.core.errors import InvalidInput, NotFound
 from understudy.core.faceset import Faceset
 from understudy.core.plate import Template
-from understudy.daemon import encode_faceset, paging
+from understudy.daemon import encode_faceset, opened, paging
 from understudy.daemon.decode import facesets as decode
 from understudy.daemon.paths import Roots
-from understudy.daemon.refs import KEPT, Refs, named
+from understudy.daemon.refs import Refs, named
 from understudy.v1 import resource_pb2 as pb
 from understudy.v1 import resource_pb2_grpc
 
-if TYPE_CHECKING:
-    from understudy.core.faceset.query import Query
-
-MANUAL = "manual.json"  # what is written in a faceset by rpc
 RANK = "rank"  # unit of keys that are a place in an order
 LISTINGS = 4  # kept, so that a page of 100,000 faces does not sort them again
 SETTLED = 2 * 10**9  # ns: the coarsest clock of a file system (FAT)
@@ -47,7 +42,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.GetFacesetResponse:
         from understudy.core.faceset import curate, order
 
-        faceset = self._open(request.path)
+        faceset = opened.faceset(self._roots, request.path)
         message = encode_faceset.faceset(faceset, order.available(faceset), curate.rejected(faceset.path))
         return pb.GetFacesetResponse(faceset=message)
 
@@ -65,7 +60,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.ListDuplicatesResponse:
         from understudy.core.faceset import duplicates
 
-        faceset = self._open(request.path)
+        faceset = opened.faceset(self._roots, request.path)
         given = {"threshold": request.threshold} if request.threshold else {}
         return pb.ListDuplicatesResponse(
             groups=encode_faceset.groups(faceset, duplicates.groups(faceset, **given))
@@ -76,7 +71,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.GetFacesetStatisticsResponse:
         from understudy.core.faceset.statistics import statistics
 
-        found = statistics(self._open(request.path))
+        found = statistics(opened.faceset(self._roots, request.path))
         return pb.GetFacesetStatisticsResponse(statistics=map(encode_faceset.statistic, found))
 
     def RejectFaces(
@@ -84,8 +79,8 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.RejectFacesResponse:
         from understudy.core.faceset import curate
 
-        self._writable(request.path)
-        faceset = self._open(request.path)
+        opened.writable(self._roots, request.path)
+        faceset = opened.faceset(self._roots, request.path)
         query = decode.query(request.query)
         if query.empty:
             raise InvalidInput(
@@ -93,7 +88,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
                 field="query",
                 value="",
             )
-        found = _find(faceset, query)
+        found = opened.find(faceset, query)
         if not len(found):
             raise NotFound(f"query: it finds no face of {faceset.path}", path=faceset.path, field="query")
         return pb.RejectFacesResponse(moved=curate.reject(faceset, found))
@@ -109,7 +104,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     def PickTrack(self, request: pb.PickTrackRequest, context: grpc.ServicerContext) -> pb.PickTrackResponse:
         from understudy.core.faceset.pick import person_at
 
-        faceset, pick = self._open(request.path), request.pick
+        faceset, pick = opened.faceset(self._roots, request.path), request.pick
         plate = Template.parse(request.plate).text if request.plate else ""
         track = person_at(faceset, pick.frame, pick.x, pick.y, plate=plate, view=pick.view)
         if track is None:
@@ -126,7 +121,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.ListReviewFramesResponse:
         from understudy.core.faceset.review import review
 
-        path = self._open(request.path).path
+        path = opened.faceset(self._roots, request.path).path
         found = review(path, request.confidence) if request.confidence else review(path)
         return pb.ListReviewFramesResponse(frames=map(encode_faceset.review_frame, found))
 
@@ -135,7 +130,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.SetManualFacesResponse:
         from understudy.core.faceset.manual import Manual
 
-        folder = self._writable(request.path)
+        folder = opened.writable(self._roots, request.path)
         with named("faces"):
             given = [
                 encode_faceset.decode_manual_face(each, self._plate_of(folder, each.plate))
@@ -173,7 +168,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
         held = self._listings.get(key) if request.page_token else None
         if held is not None and held.stamp == stamp:
             return held
-        made = _Listing.of(self._open(request.path), request.query, asked, stamp)
+        made = _Listing.of(opened.faceset(self._roots, request.path), request.query, asked, stamp)
         with self._lock:
             self._listings.pop(key, None)
             self._listings[key] = made
@@ -181,30 +176,12 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
                 del self._listings[next(iter(self._listings))]
         return made
 
-    def _open(self, path: str) -> Faceset:
-        """The faceset, with a face in it, none of whose files leads out of the roots by a link."""
-        place = self._roots.readable(path, "path")
-        if place.is_dir():
-            self._roots.readable_within(place, "path")
-        with named("", {"faceset": "path"}):
-            faceset = Faceset.open(place)
-        if not len(faceset.records):
-            raise NotFound(f"{path}: there is no face in it", path=path, field="path", value=path)
-        return faceset
-
     def _folder(self, path: str, *, write: bool = True) -> Path:
         """The folder of a faceset, which may have lost all its faces."""
-        folder = self._writable(path) if write else self._roots.readable(path, "path")
+        folder = opened.writable(self._roots, path) if write else self._roots.readable(path, "path")
         if not folder.is_dir():
             raise NotFound(f"{path}: there is no such faceset folder", path=path, field="path", value=path)
         self._roots.readable_within(folder, "path")
-        return folder
-
-    def _writable(self, path: str) -> Path:
-        """A faceset that may be edited: it, and what the daemon writes in it, wherever links lead."""
-        folder = self._roots.writable(path, "path")
-        for name in (*KEPT, MANUAL):
-            self._roots.writable(folder / name, "path")
         return folder
 
     def _plate_of(self, folder: Path, given: str) -> str:
@@ -246,12 +223,12 @@ class _Listing:
 
         query, keys = decode.query(message), None
         if query.order and order.KEYS[query.order].unit != RANK:
-            found = _find(faceset, replace(query, limit=0))  # likeness to others is within all that fit
+            found = opened.find(faceset, replace(query, limit=0))  # likeness to others is within all that fit
             with named("query"):
                 keys = order.values(faceset.subset(found), query.order)[: query.limit or None]
             found = found[: query.limit or None]
         else:
-            found = _find(faceset, query)
+            found = opened.find(faceset, query)
         digest = faceset.digest()
         return cls(faceset=faceset, digest=digest, asked=asked, found=found, keys=keys, stamp=stamp)
 
@@ -270,11 +247,3 @@ def _stamp(place: Path) -> int:
         return 0
     now = time.time_ns()
     return changed if now - changed > SETTLED else now
-
-
-def _find(faceset: Faceset, query: Query) -> npt.NDArray[np.int64]:
-    """The faces that a query names, in its order."""
-    from understudy.core.faceset.query import find
-
-    with named("query"):
-        return find(faceset, query)

@@ -64,7 +64,7 @@ def train_segmenter(
     Args:
         facesets: folders or packs with labels.
         preset: `session.info()` lists them. Empty: the default one, or the segmenter's own.
-        self_label: faces that nothing covers label themselves: the hull of their landmarks, with made-up things over it.
+        self_label: faces that nothing covers label themselves: the hull of their landmarks, made-up things over it.
         until_converged: end when the mattes of labels that were held out get no better.
         batch_size: 0 for the preset's.
         start_from: a segmenter of the same network, or a file of published weights, for one that is new.
@@ -106,7 +106,7 @@ def preview_segmentation(
     cell: int = 0,
     device: str = "",
 ) -> pb.JobSpec:
-    """Faces with their labels and mattes in a PNG: at most `count` (0: 24), evenly spread, `cell` pixels each (0: 192).
+    """Faces with their labels and mattes in a PNG: at most `count` (0: 24), evenly spread, of `cell` pixels (0: 192).
 
     With a `segmenter`, what it makes of the faces is drawn, and nothing else is written.
     """

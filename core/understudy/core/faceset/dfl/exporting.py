@@ -2,7 +2,8 @@
 
 Pixels are encoded anew from the faceset's own, through the shot's exposure and sRGB: what is above display white is
 held there, since a JPEG has no more. That holds for an imported face too, whose pixels come back within what one more
-JPEG of the chosen quality costs; its metadata comes back to the bit.
+JPEG of the chosen quality costs; its metadata comes back to the bit. Labels of polygons become DeepFaceLab's polygons,
+mattes its XSeg masks, labels that are mattes too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput, NoFace, UnderstudyError, WriteFailed
 from understudy.core.faceset import FaceRecord, Faceset
-from understudy.core.faceset.dfl import conversion, jpeg, metadata, sidecar
+from understudy.core.faceset.dfl import conversion, drawn, jpeg, metadata, sidecar
 from understudy.core.faceset.dfl.metadata import Metadata
 from understudy.core.faceset.dfl.source import plain
 from understudy.core.files import replacing, write_text
@@ -99,6 +100,7 @@ class _Named:
     record: FaceRecord
     metadata: Metadata | None
     file: Path
+    beside: sidecar.Sidecar | None = None
     warning: Warned | None = None
 
 
@@ -133,7 +135,7 @@ class _Export:
                 beside = sidecar.read(self._faces, record)
                 said = conversion.metadata_of(record, beside)
             except UnderstudyError as error:
-                yield _Named(record, None, Path(), _left_out(error))
+                yield _Named(record, None, Path(), warning=_left_out(error))
                 continue
             file = Path()
             if beside is not None:
@@ -143,14 +145,16 @@ class _Export:
                 file = Path(f"{plain(stem) or 'face'}_{counts[stem]}.jpg")
                 counts[stem] += 1
             used.add(file)
-            yield _Named(record, said, self._settings.out / file)
+            yield _Named(record, said, self._settings.out / file, beside)
 
     def read(self, named: _Named) -> _Job | Warned:
-        """First stage: the pixels."""
+        """First stage: the pixels, and what was drawn."""
         if named.warning is not None:
             return named.warning
+        assert named.metadata is not None
         try:
-            return _Job(named, self._faces.load(named.record))
+            said = drawn.put(named.metadata, self._faces, named.record, named.beside)
+            return _Job(replace(named, metadata=said), self._faces.load(named.record))
         except UnderstudyError as error:
             return _left_out(error)
 

@@ -16,18 +16,22 @@ import numpy.typing as npt
 from understudy.core import faceset
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameUnreadable, InvalidInput, NoFace, UnderstudyError
+from understudy.core.face import Alignment
 from understudy.core.faceset import FaceRecord, Faceset
-from understudy.core.faceset.dfl import jpeg, metadata, naming, sidecar, source
+from understudy.core.faceset.dfl import drawn, jpeg, metadata, naming, sidecar, source
 from understudy.core.faceset.dfl.conversion import record_of
+from understudy.core.faceset.dfl.metadata import Metadata
 from understudy.core.faceset.dfl.naming import Place
 from understudy.core.faceset.dfl.sidecar import Sidecar
 from understudy.core.faceset.dfl.source import Source
+from understudy.core.faceset.labels import Label
+from understudy.core.faceset.mattes import Matte
 from understudy.core.frames import Float
 from understudy.core.pipeline import overlapped
 from understudy.core.release import Release
 from understudy.core.reports import Advanced, Artifact, Report, Started, Warned
 
-VERSION = 1  # of what this module makes of the same file
+VERSION = 2  # of what this module makes of the same file
 
 _PNG = b"\x89PNG"
 
@@ -58,7 +62,8 @@ class ImportSettings:
 def import_(settings: ImportSettings, *, colour: ColourConfig) -> Iterator[Report]:
     """Import every face. Yields `Started`, `Advanced` after each, `Warned` for what is left out, the `Artifact`.
 
-    Pictures are sRGB, as DeepFaceLab takes them, and become scene-linear in the working space. A face that was
+    Pictures are sRGB, as DeepFaceLab takes them, and become scene-linear in the working space. Polygons become labels,
+    XSeg masks become mattes; a label or a matte of another origin that is there already stays. A face that was
     imported before from the same bytes is left as it is, so a run that was stopped goes on.
 
     Raises:
@@ -119,6 +124,8 @@ class _Job:
     record: FaceRecord
     sidecar: Sidecar
     picture: npt.NDArray[np.uint8] | Float
+    label: Label | None
+    matte: Matte | None
     warnings: tuple[Warned, ...]
 
 
@@ -127,6 +134,7 @@ class _Import:
 
     def __init__(self, settings: ImportSettings, colour: ColourConfig, places: list[Place]) -> None:
         self._out, self._colour = settings.out, colour
+        self._there = Faceset(path=self._out)
         release = settings.release.id if settings.release else ""
         self._release, self._recipe = release, [VERSION, colour.cache_id, release]
         self._done: dict[str, str] = {}
@@ -142,6 +150,13 @@ class _Import:
                     field="out",
                     value=self._out,
                 )
+
+    def _earlier(self, record: FaceRecord) -> Sidecar | None:
+        """What an earlier import knew of a face; one that can not be read knew nothing."""
+        try:
+            return sidecar.read(self._there, record)
+        except FrameUnreadable:
+            return None
 
     def _image(self, place: Place) -> Path:
         return self._out / f"{place.name}.exr"
@@ -163,11 +178,14 @@ class _Import:
             return _Result(made=False, warnings=(_left_out(_unreadable(face, error.message)),))
         except UnderstudyError as error:
             return _Result(made=False, warnings=(_left_out(error),))
+        label, matte, warned = _drawn(face, said, record.alignment)
         return _Job(
             record=replace(record, digest=digest, release=self._release),
             sidecar=Sidecar(file=face.file, person=face.person, size=size, sha256=sha256, metadata=said),
             picture=picture,
-            warnings=_lost(face, said.lost),
+            label=label,
+            matte=matte,
+            warnings=(*_lost(face, said.lost), *warned),
         )
 
     def convert(self, job: _Job | _Result) -> _Job | _Result:
@@ -181,9 +199,29 @@ class _Import:
         """Last stage. The image comes last: what it says is done has its side file."""
         if isinstance(job, _Result):
             return job
-        sidecar.write(job.sidecar, job.record.path)
+        label, matte = drawn.keep(self._there, job.record, job.label, job.matte, self._earlier(job.record))
+        sidecar.write(replace(job.sidecar, label=label, matte=matte), job.record.path)
         faceset.write(job.record, job.picture.astype(np.float32, copy=False))
         return _Result(made=True, warnings=job.warnings)
+
+
+def _drawn(
+    face: Source, said: Metadata, alignment: Alignment
+) -> tuple[Label | None, Matte | None, tuple[Warned, ...]]:
+    """What was drawn and made for a face, and what of it can not be used, which the side file keeps all the same."""
+    label, matte, told = drawn.label_of(said, alignment), None, []
+    if said.seg_ie_polys and label is None:
+        told.append(
+            Warned(
+                reason="LABEL_REFUSED",
+                message=f"{face.where}: its polygons include nothing; it gets no label",
+            )
+        )
+    try:
+        matte = drawn.matte_of(said, alignment, face.where)
+    except FrameUnreadable as error:
+        told.append(Warned(reason=error.reason, message=f"{error.message}; it gets no matte"))
+    return label, matte, tuple(told)
 
 
 def _picture(face: Source) -> str | Warned:

@@ -35,11 +35,12 @@ _LASTING = (str, bytes, Global, Kind, int, float)
 _BRIEF = 256  # characters or bytes of what is remembered from one face to the next
 
 
-def load(data: bytes, path: Path | str) -> Any:
+def load(data: bytes, path: Path | str, what: str = "metadata") -> Any:
     """The one value that a pickle holds; numpy arrays and scalars among plain values, enum members as int.
 
     Args:
         path: is named in errors.
+        what: it is, for errors.
 
     Raises:
         FrameUnreadable: the pickle asks for anything else, breaks off, or is not one.
@@ -49,7 +50,7 @@ def load(data: bytes, path: Path | str) -> Any:
         machine.follow(io.BytesIO(data))
         return _counted_out(machine.result())
     except (Refused, ValueError, RecursionError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, error, what) from error
 
 
 def entries(stream: BinaryIO, length: int, path: Path | str) -> Iterator[Any]:
@@ -77,9 +78,9 @@ def entries(stream: BinaryIO, length: int, path: Path | str) -> Iterator[Any]:
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path | str, error: Exception) -> FrameUnreadable:
+def _unreadable(path: Path | str, error: Exception, what: str = "metadata") -> FrameUnreadable:
     why = str(error) if isinstance(error, Refused) else f"is damaged or breaks off: {error}"
-    return FrameUnreadable(f"{path}: its metadata (a Python pickle) {why}", path=path)
+    return FrameUnreadable(f"{path}: its {what} (a Python pickle) {why}", path=path)
 
 
 class _Part:

@@ -36,6 +36,8 @@ class Sidecar:
         person: the sub-folder that the JPEG was in; empty for none.
         size: side of the JPEG in pixels.
         sha256: of the JPEG file, 64 hex digits.
+        label, matte: digests of the label and the matte that came of it (`drawn`), empty where none did; None in side
+            files from before there were any.
     """
 
     file: str
@@ -43,6 +45,8 @@ class Sidecar:
     size: int
     sha256: str
     metadata: Metadata
+    label: str | None = None
+    matte: str | None = None
 
 
 def path_of(image: Path) -> Path:
@@ -81,6 +85,8 @@ def write(sidecar: Sidecar, image: Path) -> None:
         "person": sidecar.person,
         "size": sidecar.size,
         "sha256": sidecar.sha256,
+        "label": sidecar.label,
+        "matte": sidecar.matte,
         "face_type": said.face_type,
         "landmarks": said.landmarks.tolist(),
         "source_filename": said.source_filename,
@@ -138,5 +144,12 @@ def _parsed(entries: Mapping[str, Any]) -> Sidecar:
         person=str(entries["person"]),
         size=int(entries["size"]),
         sha256=str(entries["sha256"]),
+        label=_digest(entries, "label"),
+        matte=_digest(entries, "matte"),
         metadata=metadata,
     )
+
+
+def _digest(entries: Mapping[str, Any], name: str) -> str | None:
+    said = entries.get(name)
+    return None if said is None else str(said)

@@ -239,9 +239,10 @@ def _labelled(session: Session, job: Job) -> None:
     print(f"{'labels':<{LABEL}}{labels} in all")
     steps = [f"understudy segment train SEGMENTER --faceset {shlex.quote(faceset)} --until-converged"]
     if labels < FEW:
-        more = "label some more, so that one can be held out; the faces that differ most:"
-        steps = [more, f"understudy segment next {shlex.quote(faceset)}", *(steps if labels else [])]
-    _tell("next", steps)
+        more = "label some more, so that some can be held out to judge by; the faces that differ most:"
+        steps = [more, f"understudy segment next {shlex.quote(faceset)}", *steps]
+    if labels:
+        _tell("next", steps)
 
 
 def _trained(state: State, session: Session, job: Job) -> None:
@@ -266,8 +267,15 @@ def _applied(state: State, session: Session, job: Job) -> None:
     spec = job.message.spec.apply_segmenter
     found = session.suggest_labels(spec.faceset, track=spec.track if spec.HasField("track") else None)
     if found and not state.as_json:
-        print("Faces to label next, those that it is least sure of first:")
+        print("Faces that it pays most to label next, the best first:")
     look.suggested(state, found)
+    if found and not state.as_json:
+        faceset, segmenter = shlex.quote(spec.faceset), shlex.quote(spec.segmenter)
+        steps = [
+            f"understudy segment label {faceset} --roto MATTE.####.exr",
+            f"understudy segment train {segmenter} --faceset {faceset} --until-converged",
+        ]
+        _tell("next", steps)
 
 
 def _tell(what: str, texts: list[str]) -> None:

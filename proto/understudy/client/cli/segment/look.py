@@ -1,4 +1,4 @@
-"""Looking and tidying: `show` a segmenter or the labels of a faceset, what to label `next`, `clear` mattes or labels."""
+"""Looking and tidying: `show` a segmenter or a faceset's labels, what to label `next`, `clear` mattes or labels."""
 
 from __future__ import annotations
 

@@ -1,0 +1,90 @@
+"""What a segmenter is made of: its configuration, and the presets a person can name. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from understudy.core import _plugins
+from understudy.core.align import MODEL_TYPES
+from understudy.core.errors import InvalidInput
+
+_STEPS = {"xseg": 64}
+"""How often a network halves its input, as a power of two; 32 for those that are not here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterConfig:
+    """The sizes that fix every weight of a segmenter. Two with equal configurations are interchangeable.
+
+    Attributes:
+        network: a member of the family `segmenter`.
+        resolution: side of the crop in pixels, 64 to 512, a multiple of 64 for `xseg` and of 32 for others.
+        channels: width of the first layer, 2 to 128, even; the layers further in are up to eight times as wide.
+        face_type: how much of the head the crop holds.
+
+    Raises:
+        InvalidInput: names the field and the value.
+    """
+
+    network: str = "xseg"
+    resolution: int = 256
+    channels: int = 32
+    face_type: str = "whole"
+
+    def __post_init__(self) -> None:
+        networks = _plugins.names("segmenter")
+        if self.network not in networks:
+            raise _refuse("network", self.network, f"is none of {', '.join(networks)}")
+        step = _STEPS.get(self.network, 32)
+        if not 64 <= self.resolution <= 512 or self.resolution % step:
+            raise _refuse(
+                "resolution",
+                self.resolution,
+                f"must be 64 to 512 and a multiple of {step} for {self.network}",
+            )
+        if not 2 <= self.channels <= 128 or self.channels % 2:
+            raise _refuse("channels", self.channels, "must be 2 to 128 and even")
+        if self.face_type not in MODEL_TYPES:
+            raise _refuse("face_type", self.face_type, f"is none of {', '.join(MODEL_TYPES)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> SegmenterConfig:
+        """The inverse of `to_dict`; a field that this version does not know is refused."""
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            raise _refuse(
+                unknown[0], values[unknown[0]], "is not a field of this version's segmenter configuration"
+            )
+        return cls(**values)
+
+
+def _refuse(field: str, value: object, why: str) -> InvalidInput:
+    return InvalidInput(f"segmenter: {field} {value!r} {why}", field=field, value=value)
+
+
+# name → configuration. `xseg` is DeepFaceLab's, and `xseg-dfl` is also trained as it is there; the light ones learn in
+# minutes where there is no GPU.
+PRESETS: dict[str, SegmenterConfig] = {
+    "xseg": SegmenterConfig(),
+    "xseg-dfl": SegmenterConfig(),
+    "xseg-light": SegmenterConfig(resolution=128, channels=16),
+    "ternausnet": SegmenterConfig(network="ternausnet", channels=64),
+    "ternausnet-light": SegmenterConfig(network="ternausnet", resolution=128, channels=16),
+}
+
+
+def preset(name: str) -> SegmenterConfig:
+    """The configuration of that name.
+
+    Raises:
+        InvalidInput: there is none; the message lists those there are.
+    """
+    if name not in PRESETS:
+        raise InvalidInput(
+            f"preset: there is no {name!r}; there are {', '.join(PRESETS)}", field="preset", value=name
+        )
+    return PRESETS[name]

@@ -1,0 +1,67 @@
+"""How each preset of a segmenter is trained. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from understudy.core.segment.augmentation import DFL, Augmentation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What `loop` follows.
+
+    Attributes:
+        batch_size: samples per iteration.
+        learning_rate: at its height.
+        warmup: iterations over which it rises from nothing.
+        floor: share of its height that is left when the target is reached.
+        decay: of the running mean of the weights (EMA) that is judged and kept, per iteration; 0 keeps the weights
+            themselves. The mean is shorter at first, so that it forgets how training began.
+        clip: norm that the gradient is cut to; 0 leaves it.
+        dice: weight of the overlap's loss beside that of the single pixels.
+        dropout: 0 trains with Adam. Above, as DeepFaceLab: RMSprop, and this share of the weights, drawn anew, moves
+            in each iteration.
+        judge_every: iterations between looks at the held-out labels.
+        augmentation: how far samples stray.
+    """
+
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    warmup: int = 50
+    floor: float = 0.02
+    decay: float = 0.99
+    clip: float = 1.0
+    dice: float = 0.0
+    dropout: float = 0.0
+    judge_every: int = 25
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def rate(self, iteration: int, progress: float) -> float:
+        """The learning rate. `progress` is the share of the target that is done, 0 where there is no target."""
+        fade = self.floor + (1 - self.floor) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, progress)))
+        return self.learning_rate * min(1.0, (iteration + 1) / self.warmup) * fade
+
+    def mean_decay(self, iteration: int) -> float:
+        """Of the running mean at an iteration."""
+        return min(self.decay, (1 + iteration) / (10 + iteration))
+
+
+_PLANS = {
+    "xseg-dfl": Plan(
+        batch_size=4,
+        learning_rate=1e-4,
+        warmup=1,
+        floor=1.0,
+        decay=0.0,
+        clip=0.0,
+        dropout=0.3,
+        augmentation=DFL,
+    ),
+}
+
+
+def plan(preset: str) -> Plan:
+    """The plan of a preset; those without one of their own share the default."""
+    return _PLANS.get(preset, Plan())

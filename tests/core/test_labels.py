@@ -1,0 +1,514 @@
+"""Labels and mattes beside the faces: written, read in another crop, cleared; and how they travel."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.core.faces import pixels, record, several
+from understudy.core import align, faceset, plate
+from understudy.core.errors import FrameUnreadable, InvalidInput, WriteFailed
+from understudy.core.faceset import FaceRecord, Faceset, curate, join, pack, resize
+from understudy.core.faceset.labels import Label, Labels
+from understudy.core.faceset.mattes import Matte, Mattes, occ, occ_digest
+from understudy.core.faceset.polygons import Polygon, draw
+from understudy.core.frames import Frame, Window
+from understudy.core.reports import Artifact
+from understudy.core.weights import WeightStore
+
+BOX = np.array([(20.0, 18.0), (45.0, 18.0), (45.0, 50.0), (20.0, 50.0)])
+HOLE = np.array([(28.0, 25.0), (36.0, 25.0), (36.0, 33.0), (28.0, 33.0)])
+
+
+def polygons(of: FaceRecord, origin: str = "a test") -> Label:
+    drawn = (Polygon(include=True, points=BOX), Polygon(include=False, points=HOLE))
+    return Label(kind="polygons", polygons=drawn, alignment=of.alignment, origin=origin, made_of="m" * 64)
+
+
+def soft(size: int = 64, radius: float = 0.3) -> np.ndarray:
+    y, x = (np.mgrid[:size, :size] + 0.5) / size - 0.5
+    disc: np.ndarray = np.clip((radius - np.hypot(x, y)) * 12 + 0.5, 0, 1)
+    return disc.astype(np.float32)
+
+
+def drawn(of: FaceRecord, matte: np.ndarray | None = None) -> Label:
+    matte = soft() if matte is None else matte
+    return Label(kind="matte", matte=matte, alignment=of.alignment, origin="roto.1001.exr A")
+
+
+def made(of: FaceRecord, matte: np.ndarray | None = None, confidence: float = 0.8125) -> Matte:
+    return Matte(
+        matte=soft() if matte is None else matte,
+        confidence=confidence,
+        segmenter="s" * 64,
+        made_of="f" * 64,
+        alignment=of.alignment,
+    )
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Faceset:
+    return several(tmp_path / "faces")
+
+
+class TestLabels:
+    def test_polygons_come_back_to_the_bit(self, faces: Faceset):
+        face, labels = faces.records[0], Labels(faces)
+        given_ = polygons(face)
+        path = labels.write(face, given_)
+        assert path == faces.path / "labels" / f"{face.path.stem}.json"
+        found = labels.read(face)
+        assert found is not None
+        assert (found.kind, found.origin, found.made_of) == ("polygons", "a test", "m" * 64)
+        assert [p.include for p in found.polygons] == [True, False]
+        for one, other in zip(found.polygons, given_.polygons, strict=True):
+            np.testing.assert_array_equal(one.points, other.points)
+        np.testing.assert_array_equal(found.alignment.matrix, face.alignment.matrix)
+        assert (found.alignment.size, found.alignment.face_type) == (64, "whole")
+        np.testing.assert_array_equal(labels.matte(face), draw(given_.polygons, (64, 64)))
+
+    def test_a_matte_comes_back_within_half_a_float(self, faces: Faceset):
+        face, labels = faces.records[0], Labels(faces)
+        path = labels.write(face, drawn(face))
+        frame = plate.read_file(path)
+        assert list(frame.planes) == ["A"]
+        assert frame.planes["A"].dtype == np.float16
+        np.testing.assert_array_equal(labels.matte(face), soft().astype(np.float16).astype(np.float32))
+        found = labels.read(face)
+        assert found is not None
+        assert (found.kind, found.origin) == ("matte", "roto.1001.exr A")
+
+    def test_a_new_label_takes_the_place_of_one_of_another_kind(self, faces: Faceset):
+        face, labels = faces.records[0], Labels(faces)
+        labels.write(face, polygons(face))
+        labels.write(face, drawn(face))
+        assert [p.suffix for p in (faces.path / "labels").iterdir()] == [".exr"]
+        labels.write(face, polygons(face))
+        assert [p.suffix for p in (faces.path / "labels").iterdir()] == [".json"]
+
+    def test_names_are_of_faces_that_are_there(self, faces: Faceset):
+        labels = Labels(faces)
+        assert labels.names() == frozenset()
+        labels.write(faces.records[0], polygons(faces.records[0]))
+        labels.write(faces.records[2], drawn(faces.records[2]))
+        (faces.path / "labels" / "somebody_t0.1001.json").write_text("{}")
+        (faces.path / "labels" / "notes.txt").write_text("")
+        assert labels.names() == {"shot_t0.1001.exr", "shot_t0.1003.exr"}
+        curate.reject(faces, np.array([0]))
+        assert Labels(Faceset.open(faces.path)).names() == {"shot_t0.1003.exr"}
+        curate.restore(faces.path)
+        assert Labels(Faceset.open(faces.path)).names() == {"shot_t0.1001.exr", "shot_t0.1003.exr"}
+
+    def test_no_label_is_none(self, faces: Faceset):
+        face, labels = faces.records[0], Labels(faces)
+        assert (labels.read(face), labels.matte(face), labels.digest(face)) == (None, None, None)
+
+    def test_the_digest_is_of_the_content(self, faces: Faceset):
+        one, two = faces.records[:2]
+        labels = Labels(faces)
+        labels.write(one, polygons(one))
+        labels.write(two, polygons(two))
+        assert labels.digest(one) == labels.digest(two)
+        labels.write(two, polygons(two, origin="another"))
+        assert labels.digest(one) != labels.digest(two)
+
+    def test_clear_deletes_labels_of_named_faces_and_nothing_else(self, faces: Faceset):
+        labels = Labels(faces)
+        for face in faces.records:
+            labels.write(face, polygons(face))
+            Mattes(faces).write(face, made(face))
+        assert labels.clear(["shot_t0.1001.exr", "shot_t0.1003.exr", "nobody.exr"]) == 2
+        assert labels.names() == {"shot_t0.1002.exr"}
+        assert len(Mattes(faces).names()) == 3
+        assert Mattes(faces).clear(["shot_t0.1001.exr"]) == 1
+        assert Mattes(faces).clear(["shot_t0.1001.exr"]) == 0
+
+    @pytest.mark.parametrize("kind", ["polygons", "matte"])
+    def test_size_scales_it(self, faces: Faceset, kind: str):
+        face, labels = faces.records[0], Labels(faces)
+        labels.write(face, polygons(face) if kind == "polygons" else drawn(face))
+        whole, twice = labels.matte(face), labels.matte(face, 128)
+        assert whole is not None
+        assert twice is not None
+        assert twice.shape == (128, 128)
+        averaged = twice.reshape(64, 2, 64, 2).mean(axis=(1, 3))
+        np.testing.assert_allclose(averaged, whole, atol=0.06)
+
+    @pytest.mark.parametrize("kind", ["polygons", "matte"])
+    def test_a_face_that_was_aligned_anew_finds_its_label_where_it_was_drawn(self, faces: Faceset, kind: str):
+        """In plate coordinates: what is below half an aligned pixel moves less than one in the matte."""
+        face, labels = faces.records[0], Labels(faces)
+        labels.write(face, polygons(face) if kind == "polygons" else drawn(face))
+        points = face.face.landmarks.points + np.array((9.0, -14.0), np.float32)
+        moved = replace(face, alignment=align.fit(points, "full", 96, face.pixel_aspect))
+        before, after = labels.matte(face), labels.matte(moved)
+        assert before is not None
+        assert after is not None
+        assert after.shape == (96, 96)
+        for of, matte in ((face, before), (moved, after)):
+            y, x = np.mgrid[: matte.shape[0], : matte.shape[0]] + 0.5
+            middle = np.array([(matte * x).sum(), (matte * y).sum()]) / matte.sum()
+            where = of.alignment.inverse @ (*middle, 1.0)
+            area = matte.sum() / abs(np.linalg.det(of.alignment.matrix[:, :2]))
+            if of is face:
+                expected, whole = where, area
+        np.testing.assert_allclose(where, expected, atol=0.3 * face.pixel_aspect)
+        assert area == pytest.approx(whole, rel=0.02)
+
+    def test_where_the_label_does_not_reach_there_is_no_face(self, faces: Faceset):
+        face, labels = faces.records[0], Labels(faces)
+        labels.write(face, drawn(face, np.ones((64, 64), np.float32)))
+        far = replace(
+            face,
+            alignment=replace(
+                face.alignment, matrix=face.alignment.matrix + np.array([[0, 0, 900.0], [0, 0, 0]])
+            ),
+        )
+        matte = labels.matte(far)
+        assert matte is not None
+        assert matte.max() == 0.0
+        wide = replace(face, alignment=align.fit(face.face.landmarks.points, "head", 64, face.pixel_aspect))
+        around = labels.matte(wide)
+        assert around is not None
+        assert around[0].max() == 0.0
+        assert around[40, 32] == 1.0
+
+
+class TestMattes:
+    def test_there_and_back(self, faces: Faceset):
+        face, mattes = faces.records[1], Mattes(faces)
+        assert (mattes.read(face), mattes.about(face), mattes.matte(face)) == (None, None, None)
+        path = mattes.write(face, made(face))
+        assert path == faces.path / "mattes" / "shot_t0.1002.exr"
+        found = mattes.read(face)
+        assert found is not None
+        assert (found.confidence, found.segmenter, found.made_of) == (0.8125, "s" * 64, "f" * 64)
+        assert mattes.about(face) == (0.8125, "f" * 64)
+        assert mattes.names() == {"shot_t0.1002.exr"}
+        np.testing.assert_array_equal(mattes.matte(face), soft().astype(np.float16).astype(np.float32))
+
+    def test_occ_is_the_label_where_there_is_one(self, faces: Faceset):
+        face = faces.records[0]
+        assert (occ(faces, face), occ_digest(faces, face)) == (None, None)
+        Mattes(faces).write(face, made(face))
+        np.testing.assert_array_equal(occ(faces, face), Mattes(faces).matte(face))
+        of_matte = occ_digest(faces, face)
+        assert of_matte == Mattes(faces).digest(face)
+        Labels(faces).write(face, polygons(face))
+        np.testing.assert_array_equal(occ(faces, face), Labels(faces).matte(face))
+        assert occ_digest(faces, face) == Labels(faces).digest(face) != of_matte
+        small = occ(faces, face, 32)
+        assert small is not None
+        assert small.shape == (32, 32)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.5])
+    def test_values_that_are_no_matte_are_not_written(self, faces: Faceset, value: float):
+        face, matte = faces.records[0], soft()
+        matte[3, 4] = value
+        with pytest.raises(InvalidInput, match="outside 0 to 1"):
+            Mattes(faces).write(face, made(face, matte))
+        with pytest.raises(InvalidInput, match="outside 0 to 1"):
+            Labels(faces).write(face, drawn(face, matte))
+        assert Mattes(faces).names() == Labels(faces).names() == frozenset()
+
+    def test_a_matte_of_another_size_than_its_crop_is_not_written(self, faces: Faceset):
+        face = faces.records[0]
+        with pytest.raises(InvalidInput, match=r"\(32, 32\) in a crop of 64"):
+            Mattes(faces).write(face, made(face, soft(32)))
+
+    @pytest.mark.parametrize("confidence", [-0.1, 1.1, float("nan")])
+    def test_confidence_is_from_0_to_1(self, faces: Faceset, confidence: float):
+        with pytest.raises(InvalidInput, match="confidence"):
+            made(faces.records[0], confidence=confidence)
+
+
+class TestBroken:
+    def test_a_face_with_two_labels(self, faces: Faceset):
+        face, labels = faces.records[0], Labels(faces)
+        labels.write(face, drawn(face))
+        shutil.copy(labels.path(face, "matte"), faces.path / "kept.exr")
+        labels.write(face, polygons(face))
+        (faces.path / "kept.exr").rename(labels.path(face, "matte"))
+        assert labels.names() == {"shot_t0.1001.exr"}
+        for ask in (labels.read, labels.matte, labels.digest):
+            with pytest.raises(InvalidInput, match="polygons and a matte"):
+                ask(face)
+        assert labels.clear(["shot_t0.1001.exr"]) == 1
+        assert labels.read(face) is None
+
+    def said(self, faces: Faceset) -> dict:
+        face = faces.records[0]
+        path = Labels(faces).write(face, polygons(face))
+        found: dict = json.loads(path.read_text())
+        return found
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"format": "understudy.label/9"}, "format"),
+            ({"alignment": [[1, 0, 0], [0, 0, 0]]}, "alignment"),
+            ({"alignment": [[1, 0], [0, 1]]}, "alignment"),
+            ({"alignment": [[1, 0, float("nan")], [0, 1, 0]]}, "alignment"),
+            ({"size": 0}, "size"),
+            ({"size": "many"}, "many"),
+            ({"polygons": []}, "1 to 1000"),
+            ({"polygons": "none"}, "no list"),
+            ({"polygons": [{"type": "include", "points": [[1, 2]]}]}, "number 1: 1 point;"),
+            ({"polygons": [{"type": "maybe", "points": BOX.tolist()}]}, "'maybe'"),
+            ({"polygons": [{"points": [["a", "b"]] * 3}]}, "no pairs"),
+            ({"polygons": [{"points": [[1, 2], [3], [4, 5]]}]}, "no pairs"),
+            ({"polygons": [17]}, "number 1"),
+            ({"polygons": [{"points": [[1, 1e400], [3, 3], [4, 5]]}]}, "not finite"),
+        ],
+    )
+    def test_polygons_that_are_none(self, faces: Faceset, change: dict, says: str):
+        path = Labels(faces).path(faces.records[0], "polygons")
+        path.write_text(json.dumps({**self.said(faces), **change}))
+        with pytest.raises(FrameUnreadable, match=says) as caught:
+            Labels(faces).read(faces.records[0])
+        assert str(path) in caught.value.message
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}', "\xff\xfe", "[" * 100_000])
+    def test_files_that_are_no_json_of_ours(self, faces: Faceset, text: str):
+        self.said(faces)
+        path = Labels(faces).path(faces.records[0], "polygons")
+        path.write_bytes(text.encode("latin1"))
+        with pytest.raises(FrameUnreadable, match=r"labels/shot_t0\.1001\.json"):
+            Labels(faces).read(faces.records[0])
+
+    @pytest.mark.parametrize("name", ["labels", "mattes"])
+    def test_pictures_that_are_no_mattes(self, faces: Faceset, name: str):
+        face = faces.records[0]
+        kind = Labels(faces) if name == "labels" else Mattes(faces)
+        path = faces.path / name / "shot_t0.1001.exr"
+        kind.write(face, drawn(face) if name == "labels" else made(face))  # type: ignore[arg-type]
+        good = plate.read_file(path)
+        nothing = np.full((64, 64), np.nan, np.float32)
+        wide = Window(0, 0, 64, 32)
+        bad: list[Frame | bytes] = [
+            b"",
+            path.read_bytes()[:300],
+            path.read_bytes()[:-40],
+            replace(good, planes={"Y": good.planes["A"]}),
+            replace(good, metadata={}),
+            replace(good, metadata={**good.metadata, "understudy/alignment": "[[1]]"}),
+            replace(good, planes={"A": nothing}),
+            replace(good, planes={"A": good.planes["A"][:32]}, data=wide, display=wide),
+        ]
+        if name == "mattes":
+            bad += [replace(good, metadata={**good.metadata, "understudy/confidence": "very"})]
+        for content in bad:
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                plate.write(content, path)
+            with pytest.raises(FrameUnreadable) as caught:
+                kind.read(face)
+            assert str(path) in caught.value.message
+        path.write_bytes(b"")
+        with pytest.raises(FrameUnreadable):
+            occ(faces, face)
+
+    @pytest.mark.parametrize(
+        "settings_",
+        [
+            {"kind": "roto"},
+            {"kind": "matte"},
+            {"kind": "polygons"},
+            {"kind": "polygons", "matte": soft(), "polygons": (Polygon(include=True, points=BOX),)},
+        ],
+    )
+    def test_labels_that_say_nothing_or_two_things(self, faces: Faceset, settings_: dict):
+        with pytest.raises(InvalidInput, match="kind"):
+            Label(alignment=faces.records[0].alignment, origin="", **settings_)
+
+    def test_a_folder_that_cannot_be_written(self, faces: Faceset):
+        (faces.path / "mattes").write_text("a file")
+        with pytest.raises(WriteFailed, match="mattes"):
+            Mattes(faces).write(faces.records[0], made(faces.records[0]))
+
+
+def labelled(folder: Path, **changes) -> Faceset:
+    """Three faces: the first with polygons and a matte, the second with a drawn matte, the third with nothing."""
+    found = several(folder, **changes)
+    one, two, _ = found.records
+    Labels(found).write(one, polygons(one))
+    Mattes(found).write(one, made(one))
+    Labels(found).write(two, drawn(two))
+    return found
+
+
+def same(one: Faceset, two: Faceset, names: dict[str, str] | None = None) -> None:
+    """Labels and mattes of `one` are those of `two`, whose faces may have other names."""
+    there = {face.path.name: face for face in two.records}
+    for face in one.records:
+        other = there[(names or {}).get(face.path.name, face.path.name)]
+        assert Labels(one).digest(face) == Labels(two).digest(other)
+        assert Mattes(one).digest(face) == Mattes(two).digest(other)
+        np.testing.assert_array_equal(occ(one, face), occ(two, other))
+
+
+class TestTravel:
+    def test_into_a_pack_and_out_of_it(self, tmp_path: Path):
+        was = labelled(tmp_path / "faces")
+        list(pack.pack(pack.PackSettings(faceset=was.path, out=tmp_path / "p.faceset")))
+        packed = Faceset.open(tmp_path / "p.faceset")
+        assert Labels(packed).names() == Labels(was).names() == {"shot_t0.1001.exr", "shot_t0.1002.exr"}
+        assert Mattes(packed).names() == {"shot_t0.1001.exr"}
+        assert Mattes(packed).about(packed.records[0]) == (0.8125, "f" * 64)
+        same(was, packed)
+        list(pack.unpack(pack.UnpackSettings(pack=packed.path, out=tmp_path / "again")))
+        same(was, Faceset.open(tmp_path / "again"))
+
+    def test_a_pack_is_read_only(self, tmp_path: Path):
+        was = labelled(tmp_path / "faces")
+        list(pack.pack(pack.PackSettings(faceset=was.path, out=tmp_path / "p.faceset")))
+        packed = Faceset.open(tmp_path / "p.faceset")
+        face = packed.records[2]
+        for work in (
+            lambda: Labels(packed).write(face, polygons(face)),
+            lambda: Mattes(packed).write(face, made(face)),
+            lambda: Labels(packed).clear([face.path.name]),
+            lambda: Mattes(packed).clear([face.path.name]),
+        ):
+            with pytest.raises(InvalidInput, match="is a pack"):
+                work()
+
+    def test_packs_without_labels_are_what_they_were(self, tmp_path: Path):
+        """Who reads version 1 goes on reading them."""
+        several(tmp_path / "faces")
+        for name, version in (("plain", 1), ("labelled", 2)):
+            out = tmp_path / f"{name}.faceset"
+            if version == 2:
+                labelled(tmp_path / "faces")
+            list(pack.pack(pack.PackSettings(faceset=tmp_path / "faces", out=out)))
+            assert int.from_bytes(out.read_bytes()[8:12], "little") == version
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_into_a_joined_set_under_new_names(self, tmp_path: Path, packed: bool):
+        one, two = labelled(tmp_path / "one"), labelled(tmp_path / "two", plate="/plates/other.%04d.exr")
+        source = two.path
+        if packed:
+            source = tmp_path / "two.faceset"
+            list(pack.pack(pack.PackSettings(faceset=two.path, out=source)))
+        list(join.run(join.JoinSettings(facesets=(one.path, source), out=tmp_path / "both")))
+        both = Faceset.open(tmp_path / "both")
+        assert len(both.records) == 6
+        assert len(Labels(both).names()) == 4
+        assert len(Mattes(both).names()) == 2
+        names = {r.path.name: r.path.name.replace("shot_t0", f"shot_{_mark(both)}_t0") for r in two.records}
+        same(one, both)
+        same(two, both, names)
+
+    def test_of_a_face_that_two_sets_have_the_first_label_stays_and_a_lacking_one_is_taken(
+        self, tmp_path: Path
+    ):
+        one, two = several(tmp_path / "one"), labelled(tmp_path / "two")
+        first = one.records[0]
+        Labels(one).write(first, drawn(first))
+        list(join.run(join.JoinSettings(facesets=(one.path, two.path), out=tmp_path / "both")))
+        both = Faceset.open(tmp_path / "both")
+        assert len(both.records) == 3
+        assert Labels(both).digest(both.records[0]) == Labels(one).digest(first)
+        assert Labels(both).digest(both.records[1]) == Labels(two).digest(two.records[1])
+        assert Mattes(both).about(both.records[0]) == (0.8125, "f" * 64)
+
+    def test_a_rejected_face_has_its_label_when_it_comes_back_from_a_joined_set(self, tmp_path: Path):
+        one = several(tmp_path / "one", plate="/plates/other.%04d.exr")
+        two = labelled(tmp_path / "two", half=50.0)
+        for old in list(one.path.glob("*.exr")):
+            old.rename(old.with_name(old.name.replace("shot", "other")))
+        was = Labels(two).digest(two.records[1])
+        curate.reject(two, np.array([1]))
+        list(join.run(join.JoinSettings(facesets=(one.path, two.path), out=tmp_path / "both")))
+        assert Labels(Faceset.open(tmp_path / "both")).names() == {"shot_t0.1001.exr"}
+        curate.restore(tmp_path / "both")
+        both = Faceset.open(tmp_path / "both")
+        back = next(r for r in both.records if r.path.name == "shot_t0.1002.exr")
+        assert Labels(both).digest(back) == was
+
+    def test_into_a_resized_set_where_they_are_read_in_the_new_crop(
+        self, tmp_path: Path, weight_store: WeightStore
+    ):
+        was = labelled(tmp_path / "faces")
+        wanted = resize.ResizeSettings(faceset=was.path, out=tmp_path / "small", size=48, face_type="full")
+        reports = list(resize.run(wanted, store=weight_store))
+        assert isinstance(reports[-1], Artifact)
+        small = Faceset.open(tmp_path / "small")
+        one, other = was.records[0], small.records[0]
+        assert Labels(small).names() == Labels(was).names()
+        matte = Labels(small).matte(other)
+        assert matte is not None
+        assert matte.shape == (48, 48)
+        as_was = Labels(was).matte(replace(one, alignment=other.alignment))
+        np.testing.assert_array_equal(matte, as_was)
+        found = Mattes(small).matte(other)
+        assert found is not None
+        assert found.shape == (48, 48)
+
+    def test_resizing_again_brings_labels_that_came_since_and_leaves_those_that_are_there(
+        self, tmp_path: Path, weight_store: WeightStore
+    ):
+        was = several(tmp_path / "faces")
+        wanted = resize.ResizeSettings(faceset=was.path, out=tmp_path / "small", size=48)
+        list(resize.run(wanted, store=weight_store))
+        small = Faceset.open(tmp_path / "small")
+        own = small.records[1]
+        Labels(small).write(own, drawn(own, soft(48)))
+        mine = Labels(small).digest(own)
+        labelled(tmp_path / "faces")
+        list(resize.run(wanted, store=weight_store))
+        assert Labels(small).names() == {"shot_t0.1001.exr", "shot_t0.1002.exr"}
+        assert Labels(small).digest(own) == mine
+
+
+def _mark(both: Faceset) -> str:
+    marked = {name.split("_")[1] for name in both.columns.name.tolist() if name.count("_") == 2}
+    assert len(marked) == 1
+    return str(marked.pop())
+
+
+class TestProperties:
+    @settings(max_examples=25, deadline=None)
+    @given(
+        shift=st.tuples(st.floats(-30, 30), st.floats(-30, 30)),
+        size=st.integers(40, 160),
+        kind=st.sampled_from(["half", "full", "whole", "head"]),
+    )
+    def test_polygons_and_their_drawn_matte_agree_in_any_crop(self, tmp_path_factory, shift, size, kind):
+        """A matte of the polygons, moved, is the moved polygons, drawn: but for the filter at the edges."""
+        face = record(tmp_path_factory.getbasetemp())
+        face = replace(face, alignment=replace(face.alignment, matrix=face.alignment.matrix * 4, size=256))
+        points = face.face.landmarks.points + np.float32(shift)
+        wanted = align.fit(points, kind, size, face.pixel_aspect)
+        shape = Polygon(include=True, points=BOX * 4)
+        as_polygons = Label(kind="polygons", polygons=(shape,), alignment=face.alignment, origin="")
+        as_matte = Label(kind="matte", matte=draw([shape], (256, 256)), alignment=face.alignment, origin="")
+        one, two = as_polygons.drawn(wanted), as_matte.drawn(wanted)
+        assert one.shape == two.shape == (size, size)
+        assert np.abs(one - two).mean() < 0.02
+        assert (np.abs(one - two) > 0.6).sum() <= 4
+        if one.sum() > 50:
+            assert two.sum() == pytest.approx(one.sum(), rel=0.05)
+
+
+def test_faces_written_over_a_labelled_one_keep_it(tmp_path: Path):
+    """An extraction that runs again writes the image anew; what a person drew is beside it."""
+    was = labelled(tmp_path / "faces")
+    face = was.records[0]
+    points = face.face.landmarks.points + np.float32(3.0)
+    anew = replace(face, alignment=align.fit(points, "whole", 64, face.pixel_aspect))
+    faceset.write(anew, pixels(9))
+    now = Faceset.open(was.path)
+    matte, before = Labels(now).matte(now.records[0]), Labels(was).matte(face)
+    assert matte is not None
+    assert before is not None
+    assert matte.sum() == pytest.approx(before.sum(), rel=0.05)
+    assert not np.array_equal(matte, before)
