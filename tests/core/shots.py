@@ -280,6 +280,9 @@ class Mirror:
     def swap(self, crops):
         return crops.copy(), np.ones(crops.shape[:3], np.float32)
 
+    def swap_and_dst(self, crops):
+        return (*self.swap(crops), np.ones(crops.shape[:3], np.float32))
+
 
 def tiny_model(folder: Path, releases: Sequence[release.Release] | None = None) -> Path:
     """A real DF model of 64 pixels and few dims, saved as training saves it; its weights are random but fixed."""

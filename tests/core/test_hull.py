@@ -10,6 +10,7 @@ import pytest
 from tests.core.heads import face
 from understudy.core import _plugins
 from understudy.core.errors import InvalidInput
+from understudy.core.matte import eyes, mouth
 from understudy.core.matte.hull import hull, lift_brows
 
 
@@ -30,6 +31,38 @@ def test_hull_is_deepfacelabs_to_the_pixel(golden):
 def test_hull_of_a_frame_that_is_not_square(golden):
     ours = hull(golden["frame_landmarks_240x320"], (240, 320))
     np.testing.assert_array_equal(ours, golden["frame_hull_u8"])
+
+
+@pytest.mark.parametrize(("part", "name"), [(eyes, "eye_mask"), (mouth, "mouth_mask")])
+def test_eyes_and_mouth_are_deepfacelabs(golden, part, name):
+    for landmarks, theirs in zip(golden["landmarks_256"], golden[name], strict=True):
+        np.testing.assert_allclose(part.draw(landmarks, (256, 256)), theirs, atol=1e-6)
+    frame = part.draw(golden["frame_landmarks_240x320"], (240, 320))
+    np.testing.assert_allclose(frame, golden[f"frame_{name}"], atol=1e-6)
+
+
+@pytest.mark.parametrize(("part", "point"), [("eyes", 36), ("eyes", 45), ("mouth", 62)])
+def test_eyes_and_mouth_are_where_they_are(part, point):
+    points = face(shift=(300.0, 300.0))
+    matte = _plugins.load("matte", part).create(None).matte(np.zeros((600, 600, 3), np.float32), points)
+    assert matte.dtype == np.float32
+    assert 0.0 <= matte.min() < matte.max() <= 1.0
+    x, y = points[point].astype(int)
+    assert matte[y, x] > 0.4
+    assert matte[tuple(points[8].astype(int)[::-1])] == 0.0  # the chin
+    assert not part == "eyes" or matte[tuple(points[57].astype(int)[::-1])] == 0.0
+
+
+@pytest.mark.parametrize("name", _plugins.names("matte"))
+def test_every_matte_that_is_drawn_is_the_same_as_a_picture_and_small_enough(name):
+    """A face in a picture of a few pixels, or beside it, is no error; drawing is what `matte` does."""
+    module = _plugins.load("matte", name)
+    for shape in ((8, 8), (64, 48)):
+        for points in (face(shift=(-900.0, -900.0)), face(scale=0.2)):
+            found = module.create(None).matte(np.zeros((*shape, 3), np.float32), points)
+            assert found.shape == shape
+            assert 0.0 <= found.min() <= found.max() <= 1.0
+            np.testing.assert_array_equal(found, module.draw(points, shape))
 
 
 def test_the_matte_covers_the_face_and_nothing_far_from_it():

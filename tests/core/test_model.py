@@ -145,6 +145,28 @@ def test_swaps_are_the_same_alone_or_among_others(tmp_path):
     assert 0 <= faces.min() < faces.max() <= 1
 
 
+def test_dst_has_a_matte_of_its_own(tmp_path):
+    """The same faces as `swap`; dst's matte is what its own decoder says of the code, not src's."""
+    model = swap.load(tiny_model(tmp_path / "m"), "cpu")
+    crops = np.random.default_rng(0).random((3, 64, 64, 3), np.float32)
+    faces, mattes = model.swap(crops)
+    again, same, own = model.swap_and_dst(crops)
+    np.testing.assert_array_equal(faces, again)
+    np.testing.assert_array_equal(mattes, same)
+    assert own.shape == mattes.shape
+    assert 0 <= own.min() < own.max() <= 1
+    assert np.abs(own - mattes).max() > 0.05
+    with torch.inference_mode():
+        code = model._net.code(torch.from_numpy(crops).permute(0, 3, 1, 2))
+        _, theirs = model._net.decoder_dst(code)
+    np.testing.assert_allclose(own, torch.sigmoid(theirs)[:, 0].numpy(), atol=1e-5)
+    assert [each.shape for each in model.swap_and_dst(crops[:0])] == [
+        (0, 64, 64, 3),
+        (0, 64, 64),
+        (0, 64, 64),
+    ]
+
+
 def test_crops_of_another_size_are_refused(tmp_path):
     model = swap.load(tiny_model(tmp_path / "m"), "cpu")
     with pytest.raises(InvalidInput, match=r"\(1, 96, 96, 3\) is not \(N, 64, 64, 3\)"):

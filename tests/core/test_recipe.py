@@ -52,9 +52,9 @@ curves = st.one_of(
 )
 
 
-@given(curves, curves, st.sampled_from(["face", "hull", "face*hull"]), st.booleans())
-def test_text_form_round_trips(opacity, amount, mask, keep):
-    recipe = Recipe(opacity=opacity, match_amount=amount, mask=mask, keep_highlights=keep)
+@given(curves, curves, st.sampled_from(["face", "(eyes + mouth)*occ"]), st.sampled_from([0, 5]))
+def test_text_form_round_trips(opacity, amount, mask, window):
+    recipe = Recipe(opacity=opacity, match_amount=amount, mask=mask, mask_smooth=window)
     assert Recipe.from_dict(json.loads(recipe.to_json())) == recipe
 
 
@@ -62,7 +62,7 @@ def test_text_form_is_the_protobuf_json_mapping():
     json_format = pytest.importorskip("google.protobuf.json_format")
     from understudy.v1 import recipe_pb2
 
-    recipe = Recipe(opacity=KEYED, smooth=9, keep_highlights=False)
+    recipe = Recipe(opacity=KEYED, smooth=9, keep_highlights=False, mask="hull*(1 - 0.5*occ)", mask_smooth=3)
     message = json_format.ParseDict(recipe.to_dict(), recipe_pb2.Recipe())
     assert message.opacity.keys.keys[1].interpolation == 2
     assert Recipe.from_dict(json_format.MessageToDict(message)) == recipe
@@ -75,7 +75,10 @@ def test_text_form_is_the_protobuf_json_mapping():
         ("recipe.match", {"match": "histogram"}),
         ("recipe.blend", {"blend": "seamless"}),
         ("recipe.mask", {"mask": "face*hair"}),
-        ("recipe.mask", {"mask": "face*face"}),
+        ("recipe.mask", {"mask": "face*"}),
+        ("recipe.mask", {"mask": "2*face"}),
+        ("recipe.mask_smooth", {"maskSmooth": 4}),
+        ("recipe.mask_smooth", {"maskSmooth": 27}),
         ("recipe.erode", {"erode": "much"}),
         ("recipe.erode", {"erode": {"keys": {"keys": []}}}),
         ("recipe.feather", {"feather": {"value": -1.0}}),
@@ -100,3 +103,5 @@ def test_every_setting_is_described_for_hosts():
     assert described["erode"].keyable
     assert not described["smooth"].keyable
     assert described["keep_highlights"].default == "true"
+    assert described["mask_smooth"].maximum == 25
+    assert "eyes" in described["mask"].help

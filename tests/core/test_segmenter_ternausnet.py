@@ -60,14 +60,14 @@ def test_vgg11_gives_the_encoder(state, tmp_path):
 
 def test_other_widths_are_refused(state, tmp_path):
     torch.save(state, tmp_path / "w.pt")
-    with pytest.raises(WeightsCorrupt, match=r"encoder.0.weight is \(4, 3, 3, 3\), not \(8, 3, 3, 3\)"):
+    with pytest.raises(WeightsCorrupt, match=r"encoder\.0\.weight is \(4, 3, 3, 3\), not \(8, 3, 3, 3\)"):
         ternausnet.published(tmp_path / "w.pt", replace(TINY, channels=8))
 
 
 def test_vgg16_is_another_network(state, tmp_path):
     """It has layers of VGG-11's names at some places, and of other shapes or none at others."""
     torch.save({"features.0.weight": state["encoder.0.weight"]}, tmp_path / "w.pt")
-    with pytest.raises(WeightsCorrupt, match="neither TernausNet nor VGG-11: it lacks encoder.0.bias"):
+    with pytest.raises(WeightsCorrupt, match=r"neither TernausNet nor VGG-11: it lacks encoder\.0\.bias"):
         ternausnet.published(tmp_path / "w.pt", TINY)
 
 

@@ -24,7 +24,7 @@ from understudy.client.errors import (
 )
 from understudy.client.job import Event, Job
 from understudy.client.session import Session
-from understudy.client.specs import Plate, recipe
+from understudy.client.specs import Plate, UserMatte, recipe
 from understudy.client.swap import Swap, SwapResult, SwapSettings
 from understudy.v1.job_pb2 import Artifact, FrameReport, Progress, StateChange, TrainProgress
 
@@ -52,6 +52,7 @@ __all__ = [
     "TrainProgress",
     "UnderstudyError",
     "Unreachable",
+    "UserMatte",
     "WeightsMissing",
     "recipe",
 ]

@@ -63,6 +63,8 @@ class SwapSettings:
         seed: of the training.
         layers: which of the layers a compositor works with are written beside the finished picture, by name; True is
             all, False none.
+        segmenter: folder of one, where the recipe's mask names `occ` or `occ_face`.
+        user_mattes: mattes of dst in plate space by which a person says where the face goes.
     """
 
     src: specs.PathLike
@@ -84,6 +86,8 @@ class SwapSettings:
     device: str = ""
     seed: int = 0
     layers: bool | Sequence[str] = True
+    segmenter: specs.PathLike = ""
+    user_mattes: Sequence[specs.UserMatte] = ()
 
     def work_folder(self) -> PurePosixPath:
         """Where everything in between lies.
@@ -194,6 +198,8 @@ def plan(settings: SwapSettings, preset: str) -> list[Stage]:
         look=given.recipe,
         track=given.dst_track,
         layers=given.layers,
+        segmenter=given.segmenter,
+        user_mattes=given.user_mattes,
         device=given.device,
     )
     before = [*src.stages(), *dst.stages()]

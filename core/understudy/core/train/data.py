@@ -192,19 +192,12 @@ def write(
         except (FrameMissing, FrameUnreadable) as error:
             return error.message
 
-    _head(file, (total, size, size, 4))
-    start = file.tell()
+    start = _head(file, (total, size, size, 4))
     with closing(overlapped(items, tried, _same, _same, ahead=cores())) as work:
         for place, made in enumerate(work):
             if isinstance(made, str):
                 lost.append(made)
-                if len(lost) > max(1.0, _LOST * total) or len(lost) == total:
-                    raise FrameUnreadable(
-                        f"{where}: {len(lost)} of {total} faces cannot be read; the first: {lost[0]}",
-                        path=where,
-                    )
-                if len(lost) <= _NAMED:
-                    yield Warned(reason="FRAME_UNREADABLE", message=f"left out: {made}")
+                yield _lost(lost, total, where)
             else:
                 file.write(made.tobytes())
                 kept.append(place)
@@ -213,18 +206,29 @@ def write(
         more = f"{where}: left out {len(lost)} faces in all that cannot be read"
         yield Warned(reason="FRAME_UNREADABLE", message=more)
     file.seek(0)
-    _head(file, (len(kept), size, size, 4))
-    assert file.tell() == start, "numpy leaves room in a header for any count"
+    end = _head(file, (len(kept), size, size, 4))
+    assert end == start, "numpy leaves room in a header for any count"
     return kept
 
 
-def _head(file: BinaryIO, shape: tuple[int, ...]) -> None:
+def _lost(lost: Sequence[str], total: int, where: str) -> Warned | None:
+    """What to say of the last face that was lost; raises FrameUnreadable where too many are."""
+    if len(lost) > max(1.0, _LOST * total) or len(lost) == total:
+        raise FrameUnreadable(
+            f"{where}: {len(lost)} of {total} faces cannot be read; the first: {lost[0]}", path=where
+        )
+    return Warned(reason="FRAME_UNREADABLE", message=f"left out: {lost[-1]}") if len(lost) <= _NAMED else None
+
+
+def _head(file: BinaryIO, shape: tuple[int, ...]) -> int:
+    """Write what numpy's files begin with, and give where the array begins."""
     said = {
         "descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)),
         "fortran_order": False,
         "shape": shape,
     }
     np.lib.format.write_array_header_1_0(file, said)
+    return file.tell()
 
 
 def _same(made: npt.NDArray[np.float16] | str) -> npt.NDArray[np.float16] | str:

@@ -47,10 +47,11 @@ def command(
     feather: options.Feather = None,
     opacity: options.Opacity = None,
     smooth: options.Smooth = None,
-    user_matte: Annotated[
-        options.Text,
-        typer.Option("--user-matte", metavar="MATTE.####.exr", help="A roto that limits the swap."),
-    ] = None,
+    mask_smooth: options.MaskSmooth = None,
+    segmenter: options.Segmenter = "",
+    limit_matte: options.LimitMattes = None,
+    add_matte: options.AddMattes = None,
+    keep_matte: options.KeepMattes = None,
     aligned: Annotated[
         bool, typer.Option("--aligned", help="Also write the faces at model resolution.")
     ] = False,
@@ -75,7 +76,9 @@ def command(
         feather=feather,
         opacity=opacity,
         smooth=smooth,
+        mask_smooth=mask_smooth,
     )
+    mattes = options.user_mattes(frames_dialect, limit=limit_matte, add=add_matte, keep=keep_matte)
     wanted = segments(frames, frames_dialect)
     run(
         State.of(context),
@@ -89,7 +92,8 @@ def command(
             track=track,
             layers=options.layers(layers, no_layers=no_layers),
             aligned=aligned,
-            user_matte=user_matte,
+            segmenter=segmenter,
+            user_mattes=mattes,
             device=device,
             contact_sheet=not no_contact_sheet,
         ),

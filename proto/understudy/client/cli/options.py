@@ -11,7 +11,8 @@ from typing import Annotated, Optional
 import typer
 
 from understudy.client.errors import Refused
-from understudy.client.frames import DIALECTS
+from understudy.client.frames import DIALECTS, parse
+from understudy.client.specs import Plate, UserMatte
 
 Text = Optional[str]
 Texts = Optional[list[str]]
@@ -66,7 +67,35 @@ MatchAmount = Annotated[
     Real, typer.Option("--match-amount", help="0 leaves the network's colour, 1 is all of it.")
 ]
 Blend = Annotated[Text, typer.Option("--blend", help="How the face goes onto the plate: over, …")]
-Mask = Annotated[Text, typer.Option("--mask", help="Product of mattes: face, hull, face*hull.")]
+Mask = Annotated[
+    Text,
+    typer.Option(
+        "--mask",
+        metavar="EXPR",
+        help="Expression over mattes: 'face*hull', '(eyes + mouth)*occ', 'hull*(1 - 0.5*occ)'.",
+    ),
+]
+MaskSmooth = Annotated[
+    Whole, typer.Option("--mask-smooth", help="Frames over which the mask's flicker is taken out; 0: none.")
+]
+Segmenter = Annotated[
+    str,
+    typer.Option("--segmenter", metavar="FOLDER", help="Makes occ of faces without a matte, and occ_face."),
+]
+_MATTE = "MATTE.####.exr[=RANGE]"
+LimitMattes = Annotated[
+    Texts,
+    typer.Option(
+        "--limit-matte",
+        "--user-matte",
+        metavar=_MATTE,
+        help="The face goes nowhere else. With =RANGE on these frames only; repeatable, as the next two.",
+    ),
+]
+AddMattes = Annotated[
+    Texts, typer.Option("--add-matte", metavar=_MATTE, help="The face goes here, whatever other mattes say.")
+]
+KeepMattes = Annotated[Texts, typer.Option("--keep-matte", metavar=_MATTE, help="The plate stays here.")]
 Erode = Annotated[
     Real, typer.Option("--erode", help="Shrink the matte by so many pixels; negative grows it.")
 ]
@@ -96,6 +125,27 @@ Detach = Annotated[
     bool,
     typer.Option("--detach", help="Leave the job to the daemon and print its id. Needs `understudy serve`."),
 ]
+
+
+def user_mattes(dialect: str, *, limit: Texts, add: Texts, keep: Texts) -> list[UserMatte]:
+    """What `--limit-matte`, `--add-matte` and `--keep-matte` say together; `PATTERN=RANGE` is on these frames only.
+
+    Raises:
+        Refused: a range that cannot be.
+    """
+    found = []
+    for use, texts in (("limit", limit), ("add", add), ("keep", keep)):
+        for text in texts or ():
+            pattern, frames = _with_frames(text)
+            named = parse(frames, dialect, field=f"{use}_matte") if frames else None
+            found.append(UserMatte(Plate(pattern, named), use))
+    return found
+
+
+def _with_frames(text: str) -> tuple[str, str]:
+    """A pattern and what is written after its `=`; a folder may have one in its name, and no range has a slash."""
+    pattern, equals, frames = text.rpartition("=")
+    return (pattern, frames) if equals and "/" not in frames else (text, "")
 
 
 def layers(text: Text, *, no_layers: bool) -> bool | list[str]:

@@ -52,6 +52,11 @@ def command(
     mask: options.Mask = None,
     erode: options.Erode = None,
     feather: options.Feather = None,
+    mask_smooth: options.MaskSmooth = None,
+    segmenter: options.Segmenter = "",
+    limit_matte: options.LimitMattes = None,
+    add_matte: options.AddMattes = None,
+    keep_matte: options.KeepMattes = None,
     device: options.Device = "",
     seed: options.Seed = 0,
     layers: options.Layers = None,
@@ -81,10 +86,14 @@ def command(
         src_colour_space=src_colour_space,
         dst_colour_space=dst_colour_space,
         views=view or (),
-        recipe=specs.recipe(match=match, blend=blend, mask=mask, erode=erode, feather=feather),
+        recipe=specs.recipe(
+            match=match, blend=blend, mask=mask, erode=erode, feather=feather, mask_smooth=mask_smooth
+        ),
         device=device,
         seed=seed,
         layers=options.layers(layers, no_layers=no_layers),
+        segmenter=segmenter,
+        user_mattes=options.user_mattes(frames_dialect, limit=limit_matte, add=add_matte, keep=keep_matte),
     )
     settings.work_folder()  # an output without a frame token is told before a daemon is started
     with state.session() as session:

@@ -18,7 +18,16 @@ from understudy.client.specs.facesets import (
     resize_faceset,
     unpack_faceset,
 )
-from understudy.client.specs.parts import Frames, PathLike, Plate, absolute, is_video, plate, segments
+from understudy.client.specs.parts import (
+    Frames,
+    PathLike,
+    Plate,
+    UserMatte,
+    absolute,
+    is_video,
+    plate,
+    segments,
+)
 from understudy.client.specs.segment import (
     apply_segmenter,
     label_faces,
@@ -41,6 +50,7 @@ __all__ = [
     "Frames",
     "PathLike",
     "Plate",
+    "UserMatte",
     "absolute",
     "apply_segmenter",
     "check_plate",

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Union
 
 from understudy.client import frames as ranges
+from understudy.client.errors import Refused
+from understudy.v1 import job_pb2 as pb
 from understudy.v1.common_pb2 import FrameSegment, PlateRef
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -63,6 +65,40 @@ class Plate:
             frames=segments(self.frames),
             colour_space=self.colour_space,
             views=self.views,
+        )
+
+
+# What a matte of a person does to the one that the recipe makes.
+USES = {
+    "limit": pb.USER_MATTE_USE_LIMIT,
+    "add": pb.USER_MATTE_USE_ADD,
+    "keep": pb.USER_MATTE_USE_KEEP,
+}
+
+
+@dataclass(frozen=True)
+class UserMatte:
+    """A matte in plate space by which a person says where the face goes.
+
+    Attributes:
+        matte: pattern or plate of it; where its frames are named, it has a say on these alone.
+        use: `limit`: the face goes nowhere else; `add`: it goes here whatever the other mattes say; `keep`: the
+            plate stays here.
+        channel: empty for alpha where there is one, else the only one, or the red one.
+        invert: it is 1 outside and 0 inside.
+    """
+
+    matte: PathLike | Plate
+    use: str = "limit"
+    channel: str = ""
+    invert: bool = False
+
+    def message(self) -> pb.UserMatte:
+        """Its wire form; raises Refused for a use that there is not."""
+        if self.use not in USES:
+            raise Refused.invalid("user_mattes.use", self.use, f"one of {', '.join(USES)} is needed")
+        return pb.UserMatte(
+            matte=plate(self.matte), use=USES[self.use], channel=self.channel, invert=self.invert
         )
 
 

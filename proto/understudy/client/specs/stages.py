@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from understudy.client.errors import Refused
-from understudy.client.specs.parts import Frames, PathLike, Plate, absolute, plate, segments
+from understudy.client.specs.parts import Frames, PathLike, Plate, UserMatte, absolute, plate, segments
 from understudy.v1 import job_pb2 as pb
 from understudy.v1.common_pb2 import Keyable, Pick
 from understudy.v1.recipe_pb2 import Recipe
@@ -194,15 +194,27 @@ def merge(
     track: int | None = None,
     layers: bool | Sequence[str] = True,
     aligned: bool = False,
+    segmenter: PathLike = "",
     user_matte: PathLike | Plate | None = None,
+    user_mattes: Sequence[UserMatte] = (),
     device: str = "",
     contact_sheet: bool = True,
 ) -> pb.JobSpec:
     """A plate, its faceset and a model become finished frames; `frames` limits what is written, not fitted.
 
-    `layers` are the names of those to write; True is all, False none.
+    Args:
+        layers: names of those to write; True is all, False none.
+        segmenter: folder of one, where the look's mask names `occ_face`, or `occ` of faces that have no matte.
+        user_matte: a matte that limits the swap; as one of `user_mattes`.
+        user_mattes: mattes in plate space by which a person says where the face goes.
     """
-    swap = pb.Swap(faceset=absolute(faceset), track=track, model=absolute(model), recipe=look or Recipe())
+    swap = pb.Swap(
+        faceset=absolute(faceset),
+        track=track,
+        model=absolute(model),
+        recipe=look or Recipe(),
+        segmenter=absolute(segmenter),
+    )
     spec = pb.MergeSpec(
         plate=plate(given),
         swaps=[swap],
@@ -211,6 +223,7 @@ def merge(
         layers=() if isinstance(layers, bool) else layers,
         aligned=aligned,
         user_matte=None if user_matte is None else plate(user_matte),
+        user_mattes=[matte.message() for matte in user_mattes],
         device=device,
         no_contact_sheet=not contact_sheet,
         frames=segments(frames),
