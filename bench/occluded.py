@@ -169,7 +169,7 @@ def _smoke(scene: Scene, time: float) -> _Drawn:
     body = np.clip(1.3 - away / (0.34 * scene.side), 0, 1) * np.sin(np.pi * time)
     alpha = np.clip(body * (0.95 + 0.2 * lumps), 0, 0.92).astype(np.float32)
     grey = np.full((scene.height, scene.width, 3), 0.45, np.float32)
-    return grey * (1 + 0.08 * lumps[..., None]), alpha
+    return (grey * (1 + 0.08 * lumps[..., None])).astype(np.float32), alpha
 
 
 _THINGS: tuple[tuple[_Thing, float, float], ...] = (  # and when each is there, in shares of the shot

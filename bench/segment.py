@@ -4,10 +4,10 @@ A real clip, and made-up things composited before the face (`bench.occluded`), s
 visible of the hull of the landmarks that were found on the plate *without* them. Everything else works on the plate
 with them, by the command line's own path: ingest, extract, label from a roto in plate space, train, apply.
 
-The TernausNet has seen the other clips of the folder only, with hulls for labels and core's made-up occluders. The XSeg
-starts from a segmenter that was trained in the same way (`--scratch` leaves that out), and is taught with 8 of the
-frames. All are judged on the frames that are not labelled, in the faceset's crop: IoU, and F of the boundary within
-0.8 % of the crop's diagonal (Perazzi et al., DAVIS, CVPR 2016). The limit is issue 5's: 0.95.
+The TernausNet has seen the other clips of the folder only, with hulls for labels and core's made-up occluders. The
+XSeg starts from a segmenter that was trained in the same way (`--scratch` leaves that out), and is taught with 8 of
+the frames. All are judged on the frames that are not labelled, in the faceset's crop: IoU, and F of the boundary
+within 0.8 % of the crop's diagonal (Perazzi et al., DAVIS, CVPR 2016). The limit is issue 5's: 0.95.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from understudy.core.faceset.mattes import Mattes
 
 from bench import common
 from bench.occluded import Scene
@@ -30,6 +30,7 @@ from understudy.client.specs import Plate
 from understudy.core import plate, warp
 from understudy.core.colour import ColourConfig
 from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.faceset.mattes import Mattes
 from understudy.core.matte.hull import hull
 from understudy.core.segment import judge
 from understudy.core.segment.fitting import face_hull
@@ -173,9 +174,7 @@ def _others(session: Session, video: Path) -> Path:
     return folder / "faces"
 
 
-def _train(
-    session: Session, folder: Path, facesets: Sequence[Path], minutes: float, **options: object
-) -> str:
+def _train(session: Session, folder: Path, facesets: Sequence[Path], minutes: float, **options: Any) -> str:
     """Train anew; what it took."""
     if folder.is_dir():
         shutil.rmtree(folder)

@@ -11,7 +11,8 @@ from torch import nn
 
 from tests.core.looks import SIZE, add
 from understudy.core.colour import SwapCurve
-from understudy.core.faceset import Faceset
+from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.faceset.mattes import Matte, Mattes
 from understudy.core.segment import store
 from understudy.core.segment.config import SegmenterConfig
 from understudy.core.segment.network import Segmenter
@@ -60,7 +61,10 @@ def on_disk(folder: Path, seed: int = 0) -> nn.Module:
 def disc(x: float, y: float, radius: float, side: int = SIZE) -> np.ndarray:
     """(S, S) float32, 1 in a disc, soft at its edge; the places in shares of the side."""
     rows, columns = (np.mgrid[:side, :side] + 0.5) / side
-    return np.clip((radius - np.hypot(columns - x, rows - y)) * side + 0.5, 0.0, 1.0).astype(np.float32)
+    soft: np.ndarray = np.clip((radius - np.hypot(columns - x, rows - y)) * side + 0.5, 0.0, 1.0).astype(
+        np.float32
+    )
+    return soft
 
 
 def face(folder: Path, frame: int, seen: np.ndarray | None = None, **changes) -> None:
@@ -76,3 +80,17 @@ def faces(folder: Path, count: int = 3, **changes) -> Faceset:
     for i in range(count):
         face(folder, 1001 + i, disc(0.4 + 0.1 * i, 0.5, 0.25), **changes)
     return Faceset.open(folder)
+
+
+def beside(faceset: Faceset, record: FaceRecord) -> Matte:
+    """What lies beside a face, which must have something."""
+    found = Mattes(faceset).read(record)
+    assert found is not None
+    return found
+
+
+def drawn(faceset: Faceset, record: FaceRecord) -> np.ndarray:
+    """The matte of a face, which must have one, in its own crop."""
+    found = Mattes(faceset).matte(record)
+    assert found is not None
+    return found

@@ -67,7 +67,7 @@ def test_precedence_is_arithmetics_and_each_step_is_held():
 
 
 def test_deepfacelabs_ten_modes():
-    """By the formulas of its merger: ones, hull, learned of src and dst, their product and clipped sum, XSeg of both."""
+    """By its merger's formulas: ones, hull, learned of src and dst, their product and clipped sum, XSeg of both."""
     names = ("hull", "face", "dst", "occ_face", "occ")
     rng = np.random.default_rng(5)
     hull, prd, dst, x_prd, x_dst = found = rng.random((5, 8, 8), np.float32)

@@ -50,7 +50,7 @@ def test_eyes_and_mouth_are_where_they_are(part, point):
     x, y = points[point].astype(int)
     assert matte[y, x] > 0.4
     assert matte[tuple(points[8].astype(int)[::-1])] == 0.0  # the chin
-    assert not part == "eyes" or matte[tuple(points[57].astype(int)[::-1])] == 0.0
+    assert part != "eyes" or matte[tuple(points[57].astype(int)[::-1])] == 0.0
 
 
 @pytest.mark.parametrize("name", _plugins.names("matte"))
@@ -58,7 +58,7 @@ def test_every_matte_that_is_drawn_is_the_same_as_a_picture_and_small_enough(nam
     """A face in a picture of a few pixels, or beside it, is no error; drawing is what `matte` does."""
     module = _plugins.load("matte", name)
     for shape in ((8, 8), (64, 48)):
-        for points in (face(shift=(-900.0, -900.0)), face(scale=0.2)):
+        for points in (face(shift=(-900.0, -900.0)), face(shift=(20.0, 20.0)) * 0.2):
             found = module.create(None).matte(np.zeros((*shape, 3), np.float32), points)
             assert found.shape == shape
             assert 0.0 <= found.min() <= found.max() <= 1.0

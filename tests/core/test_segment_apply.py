@@ -13,7 +13,7 @@ import torch
 
 from tests.core.faces import listing
 from tests.core.looks import SIZE, add
-from tests.core.segmenting import BRIGHT, disc, face, faces, on_disk, segmenter
+from tests.core.segmenting import BRIGHT, beside, disc, drawn, face, faces, on_disk, segmenter
 from understudy.core import faceset as faces_on_disk
 from understudy.core import warp
 from understudy.core.errors import FrameUnreadable, InvalidInput, NoFace, NotFound
@@ -81,7 +81,7 @@ def test_every_face_gets_its_matte_in_its_own_crop(folder, bright):
     assert reports[-1] == Artifact(kind="mattes", path=folder / "mattes")
     opened = Faceset.open(folder)
     for i, record in enumerate(opened.records):
-        found = Mattes(opened).read(record)
+        found = beside(opened, record)
         assert found.matte.shape == (SIZE, SIZE)
         assert judge.iou(found.matte, disc(0.4 + 0.1 * i, 0.5, 0.25)) > 0.95
         assert found.segmenter == bright.digest
@@ -96,7 +96,7 @@ def test_a_face_of_any_size_gets_a_matte_of_that_size(folder, tmp_path, bright, 
     assert list(resize.run(settings, store=WeightStore(tmp_path)))
     run(tmp_path / "other")
     opened = Faceset.open(tmp_path / "other")
-    found = Mattes(opened).matte(opened.records[0])
+    found = drawn(opened, opened.records[0])
     assert found.shape == (size, size)
     assert judge.iou(found, disc(0.4, 0.5, 0.25, size)) > 0.93
 
@@ -108,7 +108,7 @@ def test_a_narrower_segmenter_says_nothing_of_what_it_does_not_see(tmp_path, mon
     run(tmp_path / "f")
     opened = Faceset.open(tmp_path / "f")
     record = opened.records[0]
-    found = Mattes(opened).matte(record)
+    found = drawn(opened, record)
     corners = np.array([(0.0, 0.0), (64.0, 0.0), (64.0, 64.0), (0.0, 64.0)])
     inside = warp.between(made.alignment(record), record.alignment).apply(corners)
     assert found[SIZE // 2, SIZE // 2] == 1.0
@@ -135,7 +135,7 @@ def test_other_weights_make_every_matte_anew(folder, bright, monkeypatch):
     monkeypatch.setattr(network, "load", lambda path, device="auto": other)
     assert statuses(run(folder)) == [FrameStatus.DONE] * 3
     opened = Faceset.open(folder)
-    assert {Mattes(opened).read(r).segmenter for r in opened.records} == {"b" * 64}
+    assert {beside(opened, r).segmenter for r in opened.records} == {"b" * 64}
 
 
 def test_a_face_that_changed_gets_a_new_matte(folder, bright):
@@ -145,7 +145,7 @@ def test_a_face_that_changed_gets_a_new_matte(folder, bright):
     reports = frames(run(folder))
     assert [reports[n].status.value for n in (1001, 1002, 1003)] == ["skipped", "done", "skipped"]
     opened = Faceset.open(folder)
-    assert judge.iou(Mattes(opened).matte(opened.records[1]), moved) > 0.9
+    assert judge.iou(drawn(opened, opened.records[1]), moved) > 0.9
 
 
 def test_all_that_shapes_a_matte_is_in_what_it_is_made_of(folder):
@@ -198,7 +198,7 @@ def test_a_broken_matte_is_made_anew(folder, bright):
     opened = Faceset.open(folder)
     Mattes(opened).path(opened.records[0]).write_bytes(b"nothing of the kind")
     assert statuses(run(folder)) == [FrameStatus.DONE, FrameStatus.SKIPPED, FrameStatus.SKIPPED]
-    assert Mattes(opened).read(opened.records[0]) is not None
+    assert beside(opened, opened.records[0]) is not None
 
 
 def test_a_frame_has_one_report_for_all_its_faces(tmp_path, bright):
@@ -209,7 +209,7 @@ def test_a_frame_has_one_report_for_all_its_faces(tmp_path, bright):
     reports = run(tmp_path / "f")
     assert reports[0].total == 2
     opened = Faceset.open(tmp_path / "f")
-    sure = {r.face.track: Mattes(opened).about(r)[0] for r in opened.records if r.face.frame == 1001}
+    sure = {r.face.track: beside(opened, r).confidence for r in opened.records if r.face.frame == 1001}
     assert sure[1] < sure[0]
     assert frames(reports)[1001].faces == 2
     assert frames(reports)[1001].confidence == pytest.approx(sure[1])
@@ -230,7 +230,9 @@ def test_closing_it_keeps_what_is_done_and_the_rest_is_made_later(folder, bright
     threads = torch.get_num_threads()
     work = apply.run(ApplySettings(segmenter=Path("any"), faceset=folder))
     assert isinstance(next(work), Started)
-    assert next(work).frame == 1001
+    first = next(work)
+    assert isinstance(first, FrameReport)
+    assert first.frame == 1001
     work.close()
     assert torch.get_num_threads() == threads
     opened = Faceset.open(folder)
@@ -264,7 +266,7 @@ def test_real_weights_go_the_same_way(folder, tmp_path):
     loaded = network.load(tmp_path / "s", "cpu")
     for record in opened.records:
         expected, sure = loaded.of_face(opened, record)
-        found = Mattes(opened).read(record)
+        found = beside(opened, record)
         np.testing.assert_allclose(found.matte, expected, atol=2e-3)  # halves on disk
         assert found.confidence == pytest.approx(sure, abs=1e-5)
 
@@ -293,7 +295,7 @@ def test_any_exposure_and_pixel_aspect(tmp_path, bright):
     faces_on_disk.write(dark, light.astype(np.float32))
     run(tmp_path / "f")
     opened = Faceset.open(tmp_path / "f")
-    assert judge.iou(Mattes(opened).matte(opened.records[0]), disc(0.5, 0.5, 0.3)) > 0.95
+    assert judge.iou(drawn(opened, opened.records[0]), disc(0.5, 0.5, 0.3)) > 0.95
 
 
 # Clearing

@@ -85,7 +85,7 @@ def test_faint_is_nothing_and_nearly_all_is_all_without_a_step():
     found = network.remapped(levels)
     assert not found[levels < 0.1].any()
     assert (found[levels > 0.98] == 1.0).all()
-    assert network.remapped(np.float32([0.5])) == 0.5
+    assert network.remapped(np.array([0.5], np.float32)) == 0.5
     steps = np.diff(found)
     assert (steps >= 0.0).all()
     assert steps.max() < 2e-4  # the levels are 1e-4 apart
@@ -133,7 +133,8 @@ def test_a_crop_out_of_a_larger_one_is_that_of_the_plate():
 
 
 def leaning() -> np.ndarray:
-    return landmarks((200.0, 200.0), 90.0, 12.0)
+    points: np.ndarray = landmarks((200.0, 200.0), 90.0, 12.0)
+    return points
 
 
 def test_codes_are_held_to_what_a_network_sees():

@@ -14,7 +14,7 @@ from tests.core.looks import SIZE
 from tests.core.segmenting import disc, faces, on_disk, segmenter
 from understudy.core import drawing
 from understudy.core.errors import InvalidInput, NotFound
-from understudy.core.faceset import Faceset
+from understudy.core.faceset import Faceset, beside
 from understudy.core.faceset.labels import Label, Labels
 from understudy.core.faceset.mattes import Matte, Mattes
 from understudy.core.faceset.query import Query
@@ -72,7 +72,8 @@ def cells(picture: np.ndarray, count: int) -> list[list[np.ndarray]]:
 
 def near(picture: np.ndarray, ink, within: int = 60) -> np.ndarray:
     """(C, C) bool: where a picture has about this colour."""
-    return np.abs(picture - np.array(ink)).max(axis=-1) < within
+    close: np.ndarray = np.abs(picture - np.array(ink)).max(axis=-1) < within
+    return close
 
 
 def test_every_face_has_its_pictures(folder, tmp_path, colour):
@@ -190,7 +191,7 @@ def test_a_matte_of_an_older_crop_is_shown_where_it_belongs(folder, tmp_path, co
     """Half as large as the face's image now is."""
     opened = Faceset.open(folder)
     record = opened.records[2]
-    older = preview.beside.scaled(record.alignment, SIZE // 2)
+    older = beside.scaled(record.alignment, SIZE // 2)
     made = Matte(
         matte=disc(0.3, 0.6, 0.2, SIZE // 2), confidence=0.9, segmenter="a", made_of="b", alignment=older
     )

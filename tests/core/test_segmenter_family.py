@@ -131,7 +131,7 @@ class TestNetwork:
         net = fresh(family, replace(config, channels=8))
         optimizer = torch.optim.Adam(net.parameters(), 3e-3)
         generator = torch.Generator().manual_seed(2)
-        for _ in range(40):
+        for _ in range(80):
             pictures, inside = discs(4, generator)
             loss = functional.binary_cross_entropy_with_logits(net(pictures), inside)
             optimizer.zero_grad()
