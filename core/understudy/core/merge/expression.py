@@ -21,7 +21,7 @@ import ast
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from types import MappingProxyType
 
 import numpy as np
@@ -115,8 +115,9 @@ def parse(text: str, *, field: str = "mask", known: Collection[str] | None = Non
     return Expression(text, wanted)
 
 
+@cache
 def names() -> tuple[str, ...]:
-    """What an expression may name: `OURS`, and the members of the family `matte`."""
+    """What an expression may name: `OURS`, and the members of the family `matte` as they were when first asked for."""
     return OURS + members(_plugins.names("matte"))
 
 

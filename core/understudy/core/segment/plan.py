@@ -33,7 +33,7 @@ class Plan:
     floor: float = 0.02
     decay: float = 0.99
     clip: float = 1.0
-    dice: float = 0.0
+    dice: float = 0.5
     dropout: float = 0.0
     judge_every: int = 25
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -48,7 +48,26 @@ class Plan:
         return min(self.decay, (1 + iteration) / (10 + iteration))
 
 
+# Where minutes have to do, samples stray less: at 400 iterations of a network of 64 pixels, taught with seven faces of a
+# shot, the IoU on its other faces was 0.842 with these and 0.824 with all of `Augmentation`.
+_NEAR = Augmentation(
+    rotation=8.0,
+    warp=0.3,
+    background=0.1,
+    face_flare=0.0,
+    background_flare=0.0,
+    colour=0.5,
+    sharpen=0.05,
+    blur=0.1,
+    resize=0.1,
+    jpeg=0.05,
+    grain=0.1,
+    occluder=0.2,
+)
+_LIGHT = Plan(batch_size=4, warmup=30, augmentation=_NEAR)
 _PLANS = {
+    "xseg-light": _LIGHT,
+    "ternausnet-light": _LIGHT,
     "xseg-dfl": Plan(
         batch_size=4,
         learning_rate=1e-4,
@@ -56,6 +75,7 @@ _PLANS = {
         floor=1.0,
         decay=0.0,
         clip=0.0,
+        dice=0.0,
         dropout=0.3,
         augmentation=DFL,
     ),
