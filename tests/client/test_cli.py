@@ -123,6 +123,39 @@ def test_what_is_given_arrives(daemon: FakeDaemon, understudy: Command, tmp_path
     assert not spec.swaps[0].recipe.HasField("erode")
 
 
+@pytest.mark.parametrize("command", ["merge", "swap"])
+def test_masks_and_mattes_arrive(daemon: FakeDaemon, understudy: Command, tmp_path, command):
+    merge = ("merge", "plate.####.exr", "--faceset", "faces", "--model", "model")
+    swap = ("swap", "--src", "a.####.exr", "--dst", "plate.####.exr", "--release", "a.release.json")
+    done = understudy(
+        *({"merge": merge, "swap": swap}[command]),
+        *("--out", "comp.####.exr", "--mask", "(eyes + mouth)*occ", "--mask-smooth", 3, "--segmenter", "seg"),
+        *("--user-matte", "limit.####.exr", "--limit-matte", "a=b/other.####.exr"),
+        *("--add-matte", "add.####.exr=1001-1003,1007", "--keep-matte", "x=y/keep.####.exr=1002"),
+    )
+    assert done.code == 0, done.err
+    spec = daemon.requests[-1].spec.merge
+    look = spec.swaps[0].recipe
+    assert (look.mask, look.mask_smooth) == ("(eyes + mouth)*occ", 3)
+    assert spec.swaps[0].segmenter == f"{tmp_path}/seg"
+    found = [(m.use, m.matte.pattern, [(s.first, s.last) for s in m.matte.frames]) for m in spec.user_mattes]
+    assert found == [
+        (job_pb2.USER_MATTE_USE_LIMIT, f"{tmp_path}/limit.####.exr", []),
+        (job_pb2.USER_MATTE_USE_LIMIT, f"{tmp_path}/a=b/other.####.exr", []),
+        (job_pb2.USER_MATTE_USE_ADD, f"{tmp_path}/add.####.exr", [(1001, 1003), (1007, 1007)]),
+        (job_pb2.USER_MATTE_USE_KEEP, f"{tmp_path}/x=y/keep.####.exr", [(1002, 1002)]),
+    ]
+
+
+def test_a_mattes_range_that_cannot_be_is_refused_by_its_option(understudy: Command):
+    done = understudy(
+        *("merge", "plate.####.exr", "--faceset", "faces", "--model", "model", "--out", "comp.####.exr"),
+        *("--keep-matte", "keep.####.exr=9-1"),
+    )
+    assert done.code == 1
+    assert "keep_matte" in done.err
+
+
 def test_what_extract_is_given_arrives(daemon: FakeDaemon, understudy: Command, tmp_path):
     done = understudy(
         *(

@@ -34,8 +34,8 @@ def test_videos_are_known_by_their_suffix(path, video):
 
 
 def test_a_recipe_from_settings_leaves_out_what_was_not_said():
-    recipe = specs.recipe(match="reinhard", erode=2, smooth=None, keep_highlights=False)
-    assert recipe == Recipe(match="reinhard", erode=Keyable(value=2), keep_highlights=False)
+    recipe = specs.recipe(match="reinhard", erode=2, smooth=None, keep_highlights=False, mask_smooth=3)
+    assert recipe == Recipe(match="reinhard", erode=Keyable(value=2), keep_highlights=False, mask_smooth=3)
 
 
 def test_a_recipe_file_with_keys_is_overridden_by_settings(tmp_path: Path):
@@ -74,6 +74,23 @@ def test_targets_are_totals_on_the_wire():
     assert spec.HasField("src_track")
     assert not spec.HasField("dst_track")
     assert not specs.train("/m", "/a", "/b", iterations=5).train.HasField("target_time")
+
+
+def test_a_persons_mattes_and_the_segmenter_of_a_merge():
+    mattes = (
+        specs.UserMatte("/limit.####.exr"),
+        specs.UserMatte(specs.Plate("/add.####.exr", "1001-1003"), "add", channel="roto.A"),
+        specs.UserMatte("/keep.####.exr", use="keep", invert=True),
+    )
+    spec = specs.merge("/p.####.exr", "/f", "/m", "/o.####.exr", segmenter="/s", user_mattes=mattes).merge
+    assert spec.swaps[0].segmenter == "/s"
+    limit, add, keep = spec.user_mattes
+    assert (limit.use, limit.matte.pattern, list(limit.matte.frames)) == (1, "/limit.####.exr", [])
+    assert (add.use, add.matte.frames[0].last, add.channel) == (2, 1003, "roto.A")
+    assert (keep.use, keep.invert) == (3, True)
+    with pytest.raises(Refused, match="one of limit, add, keep is needed") as caught:
+        specs.UserMatte("/m.####.exr", "hold").message()
+    assert caught.value.field == "user_mattes.use"
 
 
 def test_merge_and_verify_specs():

@@ -8,7 +8,15 @@ import grpc
 import pytest
 
 from tests.client.fake import FakeDaemon, frame, status
-from understudy.client import JobFailed, Refused, ReleaseRequired, Session, SwapSettings, WeightsMissing
+from understudy.client import (
+    JobFailed,
+    Refused,
+    ReleaseRequired,
+    Session,
+    SwapSettings,
+    UserMatte,
+    WeightsMissing,
+)
 from understudy.client.swap import plan
 from understudy.v1 import job_pb2
 
@@ -68,6 +76,17 @@ def test_plates_are_used_where_they_are():
     assert specs["train"].train.model.startswith("/scratch/models/quick96-")
     assert specs["train"].train.target_iterations == 7
     assert not specs["train"].train.HasField("target_time")
+
+
+def test_the_segmenter_and_a_persons_mattes_are_the_merges():
+    keep = UserMatte("/p/keep.####.exr", "keep")
+    settings = dataclasses.replace(PLATES, segmenter="/seg", user_mattes=[keep])
+    specs = _specs(settings)
+    assert specs["merge"].merge.swaps[0].segmenter == "/seg"
+    assert specs["merge"].merge.user_mattes[0] == keep.message()
+    assert {n: s for n, s in specs.items() if n != "merge"} == {
+        n: s for n, s in _specs(PLATES).items() if n != "merge"
+    }
 
 
 def test_the_same_settings_are_the_same_plan():

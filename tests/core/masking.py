@@ -42,7 +42,7 @@ def label(scene: shots.Shot, number: int, **kind) -> None:
 
 def masked(scene, model, mask, *, out="out/comp.####.exr", **changes):
     """A merge with another mask, without what would blur the look at it, and without a colour match."""
-    given = {name: changes.pop(name) for name in ("mask_smooth", "match") if name in changes}
+    given: dict[str, Any] = {name: changes.pop(name) for name in ("mask_smooth", "match") if name in changes}
     plain: dict[str, Any] = {"match": "none", "feather": Curve.constant(0.0)}
     look = replace(shots.FAST, mask=mask, **{**plain, **given})
     return scene.settings(model, out=out, recipe=look, **changes)

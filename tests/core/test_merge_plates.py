@@ -63,7 +63,7 @@ class TestOtherPlates:
 
     def test_a_layer_that_there_is_not(self, scene, model):
         with pytest.raises(
-            InvalidInput, match=r"layers: there is no 'depth'; there are face, .*uv"
+            InvalidInput, match=r"layers: there is no 'depth' with the mask 'face.hull'; there are face, .*uv"
         ) as caught:
             scene.settings(model, layers=("face", "depth"))
         assert caught.value.field == "layers"

@@ -18,6 +18,7 @@ from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError
 from understudy.core.extract import ExtractSettings, Pick
 from understudy.core.frames import FrameRange
+from understudy.core.merge.settings import UserMatte
 from understudy.core.model import store
 from understudy.core.model.presets import preset
 from understudy.core.plate import Template
@@ -270,6 +271,68 @@ def test_merge_of_what_will_be_there(work: Work, shot: Shot, tmp_path: Path):
 def test_merge_names_what_is_wrong(work: Work, shot: Shot, tmp_path: Path, changes: dict, field: str):
     promised = (Output.of_folder(tmp_path / "model"),)
     refused(lambda: work(promised, merge=merge(shot, tmp_path, **changes)), "INVALID_INPUT", field=field)
+
+
+def test_mattes_and_segmenter_of_a_merge(work: Work, shot: Shot, tmp_path: Path):
+    promised = (Output.of_folder(tmp_path / "model"), Output.of_folder(tmp_path / "seg"))
+    roto = {"pattern": shots.user_matte(tmp_path / "roto", [1001, 1003]).text}
+    recipe = {"mask": "face*occ*occ_face", "mask_smooth": 3}
+    mattes = [
+        {"matte": roto},
+        {"matte": {**roto, "frames": [{"first": 1003, "last": 1003}]}, "use": 2, "channel": "A"},
+        {"matte": roto, "use": 3, "invert": True},
+    ]
+    swap = {"recipe": recipe, "segmenter": str(tmp_path / "seg")}
+    settings = work(
+        promised, merge=merge(shot, tmp_path, swap=swap, user_matte=roto, user_mattes=mattes)
+    ).settings
+    assert isinstance(settings, Merge)
+    core = settings.core
+    assert (core.segmenter, core.recipe.mask_smooth, core.layers) == (tmp_path / "seg", 3, None)
+    template = Template.parse(roto["pattern"])
+    assert core.user_mattes == (
+        UserMatte(template=template),
+        UserMatte(template=template),
+        UserMatte(template=template, use="add", channel="A", frames=FrameRange.of(1003, 1003)),
+        UserMatte(template=template, use="keep", invert=True),
+    )
+    refused(
+        lambda: work((promised[0],), merge=merge(shot, tmp_path, swap=swap)),
+        "NOT_FOUND",
+        field="merge.swaps.segmenter",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "field"),
+    [
+        ({"swap": {"recipe": {"mask": "face*hair"}}}, "INVALID_INPUT", "merge.swaps.recipe.mask"),
+        ({"swap": {"recipe": {"mask_smooth": 4}}}, "INVALID_INPUT", "merge.swaps.recipe.mask_smooth"),
+        ({"swap": {"recipe": {"mask": "occ_face"}}}, "INVALID_INPUT", "merge.swaps.segmenter"),
+        ({"swap": {"recipe": {"mask": "face*occ"}}}, "NOT_FOUND", "merge.swaps.recipe.mask"),
+        ({"layers": ["mask_eyes"]}, "INVALID_INPUT", "merge.layers"),
+        ({"use": 7}, "INVALID_INPUT", "merge.user_mattes.use"),
+        ({"frames": [{"first": 1001, "last": 1003}]}, "INVALID_INPUT", "merge.user_mattes.matte.frames"),
+        ({"pattern": "/nowhere/m.####.exr"}, "NOT_FOUND", "merge.user_mattes.matte.pattern"),
+    ],
+)
+def test_what_is_wrong_with_masks_and_mattes(
+    work: Work, shot: Shot, tmp_path: Path, changes: dict, reason: str, field: str
+):
+    """1002 is not among the roto's frames."""
+    promised = (Output.of_folder(tmp_path / "model"),)
+    roto = {"pattern": shots.user_matte(tmp_path / "roto", [1001, 1003]).text}
+    matte = {k: changes.pop(k) for k in ("pattern", "frames") if k in changes}
+    spec = {"user_mattes": [{"matte": {**roto, **matte}, "use": changes.pop("use", 1)}], **changes}
+    refused(lambda: work(promised, merge=merge(shot, tmp_path, **spec)), reason, field=field)
+
+
+def test_mattes_that_a_job_will_make_are_not_asked_for(work: Work, shot: Shot, tmp_path: Path):
+    """A segmenter's mattes, or all of the faceset."""
+    spec = merge(shot, tmp_path, swap={"recipe": {"mask": "face*occ"}})
+    for coming in (shot.faceset, shot.faceset / "mattes"):
+        promised = (Output.of_folder(tmp_path / "model"), Output.of_folder(coming))
+        assert work(promised, merge=spec).outputs
 
 
 def test_several_people_want_a_choice(work: Work, shot: Shot, tmp_path: Path):

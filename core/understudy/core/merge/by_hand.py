@@ -26,8 +26,9 @@ def identity(mattes: Sequence[UserMatte], number: int, views: Sequence[str]) -> 
     speaking = [matte for matte in mattes if matte.speaks(number)]
     found: list[Any] = []
     for matte in speaking:
-        paths = dict.fromkeys(matte.template.of_view(view).path(number) for view in views)
-        found.append([matte.use, matte.channel, matte.invert, [_digest(path, number) for path in paths]])
+        paths = {matte.template.of_view(view).path(number): view for view in reversed(views)}
+        digests = [_digest(path, number, paths[path]) for path in reversed(paths)]
+        found.append([matte.use, matte.channel, matte.invert, digests])
     return found
 
 
@@ -61,11 +62,11 @@ def join(matte: Float, said: Mapping[str, Float]) -> Float:
     return matte
 
 
-def _digest(path: Path, number: int) -> str:
+def _digest(path: Path, number: int, view: str) -> str:
     if not path.is_file():
-        raise FrameMissing(
-            f"{path}: the user's matte has no frame {number}", path=path, frame=number, field="user_mattes"
-        )
+        eye = f"{view}: " if view else ""
+        message = f"{eye}{path}: the user's matte has no frame {number}"
+        raise FrameMissing(message, path=path, frame=number, field="user_mattes")
     return file_digest(path)
 
 
