@@ -313,11 +313,11 @@ def test_mattes_and_segmenter_of_a_merge(work: Work, shot: Shot, tmp_path: Path)
         ({"layers": ["mask_eyes"]}, "INVALID_INPUT", "merge.layers"),
         ({"use": 7}, "INVALID_INPUT", "merge.user_mattes.use"),
         ({"frames": [{"first": 1001, "last": 1003}]}, "INVALID_INPUT", "merge.user_mattes.matte.frames"),
-        ({"pattern": "/nowhere/m.####.exr"}, "NOT_FOUND", "merge.user_mattes.matte.pattern"),
+        ({"pattern": "/nowhere/m.####.exr"}, "NOT_FOUND", None),
     ],
 )
 def test_what_is_wrong_with_masks_and_mattes(
-    work: Work, shot: Shot, tmp_path: Path, changes: dict, reason: str, field: str
+    work: Work, shot: Shot, tmp_path: Path, changes: dict, reason: str, field: str | None
 ):
     """1002 is not among the roto's frames."""
     promised = (Output.of_folder(tmp_path / "model"),)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from understudy.core import _plugins
 from understudy.core.frames import Float
 from understudy.core.pipeline import cores
-from understudy.core.segment import augment, judge, occluders
+from understudy.core.segment import augment, judge, occluders, paste
 from understudy.core.segment.ahead import Ahead
 from understudy.core.segment.config import SegmenterConfig
 from understudy.core.segment.plan import Plan
@@ -53,6 +53,7 @@ class Trainer:
         self.best: dict[str, Tensor] | None = None
         self.loss = torch.zeros((), device=device)
         self.optimizer = self._optimizer()
+        self._known: tuple[str, Float] = "", np.zeros((0, 0), np.float32)
         self._ahead: Ahead[tuple[int, int], tuple[Tensor, Tensor]] = Ahead(
             0 if device.type == "cpu" else min(8, cores())
         )
@@ -104,11 +105,15 @@ class Trainer:
                 group[indices(len(group), count, number, 2 * seed + place)]
                 for place, (group, count) in enumerate(zip(rows, self._shares(len(rows)), strict=True))
             ]
-            crops = samples.crops.gather(np.concatenate(picked))
+            crops, rng = samples.crops.gather(np.concatenate(picked)), np.random.default_rng(key)
             amount, kind = self.plan.augmentation, self.config.face_type
-            return crops, occluders.batch(
-                crops, amount, np.random.default_rng(key), face_type=kind, share=SHARE
-            )
+            laid = occluders.batch(crops, amount, rng, face_type=kind, share=SHARE)
+            if where is not None:
+                paste.over(laid, samples.crops, donors, where, chance=self.plan.paste, rng=rng)
+            return crops, laid
+
+        donors = rows[0][[samples.rows[row].labelled for row in rows[0]]]
+        where = self._ground(samples, donors) if self.plan.paste and len(donors) > 1 else None
 
         keys = [(iteration + later, self.seed) for later in range(1 + self._ahead.depth)]
         return self._ahead.take(draw, keys)
@@ -175,6 +180,13 @@ class Trainer:
         """Whether every weight is finite."""
         nets = (self.net, self.mean)
         return all(bool(torch.isfinite(w).all()) for net in nets for w in net.state_dict().values())
+
+    def _ground(self, samples: Samples, donors: Rows) -> Float:
+        """`paste.ground`, once for the samples and the faces."""
+        key = f"{samples.digest}{donors.tolist()}"
+        if self._known[0] != key:
+            self._known = key, paste.ground(samples.crops, donors)
+        return self._known[1]
 
     def _shares(self, groups: int) -> list[int]:
         """Samples of each group in a batch."""
