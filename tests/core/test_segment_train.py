@@ -25,7 +25,7 @@ from understudy.core.faceset import Faceset
 from understudy.core.faceset.labels import Label, Labels
 from understudy.core.model.device import pick
 from understudy.core.reports import Artifact, Started, TrainReport, Warned
-from understudy.core.segment import config, holdout, loop, plan, store
+from understudy.core.segment import config, holdout, loop, paste, plan, store
 from understudy.core.segment.ahead import Ahead
 from understudy.core.segment.augmentation import NONE
 from understudy.core.segment.config import SegmenterConfig
@@ -38,7 +38,9 @@ from understudy.core.train.data import Crops
 
 TINY = SegmenterConfig(resolution=64, channels=2)
 MOVED = replace(NONE, rotation=5.0, shift=0.05, flip=0.5, warp=0.3)
-TINY_PLAN = plan.Plan(batch_size=2, learning_rate=2e-2, warmup=5, judge_every=3, augmentation=MOVED)
+TINY_PLAN = plan.Plan(
+    batch_size=2, learning_rate=2e-2, warmup=5, judge_every=3, paste=0.0, augmentation=MOVED
+)
 
 
 @pytest.fixture(autouse=True)
@@ -415,3 +417,56 @@ def test_a_preview_shows_judges_first():
     assert (rows[4:] < 20).all()
     few = holdout.choose(samples([True, True]), store.State())
     assert len(holdout.shown(few, 8)) == 8
+
+
+def faces_and_hands(hands: list[int], side: int = 24) -> Crops:
+    """Faces of 0.5 that fill the middle; those named are covered by a hand of 0.9 in the middle's upper left."""
+    array = np.full((4, side, side, 4), 0.1, np.float16)
+    array[:, 4:20, 4:20, :3] = 0.5
+    array[..., 3] = 0
+    array[:, 4:20, 4:20, 3] = 1
+    for hand in hands:
+        array[hand, 5:11, 5:11, :3] = 0.9
+        array[hand, 5:11, 5:11, 3] = 0
+    return Crops(array=array, digest="")
+
+
+def test_what_covers_one_face_is_laid_over_another():
+    crops, rng = faces_and_hands([2]), np.random.default_rng(0)
+    where = paste.ground(crops, np.arange(4))
+    assert where[4:20, 4:20].min() == 1
+    assert where.sum() == 16 * 16
+    laid = torch.zeros(60, 5, 24, 24)
+    laid[0, 3, 0, 0] = 0.5  # something lies there
+    before = laid[0].clone()
+    paste.over(laid, crops, np.array([2]), where, chance=1.0, rng=rng)
+    assert torch.equal(laid[0], before)
+    alpha = laid[1:, 3]
+    assert (alpha.amax((1, 2)) > 0.9).sum() > 50  # some are moved out of the picture
+    colours = laid[1:, :3].permute(1, 0, 2, 3)[:, alpha > 0.99]
+    assert colours.numpy() == pytest.approx(0.9, abs=0.01)
+    places = {tuple(np.argwhere(a.numpy() > 0.5).mean(0).round()) for a in alpha if a.max() > 0.9}
+    assert len(places) > 30
+    assert (laid[:, 4] == 0).all()
+    for donors, chance in (([0, 1, 3], 1.0), ([2], 0.0)):  # nothing covers these; it never happens
+        laid = torch.zeros(8, 5, 24, 24)
+        paste.over(laid, crops, np.array(donors), where, chance=chance, rng=rng)
+        assert not laid.any()
+
+
+def test_held_out_faces_are_no_donors(faceset, colour, tmp_path, monkeypatch):
+    """Their occluders would tell the answer."""
+    monkeypatch.setitem(plan._PLANS, "tiny", replace(TINY_PLAN, paste=1.0))
+    asked_for: list[np.ndarray] = []
+    over = paste.over
+
+    def noted(laid, crops, donors, where, **others):
+        asked_for.append(donors)
+        over(laid, crops, donors, where, **others)
+
+    monkeypatch.setattr(paste, "over", noted)
+    list(loop.run(asked(faceset, tmp_path / "s"), colour=colour))
+    held = store.read_state(tmp_path / "s").held_out
+    names = [f"faces/{r.path.name}" for r in Faceset.open(faceset).records]
+    assert len(asked_for) == 4
+    assert all(names.index(held[0]) not in donors for donors in asked_for)

@@ -15,8 +15,8 @@ from understudy.core.face import Alignment
 from understudy.core.faceset import Faceset
 from understudy.core.frames import Float, Window
 from understudy.core.merge import mattes
-from understudy.core.merge.expression import DST, FACE
-from understudy.core.merge.masking import Masker, Seen, Spot
+from understudy.core.merge.expression import DST, FACE, FULL
+from understudy.core.merge.masking import HULL, Masker, Seen, Spot
 
 _EDGE = 1 / 64  # of the crop's side: how far inside the matte the face's own colours end
 
@@ -42,7 +42,7 @@ class Made:
 
     Attributes:
         plate: (S, S, 3) the crop the network saw.
-        face: (S, S, 3) the new face, its colours flowing on beyond the mask.
+        face: (S, S, 3) the new face, its colours flowing on beyond its outline.
         mattes: name → (R, R), each at its own size; `face` and `hull` are always among them.
         mask: (M, M) what the recipe makes of them.
         brightest: the largest value that the network can see and say.
@@ -60,7 +60,7 @@ class Swapper:
     """A model with the geometry and colour in which it sees faces. Not for several threads at once.
 
     Attributes:
-        masker: makes the mattes, whose mask says where the face's colours are its own.
+        masker: makes the mattes, some of which say where the face's colours are its own.
         curve: of `SwapCurve`, without the shot's gain.
     """
 
@@ -96,7 +96,7 @@ class Swapper:
         curve = self._curve(spot)
         return Made(
             plate=crop,
-            face=mattes.extend(seen.face, _support(mattes.sized(mask, self.size))),
+            face=mattes.extend(seen.face, _support(self._own(named))),
             mattes=named,
             mask=mask,
             brightest=curve.maximum / curve.gain,
@@ -114,6 +114,19 @@ class Swapper:
         seen = self._see(crop, spot) if self.masker.networks else Seen(plate=crop, face=crop, mattes={})
         return self.masker.mask(self.masker.named(spot, seen, alone=True))
 
+    def _own(self, named: Mapping[str, Float]) -> Float:
+        """(S, S): where the new face is, by those of the network's matte and the hull that the mask names, else by the
+        former; all of the crop where the mask names that.
+
+        Neither what is before the face nor eyes and mouth alone: the network painted a face behind the hair and
+        around the eyes, and whoever moves the matte wants it.
+        """
+        wanted = self.masker.expression.names
+        if FULL in wanted:
+            return np.ones((self.size, self.size), np.float32)
+        outlines = [mattes.sized(named[name], self.size) for name in (FACE, HULL) if name in wanted]
+        return mattes.as_float(np.prod(outlines or [named[FACE]], axis=0))
+
     def _see(self, crop: Float, spot: Spot) -> Seen:
         curve = self._curve(spot)
         code = curve.encode(crop)[None]
@@ -128,12 +141,12 @@ class Swapper:
         return SwapCurve.from_dict({**self.curve, "gain": spot.gain})
 
 
-def _support(mask: Float) -> Float:
+def _support(own: Float) -> Float:
     """(S, S): where the face's colours stand for themselves; beyond, those of the edge flow on.
 
-    A little inside the mask that is used: right at its edge a network mixes in what lies behind the head.
+    A little inside the matte that says so: right at its edge a network mixes in what lies behind the head.
     """
-    radius = max(1, round(_EDGE * len(mask)))
-    inside = cv2.erode(mask, np.ones((2 * radius + 1,) * 2, np.uint8), borderType=cv2.BORDER_REPLICATE)
-    level = inside / max(float(mask.max()), 1e-3)  # an untrained network's matte is faint all over
+    radius = max(1, round(_EDGE * len(own)))
+    inside = cv2.erode(own, np.ones((2 * radius + 1,) * 2, np.uint8), borderType=cv2.BORDER_REPLICATE)
+    level = inside / max(float(own.max()), 1e-3)  # an untrained network's matte is faint all over
     return mattes.as_float(np.clip((level - 0.5) / 0.4, 0.0, 1.0))

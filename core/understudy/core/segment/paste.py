@@ -26,7 +26,7 @@ def ground(crops: Crops, rows: Rows) -> Float:
     """(M, M) float32 in [0, 1]: where faces are, by the labels of `rows`, or of some, evenly spread."""
     some = rows[np.unique(np.linspace(0, len(rows) - 1, min(_SEEN, len(rows))).round().astype(np.int64))]
     labels = (crops.gather(some[n : n + 1])[0, 3].numpy() for n in range(len(some)))
-    return np.maximum.reduce(list(labels), dtype=np.float32)
+    return np.asarray(np.maximum.reduce(list(labels)), np.float32)
 
 
 def over(
