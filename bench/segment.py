@@ -31,6 +31,7 @@ from understudy.core import plate, warp
 from understudy.core.colour import ColourConfig
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.faceset.mattes import Mattes
+from understudy.core.matte import soft
 from understudy.core.matte.hull import hull
 from understudy.core.segment import judge
 from understudy.core.segment.fitting import face_hull
@@ -40,7 +41,6 @@ LIMIT = 0.95
 FRAMES, LABELS, FIRST = 60, 8, 1100
 OTHERS = 48  # frames of each other clip
 SHOWN = 10
-_FINER = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,8 @@ def _occlude(shot: Shot, faces: Faceset) -> None:
         over, hidden = scene.over(frame.rgb(), number - FIRST)
         planes = {c: np.ascontiguousarray(over[..., i].astype(np.float16)) for i, c in enumerate("RGB")}
         plate.write(replace(frame, planes=planes), out.path(number))
-        visible = _hull(record, frame.display.height, frame.display.width) * (1 - hidden)
+        shape = frame.display.height, frame.display.width
+        visible = soft(hull, record.face.landmarks.points, shape) * (1 - hidden)
         plate.write(replace(frame, planes={"A": visible.astype(np.float16)}), roto.path(number))
 
 
@@ -157,12 +158,6 @@ def _skin(rgb: Float, record: FaceRecord) -> tuple[float, float, float]:
     x, y = record.face.landmarks.points[[2, 3, 31, 48]].mean(axis=0).astype(int)
     red, green, blue = np.median(rgb[y - 8 : y + 8, x - 8 : x + 8].reshape(-1, 3), axis=0).tolist()
     return red, green, blue
-
-
-def _hull(record: FaceRecord, height: int, width: int) -> Float:
-    """(H, W) on the plate, its edge soft."""
-    fine = hull(record.face.landmarks.points * _FINER, (height * _FINER, width * _FINER))
-    return np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _others(session: Session, video: Path) -> Path:

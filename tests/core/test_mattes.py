@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
+from understudy.core.matte import soft
 from understudy.core.matte.hull import hull
 from understudy.core.merge import mattes
-from understudy.core.merge.masking import smooth
 from understudy.core.pipeline import overlapped
 
 Y, X = np.mgrid[0:120, 0:140].astype(np.float32) + 0.5
@@ -93,7 +93,7 @@ def test_the_hull_moves_by_less_than_a_pixel():
 
     centres = []
     for shift in (0.0, 0.25, 0.5, 0.75, 1.0):
-        matte = smooth(hull, landmarks((32.0 + shift, 30.0), 34.0).astype(np.float64), 64)
+        matte = soft(hull, landmarks((32.0 + shift, 30.0), 34.0).astype(np.float64), (64, 64), times=16)
         centres.append(float((matte * (np.arange(64) + 0.5)).sum() / matte.sum()))
     np.testing.assert_allclose(np.diff(centres), 0.25, atol=0.06)
 

@@ -21,6 +21,8 @@ from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.faceset.labels import Label, Labels
 from understudy.core.faceset.pack import PackSettings, pack
 from understudy.core.faceset.polygons import Polygon
+from understudy.core.matte import soft
+from understudy.core.matte.hull import hull
 from understudy.core.reports import Warned
 from understudy.core.segment import samples
 from understudy.core.segment.config import SegmenterConfig
@@ -52,7 +54,7 @@ def label(found: Faceset, frame: int, value: float = 1.0) -> None:
     """The hull of its landmarks, as a matte."""
     ours = next(r for r in found.records if r.face.frame == frame)
     size = ours.alignment.size
-    matte = data.soft_hull(ours.alignment.apply(ours.face.landmarks.points), size) * np.float32(value)
+    matte = soft(hull, ours.alignment.apply(ours.face.landmarks.points), (size, size)) * np.float32(value)
     Labels(found).write(ours, Label(kind="matte", matte=matte, alignment=ours.alignment, origin="test"))
 
 
@@ -89,7 +91,7 @@ def test_self_labelled_faces_are_taken_and_labels_win(four, tmp_path):
     assert made.hulls.tolist() == [0, 2]
     mattes = made.crops.array[..., 3].astype(np.float32)
     ours = four.records[0]
-    wanted = data.soft_hull(data.alignment(ours, "whole", 64).apply(ours.face.landmarks.points), 80)
+    wanted = soft(hull, data.alignment(ours, "whole", 64).apply(ours.face.landmarks.points), (80, 80))
     np.testing.assert_allclose(mattes[0], wanted, atol=1e-3)
     assert float(np.abs(mattes[3] - wanted).max()) > 0.9
 
@@ -107,7 +109,7 @@ def test_a_label_lies_in_the_crop_as_it_lay_on_the_face():
         pixel_aspect=2.0,
     )
     size = ours.alignment.size
-    own = data.soft_hull(ours.alignment.apply(points), size)
+    own = soft(hull, ours.alignment.apply(points), (size, size))
     matte = Label(kind="matte", matte=own, alignment=ours.alignment, origin="test")
     rgb = np.full((size, size, 3), 0.18, np.float32)
     found = samples.cut(rgb, ours, TINY, CURVE, matte)[..., 3]

@@ -7,7 +7,7 @@ lock of hair because the swap network is small, and goes to the plate in one pie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,16 +15,15 @@ import cv2
 import numpy as np
 
 from understudy.core import _plugins, align
-from understudy.core.align import Points
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import NotFound
-from understudy.core.face import Alignment, Face, Matrix
+from understudy.core.face import Alignment, Face
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.faceset.beside import moved, scaled
 from understudy.core.faceset.labels import Labels
 from understudy.core.faceset.mattes import Mattes, occ_digest
 from understudy.core.frames import Float
-from understudy.core.matte import Matter
+from understudy.core.matte import Draw, Matter, soft
 from understudy.core.merge.expression import DST, FACE, FULL, OCC, OCC_FACE, Expression, members
 from understudy.core.merge.mattes import as_float, sized
 from understudy.core.weights import WeightStore
@@ -37,8 +36,6 @@ HULL = "hull"
 _DRAWN_SIDE = 1024  # pixels at least
 _FINEST = 1024  # pixels at most: more than any segmenter knows, and than a soft edge shows
 _OF_NETWORK = (FACE, DST, OCC_FACE)
-
-Draw = Callable[[Points, tuple[int, int]], Float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,8 +252,11 @@ class Masker:
         if FULL in wanted:
             found[FULL] = np.ones((self.side, self.side), np.float32)
         points = spot.alignment.apply(spot.face.landmarks.points) * (self.side / self.size)
+        times = max(2, -(-_DRAWN_SIDE // self.side))
         found |= {
-            name: smooth(draw, points, self.side) for name, draw in self.drawn.items() if name in wanted
+            name: soft(draw, points, (self.side,) * 2, times=times)
+            for name, draw in self.drawn.items()
+            if name in wanted
         }
         if OCC in wanted:
             occ = self.occlusion.occ(spot.record, scaled(spot.alignment, self.fine))
@@ -285,14 +285,3 @@ def missing(faceset: Faceset, who: str) -> NotFound:
         path=faceset.path,
         field="recipe.mask",
     )
-
-
-def smooth(draw: Draw, points: Matrix, size: int) -> Float:
-    """What is drawn (S, S) of 68 aligned landmarks (68, 2), with soft, sub-pixel edges.
-
-    Drawings go by whole pixels, which at a model's resolution would be steps and jitter on the plate: they are made
-    larger and averaged.
-    """
-    times = max(2, -(-_DRAWN_SIDE // size))
-    drawn = draw(points * times, (size * times, size * times))
-    return as_float(cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA))

@@ -12,7 +12,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from understudy.core.errors import InvalidInput
@@ -21,6 +20,7 @@ from understudy.core.faceset.labels import Label
 from understudy.core.faceset.polygons import Polygon, check, draw
 from understudy.core.faceset.record import FaceRecord
 from understudy.core.frames import Float
+from understudy.core.matte import soft
 from understudy.core.matte.hull import hull
 
 VERSION = 1  # of what this module makes of the same matte
@@ -31,7 +31,6 @@ _TURNED = (0.2, 0.8)  # less than this inside the hull and more than this outsid
 _ALL = 0.95
 _FILLED = 0.8  # of a crop: a face that fills more may be all of it
 _LOOSE = 0.35  # of a label inside the hull; less is worth a look
-_FINER = 4  # times that the hull is drawn, to have soft edges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,10 +146,8 @@ def doubts(record: FaceRecord, made: Label) -> list[str]:
 
 def face_hull(record: FaceRecord) -> Float:
     """(S, S) float32 in [0, 1] in the face's crop: the hull of its landmarks, brows lifted, with a soft edge."""
-    size = record.alignment.size
-    points = record.alignment.apply(record.face.landmarks.points) * _FINER
-    drawn = hull(points, (size * _FINER, size * _FINER))
-    return np.asarray(cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+    own = record.alignment
+    return soft(hull, own.apply(record.face.landmarks.points), (own.size, own.size))
 
 
 def _matte(record: FaceRecord, given: Given, *, invert: bool) -> Float:

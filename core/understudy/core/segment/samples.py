@@ -23,6 +23,8 @@ from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.faceset.labels import Label, Labels
 from understudy.core.files import replacing
 from understudy.core.frames import Float
+from understudy.core.matte import soft
+from understudy.core.matte.hull import hull
 from understudy.core.reports import Warned
 from understudy.core.segment.config import SegmenterConfig
 from understudy.core.train import data
@@ -208,7 +210,7 @@ def cut(
     """
     wanted = data.alignment(record, config.face_type, config.resolution)
     if label is None:
-        matte = data.soft_hull(wanted.apply(record.face.landmarks.points), wanted.size)
+        matte = soft(hull, wanted.apply(record.face.landmarks.points), (wanted.size,) * 2)
     else:
         matte = np.clip(label.drawn(wanted), 0, 1)
     return np.concatenate([data.colours(rgb, record, wanted, curve), matte[..., None]], axis=2)

@@ -17,14 +17,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from understudy.core import align, warp
-from understudy.core.align import Points
 from understudy.core.colour import SwapCurve
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
 from understudy.core.face import Alignment
@@ -32,6 +30,7 @@ from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.files import Places, replacing
 from understudy.core.frames import Float, Window
 from understudy.core.image import fill_nonfinite
+from understudy.core.matte import soft
 from understudy.core.matte.hull import hull
 from understudy.core.model.presets import ModelConfig
 from understudy.core.pipeline import cores, overlapped
@@ -39,7 +38,6 @@ from understudy.core.reports import Warned
 
 SHARE = 0.8  # of a cached crop's side that the network sees; the rest is margin
 _VERSION = 1  # of how crops are cut
-_FINER = 4  # the hull is drawn this much larger, for a soft edge
 _LOST = 0.1  # of the faces: if more cannot be read, it is the disk or the folder and not a face
 _NAMED = 10  # of the faces that were left out
 
@@ -238,7 +236,7 @@ def _same(made: npt.NDArray[np.float16] | str) -> npt.NDArray[np.float16] | str:
 def crop(rgb: Float, record: FaceRecord, config: ModelConfig, curve: SwapCurve) -> Float:
     """(M, M, 4) float32: one face, (S, S, 3) in the working space, cut and encoded as the network is to see it."""
     wanted = alignment(record, config.face_type, config.resolution)
-    matte = soft_hull(wanted.apply(record.face.landmarks.points), wanted.size)
+    matte = soft(hull, wanted.apply(record.face.landmarks.points), (wanted.size,) * 2)
     return np.concatenate([colours(rgb, record, wanted, curve), matte[..., None]], axis=2)
 
 
@@ -254,12 +252,6 @@ def colours(rgb: Float, record: FaceRecord, wanted: Alignment, curve: SwapCurve)
     shot = SwapCurve(gain=record.gain, knee=curve.knee, maximum=curve.maximum)
     data = Window(0, 0, rgb.shape[1], rgb.shape[0])
     return np.clip(shot.encode(warp.to_aligned(fill_nonfinite(rgb)[0], data, between)), 0, 1)
-
-
-def soft_hull(points: Points, size: int) -> Float:
-    """(size, size) hull of 68 landmarks (68, 2) in aligned pixels, its edge anti-aliased."""
-    fine = hull(points * _FINER, (size * _FINER, size * _FINER))
-    return np.asarray(cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def indices(count: int, batch: int, iteration: int, seed: int) -> npt.NDArray[np.int64]:
