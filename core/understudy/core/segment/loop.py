@@ -114,7 +114,7 @@ class _Session(clockwork.Session[store.State]):
     ) -> None:
         super().__init__(settings.segmenter, settings, state)
         self.settings, self.colour, self.config = settings, colour, config
-        self.plan = plan(name)
+        self.plan = plan(name, self_label=settings.self_label)
         if settings.batch_size is not None:
             self.plan = replace(self.plan, batch_size=settings.batch_size)
         self.name = name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from understudy.core.segment.augmentation import DFL, Augmentation
 
@@ -50,7 +50,7 @@ class Plan:
         return min(self.decay, (1 + iteration) / (10 + iteration))
 
 
-# Where minutes have to do, samples stray less: after 400 iterations of a network of 64 pixels, taught with seven
+# Where minutes have to do and all is one shot, samples stray less: after 400 iterations of a network of 64 pixels, taught with seven
 # faces of a shot, the IoU on its other faces was 0.842 with these and 0.824 with all of `Augmentation`.
 _NEAR = Augmentation(
     rotation=8.0,
@@ -85,6 +85,17 @@ _PLANS = {
 }
 
 
-def plan(preset: str) -> Plan:
-    """The plan of a preset; those without one of their own share the default."""
-    return _PLANS.get(preset, Plan())
+# Whoever labels themselves are other people in other light than those whom the segmenter will see, and nothing covers
+# them but what is made up: after 4900 iterations with `_NEAR` on three people, the IoU of TernausNet on a fourth was
+# 0.615, that of the hull 0.680.
+_FAR = Augmentation(colour=0.9, hue=25.0, levels=0.8, occluder=0.7)
+
+
+def plan(preset: str, *, self_label: bool = False) -> Plan:
+    """The plan of a preset; those without one of their own share the default.
+
+    Args:
+        self_label: faces are there that have no person's label, for a segmenter of faces in general.
+    """
+    found = _PLANS.get(preset, Plan())
+    return replace(found, augmentation=_FAR) if self_label else found
