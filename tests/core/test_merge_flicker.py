@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.core import shots
-from tests.core.masking import ALL, FIRST, LEFT, give, layer, masked
+from tests.core.masking import ALL, FIRST, LEFT, face_of, give, layer, masked
 from tests.core.merging import contents, reports, statuses, verified
+from understudy.core.faceset import store
 from understudy.core.frames import FrameRange
 from understudy.core.merge import mattes
 from understudy.core.merge.expression import parse
@@ -68,6 +69,18 @@ class TestFlicker:
         give(shot, LEFT, NUMBERS[3])  # the last frame has nothing after it, and stands alone
         expected = dict.fromkeys(NUMBERS, "skipped") | dict.fromkeys(NUMBERS[2:4], "done")
         assert statuses(settings, colour) == expected
+
+    def test_a_broken_crop_breaks_no_other_frame(self, shot, model, colour):
+        """Somebody painted NaN into the middle face of the set; the plate is whole."""
+        settings = masked(shot, model, "face", mask_smooth=3)
+        opened, record = face_of(shot.faceset, NUMBERS[2])
+        pixels = opened.load(record)
+        pixels[40:43, 40:43] = np.nan
+        store.write(record, pixels)
+        assert set(statuses(settings, colour).values()) == {"done"}
+        for number in NUMBERS:
+            assert np.isfinite(layer(settings, "mask_blend", number)).all()
+            assert layer(settings, "mask_blend", number).max() > 0
 
     def deflicker(self, masks, *, window=5, cuts=(), known=None):
         """Of masks by frame number, and where another picture begins."""

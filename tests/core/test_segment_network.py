@@ -56,6 +56,14 @@ def test_alone_and_among_others_a_crop_gives_the_same(tmp_path):
     assert len(np.unique(sure)) == 4
 
 
+def test_broken_weights_make_no_matte(tmp_path):
+    net = on_disk(tmp_path / "s")
+    next(net.parameters()).data.fill_(float("nan"))
+    with pytest.raises(ModelInvalid, match="its matte is not finite") as caught:
+        segmenter(net.eval()).mattes(codes(disc(0.5, 0.5, 0.3, SIDE))[None])
+    assert caught.value.field == "segmenter"
+
+
 def test_both_looks_count_alike():
     mattes, sure = segmenter(OneSided()).mattes(codes(disc(0.5, 0.5, 0.3, SIDE))[None])
     np.testing.assert_allclose(

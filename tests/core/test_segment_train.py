@@ -223,6 +223,32 @@ def test_a_weight_that_is_no_number_is_taken_back(faceset, colour, tmp_path, mon
     assert bool(torch.isfinite(tensors(tmp_path / "s")).all())
 
 
+def test_what_a_session_noted_stays_when_it_diverges(colour, tmp_path, monkeypatch):
+    """Two labels are new: they are learnt from, and the state says so, whatever happens to the first steps."""
+    faces = labelled_faces(tmp_path / "faces", 8, labels=6)
+    list(loop.run(asked(faces, tmp_path / "s"), colour=colour))
+    before = store.read_state(tmp_path / "s")
+    labelled_faces(tmp_path / "faces", 8)
+    seeds: list[int] = []
+    step = Trainer.step
+
+    def breaks_twice(self, *others):
+        seeds.append(self.seed)
+        loss = step(self, *others)
+        return loss * float("nan") if len(seeds) < 3 else loss
+
+    monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(Trainer, "step", breaks_twice)
+    reports = list(loop.run(asked(faces, tmp_path / "s", target_iterations=6), colour=colour))
+    assert [w.reason for w in of(Warned, reports)] == ["DIVERGED"] * 2
+    assert len(set(seeds[:3])) == 3
+    after = store.read_state(tmp_path / "s")
+    assert (before.labels, after.labels) == (5, 7)
+    assert after.samples != before.samples
+    assert len(after.trained) == 7
+    assert after.iteration == 6
+
+
 def test_a_loss_that_never_is_a_number_ends_the_training(faceset, colour, tmp_path, monkeypatch):
     monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
     monkeypatch.setattr(Trainer, "step", lambda *_: torch.tensor(float("nan")))
@@ -300,6 +326,10 @@ def test_a_new_segmenter_may_start_from_another(faceset, colour, tmp_path, monke
     assert new[0].start_from == old[0].digest
     assert new[0].held_out == old[0].held_out  # what it has learnt by heart is no judge
     assert new[0].iteration == 1
+    state = store.read_state(tmp_path / "old")
+    store.save(tmp_path / "old", replace(state, working_space="lin_rec709"), old[1], {})
+    with pytest.raises(InvalidInput, match="the segmenter works in 'lin_rec709'"):
+        list(loop.run(replace(settings, segmenter=tmp_path / "other"), colour=colour))
     monkeypatch.setitem(config.PRESETS, "wide", replace(TINY, channels=4))
     with pytest.raises(InvalidInput, match="has channels 2, but the new segmenter 4") as refused:
         list(loop.run(replace(settings, segmenter=tmp_path / "x", preset="wide"), colour=colour))

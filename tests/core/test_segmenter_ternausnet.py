@@ -58,6 +58,13 @@ def test_vgg11_gives_the_encoder(state, tmp_path):
     assert all(torch.equal(net.state_dict()[name], state[name]) for name in found)
 
 
+def test_weights_that_are_no_numbers_are_refused(state, tmp_path):
+    broken = {**state, "encoder.0.weight": state["encoder.0.weight"] * float("nan")}
+    torch.save(broken, tmp_path / "w.pt")
+    with pytest.raises(WeightsCorrupt, match=r"encoder\.0\.weight is not finite"):
+        ternausnet.published(tmp_path / "w.pt", TINY)
+
+
 def test_other_widths_are_refused(state, tmp_path):
     torch.save(state, tmp_path / "w.pt")
     with pytest.raises(WeightsCorrupt, match=r"encoder\.0\.weight is \(4, 3, 3, 3\), not \(8, 3, 3, 3\)"):

@@ -14,6 +14,7 @@ from understudy.core.colour import SwapCurve
 from understudy.core.face import Alignment
 from understudy.core.faceset import Faceset
 from understudy.core.frames import Float, Window
+from understudy.core.image import fill_nonfinite
 from understudy.core.merge import mattes
 from understudy.core.merge.expression import DST, FACE, FULL
 from understudy.core.merge.masking import HULL, Masker, Seen, Spot
@@ -75,9 +76,9 @@ class Swapper:
         return self.network.digest
 
     def crop_of(self, image: Float, stored: Alignment, wanted: Alignment) -> Float:
-        """The model's crop (S, S, 3) out of a faceset's image, which was cut by another alignment."""
+        """The model's crop (S, S, 3), finite, out of a faceset's image, which was cut by another alignment."""
         across = warp.between(stored, wanted)
-        return warp.to_aligned(image, Window(0, 0, image.shape[1], image.shape[0]), across)
+        return warp.to_aligned(fill_nonfinite(image)[0], Window(0, 0, image.shape[1], image.shape[0]), across)
 
     def swap(self, crop: Float, spot: Spot, steadied: Callable[[Float], Float] | None = None) -> Made:
         """Swap one crop (S, S, 3), scene-linear in the working space, finite.

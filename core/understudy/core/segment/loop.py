@@ -30,6 +30,7 @@ PATIENCE = 150, 0.3  # iterations, and share of those so far, that the score may
 GAIN = 0.002, 0.02  # what counts as better: of the IoU; of the loss, as a share of it
 _DISAGREES = 0.6, 0.85  # IoU of a label with the matte, where the median label's is above
 _NAMED = 10  # of the labels that disagree
+_JUDGED = 64  # labels between two signs of life
 
 
 def run(settings: SegmentTrainSettings, *, colour: ColourConfig) -> Iterator[Report]:
@@ -129,6 +130,7 @@ class _Session(clockwork.Session[store.State]):
             self.state = replace(
                 self.state,
                 start_from=began.digest,
+                working_space=began.working_space,
                 curve=began.curve,
                 trained=began.trained,
                 held_out=began.held_out,
@@ -195,7 +197,11 @@ class _Session(clockwork.Session[store.State]):
         """Labels that do not fit the others: what was learnt from all says something else."""
         rows = self.held.labelled
         self.trainer.settle()
-        scores = np.array(self.trainer.judge(self.samples, rows))
+        found: list[float] = []
+        for start in range(0, len(rows), _JUDGED):
+            found += self.trainer.judge(self.samples, rows[start : start + _JUDGED])
+            yield from self._heartbeat()
+        scores = np.array(found)
         low, usual = _DISAGREES
         if len(rows) < 4 or np.median(scores) <= usual:
             return

@@ -69,6 +69,7 @@ class Segmenter:
 
         Raises:
             InvalidInput: the crops are not of the network's resolution.
+            ModelInvalid: what it answers is no number: its weights are broken.
         """
         side = self.config.resolution
         if crops.ndim != 4 or crops.shape[1:] != (side, side, 3):
@@ -94,6 +95,12 @@ class Segmenter:
         both: Tensor = self._net(torch.stack([crop_CHW, crop_CHW.flip(2)]).clamp(0, 1).to(self.device))
         straight, mirrored = both[:, 0].float().sigmoid()
         mean: Float = ((straight + mirrored.flip(1)) / 2.0).cpu().numpy()
+        if not np.isfinite(mean).all():
+            raise ModelInvalid(
+                f"segmenter {self.digest[:12]}: its matte is not finite: its weights are broken; train it anew",
+                field="segmenter",
+                value=self.digest,
+            )
         return mean
 
     def alignment(self, record: FaceRecord) -> Alignment:
@@ -118,6 +125,7 @@ class Segmenter:
 
         Raises:
             FrameMissing, FrameUnreadable: the face's image is gone or broken.
+            ModelInvalid: as `mattes`.
         """
         found, sure = self.mattes(self.crop(faceset.load(record), record)[None])
         return self.back(found[0], record), float(sure[0])

@@ -140,4 +140,6 @@ def published(path: Path, config: SegmenterConfig) -> dict[str, Tensor]:
                 f"it was trained with? (VGG-11 has 64)",
                 path=path,
             )
+        if not bool(torch.isfinite(given[name]).all()):
+            raise WeightsCorrupt(f"{path}: {name} is not finite", path=path)
     return {name: given[name].float().contiguous() for name in wanted}

@@ -98,7 +98,7 @@ class Session(ABC, Generic[S]):
 
     def __init__(self, folder: Path, settings: Targets, state: S) -> None:
         self.folder, self.targets, self.state = folder, settings, state
-        self.saved = self._reported = state
+        self.saved = self._known_good = self._reported = state
         self.retries = 0
         self.threads = Threads(torch.get_num_threads())
         now = time.monotonic()
@@ -177,7 +177,8 @@ class Session(ABC, Generic[S]):
 
     def save(self) -> None:
         self.state = self.write()
-        self.saved, self.retries = self.state, 0
+        self.saved = self._known_good = self.state
+        self.retries = 0
 
     def due(self, what: str, seconds: float) -> bool:
         """Whether `what` was last due so long ago; it then is anew."""
@@ -193,6 +194,7 @@ class Session(ABC, Generic[S]):
 
     def _iterate(self) -> Iterator[Report]:
         losses: list[dict[str, Tensor]] = []
+        self._known_good = self.state  # the weights are those on disk, but what is trained on was noted since
         self._resumed = time.monotonic()
         while (share := self.progress()) < 1:
             with self.threads.step():
@@ -245,22 +247,22 @@ class Session(ABC, Generic[S]):
     def _recover(self) -> Warned:
         """The loss or a weight is no number: take the last checkpoint back and go on with other samples."""
         self.retries += 1
-        lost = self.state.iteration - self.saved.iteration
+        lost = self.state.iteration - self._known_good.iteration
         if self.retries > _RETRIES:
             raise ModelInvalid(
                 f"{self.folder}: training ran off to infinity {self.retries} times in a row after iteration "
-                f"{self.saved.iteration}; {self.advice}, look at the facesets for broken faces, or use precision "
-                "float32",
+                f"{self._known_good.iteration}; {self.advice}, look at the facesets for broken faces, or use "
+                "precision float32",
                 path=self.folder,
                 field="precision",
                 value=self.targets.precision,
             )
         self.go_back()
         self._scores = {}
-        self.state = replace(self.saved, seconds=self.state.seconds)
-        self.trainer.seed = self.targets.seed + self.retries
+        self.state = replace(self._known_good, seconds=self.state.seconds)
+        self.trainer.seed += 1
         return Warned(
             reason="DIVERGED",
             message=f"{self.folder}: the loss is no longer a number; went {lost} iterations back to "
-            f"{self.saved.iteration} and on with other samples",
+            f"{self._known_good.iteration} and on with other samples",
         )
