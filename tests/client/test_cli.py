@@ -130,7 +130,14 @@ def test_masks_and_mattes_arrive(daemon: FakeDaemon, understudy: Command, tmp_pa
     done = understudy(
         *({"merge": merge, "swap": swap}[command]),
         *("--out", "comp.####.exr", "--mask", "(eyes + mouth)*occ", "--mask-smooth", 3, "--segmenter", "seg"),
-        *("--user-matte", "limit.####.exr", "--limit-matte", "a=b/other.####.exr"),
+        *(
+            "--matte-channel",
+            "roto.A",
+            "--user-matte",
+            "limit.####.exr",
+            "--limit-matte",
+            "a=b/other.####.exr",
+        ),
         *("--add-matte", "add.####.exr=1001-1003,1007", "--keep-matte", "x=y/keep.####.exr=1002"),
     )
     assert done.code == 0, done.err
@@ -138,6 +145,7 @@ def test_masks_and_mattes_arrive(daemon: FakeDaemon, understudy: Command, tmp_pa
     look = spec.swaps[0].recipe
     assert (look.mask, look.mask_smooth) == ("(eyes + mouth)*occ", 3)
     assert spec.swaps[0].segmenter == f"{tmp_path}/seg"
+    assert {m.channel for m in spec.user_mattes} == {"roto.A"}
     found = [(m.use, m.matte.pattern, [(s.first, s.last) for s in m.matte.frames]) for m in spec.user_mattes]
     assert found == [
         (job_pb2.USER_MATTE_USE_LIMIT, f"{tmp_path}/limit.####.exr", []),

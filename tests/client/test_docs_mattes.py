@@ -53,7 +53,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, clips: Clips) -> tuple[Path,
     _plates(clips, folder)
     said: dict[str, Done] = {}
     for words in commands("The loop"):
-        name, more = " ".join(words[:2]) if words[0] == "segment" else words[0], ()
+        name = " ".join(words[:2]) if words[0] == "segment" else words[0]
+        more: tuple[object, ...] = ()
         match name:
             case "segment label":
                 _roto(folder, _named(said["segment next"])[:4])
@@ -137,7 +138,9 @@ def test_each_step_says_what_it_made(story: tuple[Path, dict[str, Done]]):
     assert "4 in all" in said["segment label"].out
     assert "on 1 label that it never saw" in said["segment train"].out
     assert len(_named(said["segment apply"])) == 4  # the others have labels
-    assert cv2.imread(str(folder / "look.png")).std() > 10
+    picture = cv2.imread(str(folder / "look.png"))
+    assert picture is not None
+    assert picture.std() > 10
 
 
 def test_on_labelled_frames_what_was_drawn_stays_before_the_face(story: tuple[Path, dict[str, Done]]):
@@ -201,5 +204,6 @@ def test_polygons_are_as_the_page_has_them(story: tuple[Path, dict[str, Done]]):
     labels = Labels(faceset)
     face = next(r for r in faceset.records if r.path.name == said["faces"][0]["face"])
     label = labels.read(face)
+    assert label is not None
     assert [polygon.include for polygon in label.polygons] == [True, False]
     assert label.drawn(face.alignment).mean() == pytest.approx(0.5 * 269.5 * 378 / 512**2, rel=0.2)

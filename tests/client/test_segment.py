@@ -149,7 +149,12 @@ def test_clearing(faces: Path, understudy: Command):
     assert nothing.code == INVALID
     some = understudy("segment", "clear", "faces", "--labels", "--frames", "1002-1006")
     assert some.out == "cleared 2 labels, 0 mattes\n"
-    (line,) = understudy("segment", "clear", "faces", "--labels", "--mattes", "--json").lines
+    for asked in (("--labels",), ("--labels", "--mattes")):  # they do not come back
+        every = understudy("segment", "clear", "faces", *asked)
+        assert (every.code, "say --all" in every.err) == (INVALID, True)
+    assert understudy("segment", "clear", "faces", "--mattes").out == "cleared 0 labels, 0 mattes\n"
+    assert len(list((faces / "labels").iterdir())) == 1
+    (line,) = understudy("segment", "clear", "faces", "--labels", "--mattes", "--all", "--json").lines
     assert (line["event"], line["data"]) == ("cleared", {"labels": 1, "mattes": 0})
     assert not list((faces / "labels").iterdir())
     assert len(facesets.names(faces)) == 6

@@ -9,6 +9,7 @@ import pytest
 
 from tests.client.fake import FakeDaemon
 from understudy.client import Session, progress, specs
+from understudy.client.errors import Refused
 from understudy.client.specs import Plate
 from understudy.v1 import job_pb2
 
@@ -28,6 +29,8 @@ def test_a_label_has_one_source_and_absolute_paths(tmp_path: Path):
     assert not spec.HasField("track")
     spec = specs.label_faces("f", crops="c", channel="G").label_faces
     assert (spec.crops, spec.channel) == (f"{tmp_path}/c", "G")
+    with pytest.raises(Refused, match="just one of roto, polygons and crops"):
+        specs.label_faces("f", polygons="p.json", crops="c")
     assert (
         specs.label_faces("f").label_faces.WhichOneof("source") is None
     )  # the daemon says what is wrong with it

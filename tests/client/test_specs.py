@@ -57,6 +57,8 @@ def test_a_recipe_is_copied_not_shared():
 def test_wrong_recipes_name_what_is_wrong(tmp_path: Path):
     with pytest.raises(Refused, match=r"recipe\.sharpness: a recipe has match"):
         specs.recipe(sharpness=1)
+    with pytest.raises(Refused, match=r"recipe\.mask: it is empty"):
+        specs.recipe(mask="")
     with pytest.raises(Refused, match=r"recipe\.erode"):
         specs.recipe(erode="much")
     with pytest.raises(NotFound, match=r"look\.json") as caught:

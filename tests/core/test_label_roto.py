@@ -90,7 +90,8 @@ class Scene:
 
     def label(self, **settings: Any) -> list[Report]:
         if not {"polygons", "crops", "roto"} & set(settings):
-            settings["roto"] = plate.find(str(self.roto))
+            found = plate.find(str(self.roto))
+            settings["roto"] = replace(found, frames=found.present)
         return list(run(LabelSettings(faceset=self.faces, **settings)))
 
     def labels(self) -> dict[str, np.ndarray]:
@@ -233,6 +234,22 @@ class TestRoto:
         assert "plate.%04d.exr" in warned.message
         close(scene.labels()["shot_t0.1002.exr"], expected(scene, records[1]))
 
+    def test_a_plate_that_is_back_corrects_what_was_made_without_it(self, scene: Scene):
+        """Where its size was guessed right, nothing is made anew, whether the plate comes or goes."""
+        records = scene.shot(2)
+        scene.rotoscope(records[0])
+        scene.rotoscope(records[1], A=scene.draw(records[1], 1.1))
+        there, away = Path(str(scene.plate) % 1001), scene.folder / "away.exr"
+        there.rename(away)
+        scene.label()
+        away.rename(there)
+        assert [r.status for r in frames(scene.label())] == [SKIPPED, DONE]
+        for record in records:
+            close(scene.labels()[record.path.name], expected(scene, record))
+        assert [r.status for r in frames(scene.label())] == [SKIPPED, SKIPPED]
+        there.rename(away)
+        assert frames(scene.label())[0].status is SKIPPED
+
     def test_a_data_window_around_the_shapes_is_0_outside(self, scene: Scene):
         """As Nuke writes it."""
         (record,) = scene.shot(1)
@@ -317,7 +334,7 @@ class TestRefused:
     def test_an_upright_one_that_is_said_to_be_inverted(self, scene: Scene):
         record = scene.face()
         solid = np.asarray(hull(record.face.landmarks.points, (120, 160)))
-        self.refused(scene, "turned inside out", solid, invert=True)
+        self.refused(scene, "turned inside out? Then leave out --invert", solid, invert=True)
 
     def test_inverted_with_a_small_data_window_is_1_outside(self, scene: Scene):
         """A file is 0 where it has no data, and inverted that is 1: the face's own size is what it must not hold."""
@@ -437,7 +454,7 @@ class TestWhose:
         write(Path(str(scene.roto) % 1002), {"A": np.zeros((120, 160))})
         first, second = frames(scene.label())
         assert (first.status, second.status) == (DONE, FrameStatus.NO_FACE)
-        assert "no face" in second.message
+        assert "no face" in second.warnings[0]
 
     def test_roto_of_other_frames_altogether(self, scene: Scene):
         scene.shot(1)
@@ -448,9 +465,11 @@ class TestWhose:
     def test_a_frame_that_was_named_and_is_not_there(self, scene: Scene):
         records = scene.shot(4)
         scene.rotoscope(records[0], records[3])
-        asked = plate.find(str(scene.roto), FrameRange.from_frames([1001, 1003, 1004]))
-        reports = frames(scene.label(roto=asked))
-        assert [r.status for r in reports] == [DONE, FrameStatus.MISSING, DONE]
+        for numbers in ([1001, 1003, 1004], [1001, 1002, 1003, 1004]):
+            asked = plate.find(str(scene.roto), FrameRange.from_frames(numbers))
+            reports = frames(scene.label(roto=asked))
+            assert [r.status for r in reports[1:-1]] == [FrameStatus.MISSING] * (len(numbers) - 2)
+            assert {reports[0].status, reports[-1].status} <= {DONE, FrameStatus.SKIPPED}
 
     def test_two_views_of_files_of_their_own(self, scene: Scene):
         left, right = (scene.face(view=view) for view in ("left", "right"))
@@ -586,6 +605,55 @@ class TestPolygons:
         np.testing.assert_allclose(
             label.polygons[0].points, record.alignment.apply(outline_of(record)), atol=1e-6
         )
+
+    def test_a_plate_that_is_back_says_what_their_size_means(self, scene: Scene):
+        (record,) = scene.shot(1)
+        points = (outline_of(record) * 1.1).tolist()
+        path = polygon_file(
+            scene, entry(record, polygons=[{"points": points}]), space="plate", size=[176, 132]
+        )
+        there, away = Path(str(scene.plate) % 1001), scene.folder / "away.exr"
+        there.rename(away)
+        assert only(scene.label(polygons=path)).status is DONE
+        away.rename(there)
+        assert [only(scene.label(polygons=path)).status for _ in range(2)] == [DONE, SKIPPED]
+        label = Labels(Faceset.open(scene.faces)).read(record)
+        assert label is not None
+        np.testing.assert_allclose(
+            label.polygons[0].points, record.alignment.apply(outline_of(record)), atol=1e-6
+        )
+
+    @pytest.mark.parametrize("size", [8193, 10_000, 2**20])
+    def test_a_crop_larger_than_any_is_refused_by_name(self, scene: Scene, size: int):
+        (record,) = scene.shot(1)
+        scene.label(polygons=polygon_file(scene, entry(record)))
+        points = (record.alignment.apply(outline_of(record)) * size / SIDE).tolist()
+        path = polygon_file(scene, entry(record, polygons=[{"points": points}]), size=size)
+        with pytest.raises(InvalidInput, match=f"its size is {size}; a crop has a side, up to 8192"):
+            scene.label(polygons=path)
+        assert set(scene.labels()) == {record.path.name}
+
+    def test_a_label_too_large_to_be_read_fails_alone_and_replaces_nothing(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ):
+        records = one, two = scene.shot(2)
+        scene.label(polygons=polygon_file(scene, entry(one), entry(two)))
+        before = scene.labels()
+        monkeypatch.setattr("understudy.core.faceset.labels._LARGEST", 3000)
+        corners = [record.alignment.apply(outline_of(record)) for record in records]
+        many = np.concatenate(
+            [np.linspace(a, b, 20) for a, b in zip(corners[0], corners[0][1:], strict=False)]
+        )
+        path = polygon_file(
+            scene,
+            entry(one, polygons=[{"points": many.tolist()}]),
+            entry(two, polygons=[{"points": corners[1][::-1].tolist()}]),
+        )
+        first, second = frames(scene.label(polygons=path))
+        assert (first.status, first.reason, first.outputs) == (FAILED, "INVALID_INPUT", ())
+        assert "shot_t0.1001.json: not a label" in first.message
+        assert second.status is DONE
+        np.testing.assert_array_equal(scene.labels()[one.path.name], before[one.path.name])
 
     def test_of_a_plate_of_another_format(self, scene: Scene):
         (record,) = scene.shot(1)

@@ -162,6 +162,17 @@ class TestLabels:
         np.testing.assert_allclose(where, expected, atol=0.3 * face.pixel_aspect)
         assert area == pytest.approx(whole, rel=0.02)
 
+    @pytest.mark.parametrize("kind", ["polygons", "matte"])
+    def test_a_label_misses_a_crop_in_which_nothing_of_it_lies(self, faces: Faceset, kind: str):
+        face = faces.records[0]
+        label = polygons(face) if kind == "polygons" else drawn(face)
+        aside = np.array([[0.0, 0.0, 40.0], [0.0, 0.0, 0.0]])
+        near, far = (replace(face.alignment, matrix=face.alignment.matrix + n * aside) for n in (1, 2))
+        assert [label.misses(where) for where in (face.alignment, near, far)] == [False, False, True]
+        empty = drawn(face, np.zeros((64, 64), np.float32))
+        assert not empty.misses(face.alignment)
+        assert not empty.misses(far)
+
     def test_where_the_label_does_not_reach_there_is_no_face(self, faces: Faceset):
         face, labels = faces.records[0], Labels(faces)
         labels.write(face, drawn(face, np.ones((64, 64), np.float32)))
@@ -242,6 +253,58 @@ class TestBroken:
                 ask(face)
         assert labels.clear(["shot_t0.1001.exr"]) == 1
         assert labels.read(face) is None
+
+    @pytest.mark.parametrize("kinds", [("polygons", "matte"), ("matte", "polygons")])
+    @pytest.mark.parametrize(("written", "removed"), [(0, 0), (0, 1), (1, 1), (1, 2)])
+    def test_while_a_label_of_another_kind_takes_its_place_there_is_one(
+        self,
+        faces: Faceset,
+        monkeypatch: pytest.MonkeyPatch,
+        kinds: tuple[str, str],
+        written: int,
+        removed: int,
+    ):
+        """The new one is written, and the old one goes, before the reader's file of that number."""
+        face, labels, beside = faces.records[0], Labels(faces), Faceset.beside
+        given_ = {"polygons": polygons(face), "matte": drawn(face)}
+        old, new = kinds
+        content = labels.write(face, given_[new]).read_bytes()
+        labels.write(face, given_[old])
+        asked = list[str]()
+
+        def ask(faceset: Faceset, name: str) -> bytes | None:
+            if len(asked) == written:
+                labels.path(face, new).write_bytes(content)
+            if len(asked) == removed:
+                labels.path(face, old).unlink()
+            asked.append(name)
+            return beside(faceset, name)
+
+        monkeypatch.setattr(Faceset, "beside", ask)
+        read = labels.read(face)
+        assert read is not None
+        assert read.kind in kinds
+
+    @pytest.mark.parametrize("kind", ["polygons", "matte"])
+    def test_what_could_not_be_read_again_is_not_written(
+        self, faces: Faceset, monkeypatch: pytest.MonkeyPatch, kind: str
+    ):
+        face, labels = faces.records[0], Labels(faces)
+        good = polygons(face) if kind == "polygons" else drawn(face)
+        before = labels.write(face, good).read_bytes()
+        flat = replace(face.alignment, matrix=np.zeros((2, 3)))
+        monkeypatch.setattr("understudy.core.faceset.beside.LARGEST", 63)
+        for where, says in ((flat, "its alignment"), (face.alignment, "its size")):
+            with pytest.raises(InvalidInput, match=says):
+                labels.write(face, replace(good, alignment=where))
+        monkeypatch.undo()
+        assert labels.path(face, kind).read_bytes() == before
+        monkeypatch.setattr("understudy.core.faceset.labels._LARGEST", 100)
+        if kind == "polygons":
+            with pytest.raises(InvalidInput, match="bytes"):
+                labels.write(face, good)
+        monkeypatch.undo()
+        assert labels.read(face) is not None
 
     def said(self, faces: Faceset) -> dict:
         face = faces.records[0]

@@ -42,6 +42,16 @@ class TestByHand:
             )
         return template
 
+    def picture(self, folder):
+        """Colours, and no alpha."""
+        template, size = Template.parse(str(folder / "rgb.####.exr")), shots.DISPLAY
+        planes = {
+            c: np.full((size.height, size.width), v, np.float16)
+            for c, v in zip("RGB", (0.2, 0.4, 0.6), strict=True)
+        }
+        plate.write(Frame(number=FIRST, planes=planes, display=size, data=size), template.path(FIRST))
+        return template
+
     def test_each_use_does_what_it_says(self, scene, model, colour):
         """From the file's own layers: max(mask * limit, add) * (1 - keep), on the valid area."""
         folder, plain = scene.folder / "roto", masked(scene, model, "face*hull", out="plain/comp.####.exr")
@@ -105,7 +115,10 @@ class TestByHand:
         cases = [
             (UserMatte(template=blue, channel="B"), None),
             (UserMatte(template=blue, channel="roto.G"), "no channel 'roto.G'"),
-            (UserMatte(template=small), "the user's matte is"),
+            (UserMatte(template=small), "the user's matte is 100×120, the plate 160×120"),
+            (UserMatte(template=self.roto(folder, "nan.####.exr", [FIRST], np.nan)), "not finite"),
+            (UserMatte(template=self.picture(folder)), "channel"),
+            (UserMatte(template=self.picture(folder), channel="R"), None),
         ]
         for i, (matte, fault) in enumerate(cases):
             settings = masked(

@@ -70,6 +70,15 @@ class TestFlicker:
         expected = dict.fromkeys(NUMBERS, "skipped") | dict.fromkeys(NUMBERS[2:4], "done")
         assert statuses(settings, colour) == expected
 
+    def test_another_exposure_of_a_neighbour_is_noticed(self, shot, model, colour):
+        """By it the network sees the neighbour's crop; the file is as long as it was."""
+        settings = masked(shot, model, "face", mask_smooth=3)
+        statuses(settings, colour)
+        opened, record = face_of(shot.faceset, NUMBERS[4])
+        store.write(replace(record, gain=0.8), opened.load(record))
+        expected = dict.fromkeys(NUMBERS, "skipped") | dict.fromkeys(NUMBERS[3:], "done")
+        assert statuses(settings, colour) == expected
+
     def test_a_broken_crop_breaks_no_other_frame(self, shot, model, colour):
         """Somebody painted NaN into the middle face of the set; the plate is whole."""
         settings = masked(shot, model, "face", mask_smooth=3)

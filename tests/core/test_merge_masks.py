@@ -239,6 +239,35 @@ class TestOcc:
         label(scene, FIRST, matte=LEFT)
         assert statuses(settings, colour) == {FIRST: "done", FIRST + 1: "skipped"}
 
+    @pytest.mark.parametrize("mask", ["hull*occ", "hull*occ_face"])
+    @pytest.mark.usefixtures("bright")
+    def test_a_larger_crop_makes_all_finer_and_again(self, scene, model, colour, mask):
+        settings = masked(scene, model, mask, segmenter=scene.folder / "seg")
+        statuses(settings, colour)
+        assert set(statuses(settings, colour).values()) == {"skipped"}
+        shots.write_faceset(scene.faceset, [FIRST + 10], scene.plate.template.text, size=SIDE)
+        assert set(statuses(settings, colour).values()) == {"skipped"}
+        shots.write_faceset(scene.faceset, [FIRST + 11], scene.plate.template.text, size=2 * SIDE)
+        assert set(statuses(settings, colour).values()) == {"done"}
+
+    def test_a_label_that_is_a_layer_alone_has_no_say_in_the_colour(self, scene, model, colour):
+        """What is measured is the same before a broken label is mended, after, and in another folder."""
+        label(scene, FIRST, matte=ALL)
+        file = scene.faceset / "labels" / f"dst_t0.{FIRST}.exr"
+        whole = file.read_bytes()
+        file.write_bytes(b"no picture")
+        settings = masked(scene, model, "face*hull", match="reinhard")
+        assert statuses(settings, colour) == {FIRST: "failed", FIRST + 1: "done"}
+        file.write_bytes(whole)
+        assert statuses(settings, colour) == {FIRST: "done", FIRST + 1: "skipped"}
+        fresh = masked(scene, model, "face*hull", match="reinhard", out="fresh/comp.####.exr")
+        statuses(fresh, colour)
+        tracks = [
+            json.loads((s.out.directory / "track" / "comp.json").read_text()) for s in (settings, fresh)
+        ]
+        assert tracks[0] == tracks[1]
+        assert set(tracks[0]["match"]["samples"]) == {str(FIRST), str(FIRST + 1)}
+
     def test_a_hands_colour_is_not_matched(self, scene, model, colour):
         """The match is measured where the face is seen, and again when that changes."""
         give(scene, ALL, *scene.plate.frames)

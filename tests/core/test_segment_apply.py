@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +17,7 @@ from tests.core.faces import listing
 from tests.core.looks import SIZE, add
 from tests.core.segmenting import BRIGHT, beside, disc, drawn, face, faces, on_disk, segmenter
 from understudy.core import faceset as faces_on_disk
-from understudy.core import warp
+from understudy.core import plate, warp
 from understudy.core.errors import FrameUnreadable, InvalidInput, NoFace, NotFound
 from understudy.core.faceset import Faceset, resize
 from understudy.core.faceset.labels import Label, Labels
@@ -117,10 +119,10 @@ def test_a_narrower_segmenter_says_nothing_of_what_it_does_not_see(tmp_path, mon
     assert not found[:3].any()
 
 
-def test_what_is_made_is_left_as_it_is_and_not_even_read(folder, bright, monkeypatch):
+def test_what_is_made_is_left_as_it_is_and_not_even_decoded(folder, bright, monkeypatch):
     first = run(folder)
     before = {name: (folder / name).read_bytes() for name in listing(folder)}
-    monkeypatch.setattr(Faceset, "load", lambda self, record: pytest.fail("it was read"))
+    monkeypatch.setattr(Faceset, "load", lambda self, record: pytest.fail("it was decoded"))
     again = run(folder)
     assert statuses(again) == [FrameStatus.SKIPPED] * 3
     assert {n: r.confidence for n, r in frames(again).items()} == pytest.approx(
@@ -148,6 +150,22 @@ def test_a_face_that_changed_gets_a_new_matte(folder, bright):
     assert judge.iou(drawn(opened, opened.records[1]), moved) > 0.9
 
 
+def test_a_face_that_was_repainted_gets_a_new_matte_and_a_copied_one_keeps_its_own(folder, tmp_path, bright):
+    """Neither its header nor the size of its file nor its time says that it was."""
+    file, sizes = folder / "shot_t0.1002.exr", set[int]()
+    for light in (np.zeros((SIZE, SIZE), np.float32), disc(0.7, 0.3, 0.2)):
+        face(folder, 1002, light)
+        plate.write(plate.read_file(file), file, compression="none")
+        os.utime(file, ns=(10**18, 10**18))
+        sizes.add(file.stat().st_size)
+        assert frames(run(folder))[1002].status is FrameStatus.DONE
+    assert len(sizes) == 1
+    opened = Faceset.open(folder)
+    assert judge.iou(drawn(opened, opened.records[1]), disc(0.7, 0.3, 0.2)) > 0.9
+    shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert statuses(run(tmp_path / "copy")) == [FrameStatus.SKIPPED] * 3
+
+
 def test_all_that_shapes_a_matte_is_in_what_it_is_made_of(folder):
     record = Faceset.open(folder).records[0]
     moved = replace(record.face.landmarks, points=record.face.landmarks.points + 0.01)
@@ -159,10 +177,20 @@ def test_all_that_shapes_a_matte_is_in_what_it_is_made_of(folder):
         replace(record, face=replace(record.face, landmarks=moved)),
         replace(record, alignment=larger),
     ]
-    digests = [apply.digest("a", record), apply.digest("b", record), *(apply.digest("a", r) for r in others)]
+    own, curved = segmenter(), segmenter()
+    curved.state = replace(curved.state, curve={"knee": 0.5, "maximum": 8.0})
+    digests = [
+        apply.digest(own, record, "image"),
+        apply.digest(own, record, "another"),
+        *(
+            apply.digest(s, record, "image")
+            for s in (segmenter(digest="b"), segmenter(face_type="half"), curved)
+        ),
+        *(apply.digest(own, r, "image") for r in others),
+    ]
     assert len(set(digests)) == len(digests)
     elsewhere = replace(record, path=Path("other") / "name.exr", face=replace(record.face, track=3))
-    assert apply.digest("a", elsewhere) == digests[0]  # a face keeps its matte wherever it goes
+    assert apply.digest(own, elsewhere, "image") == digests[0]  # a face keeps its matte wherever it goes
 
 
 def test_labels_stay_what_they_are(folder, bright):
@@ -193,10 +221,12 @@ def test_a_broken_face_fails_its_frame_and_no_other(folder, bright):
     assert failed.outputs == (Mattes(Faceset.open(folder)).path(good),)
 
 
-def test_a_broken_matte_is_made_anew(folder, bright):
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_broken_matte_is_made_anew(folder, bright, torn):
     run(folder)
     opened = Faceset.open(folder)
-    Mattes(opened).path(opened.records[0]).write_bytes(b"nothing of the kind")
+    file = Mattes(opened).path(opened.records[0])
+    file.write_bytes(file.read_bytes()[:-60] if torn else b"nothing of the kind")
     assert statuses(run(folder)) == [FrameStatus.DONE, FrameStatus.SKIPPED, FrameStatus.SKIPPED]
     assert beside(opened, opened.records[0]) is not None
 

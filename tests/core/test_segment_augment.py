@@ -60,6 +60,7 @@ def crops() -> torch.Tensor:
 
 
 def draw(crops, amount, seed: int = 0, laid=None) -> tuple[torch.Tensor, torch.Tensor]:
+    laid = torch.zeros(len(crops), 5, *crops.shape[2:]) if laid is None else laid
     return augment.batch(crops, laid, SIDE, amount, dice(seed), share=SHARE)
 
 

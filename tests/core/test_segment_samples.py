@@ -203,6 +203,21 @@ def test_a_face_or_label_that_is_broken_is_left_out(four, tmp_path):
     assert not list((tmp_path / "d").glob("*"))
 
 
+@pytest.mark.parametrize("row", [1, 3])
+def test_a_face_beside_which_its_label_lies_is_left_out_and_an_empty_label_is_not(four, tmp_path, row):
+    """A new extraction gave the name to somebody else: an empty label would teach that nothing of them is seen."""
+    nothing = np.zeros((64, 64), np.float32)
+    first, ours = four.records[0], four.records[row]
+    Labels(four).write(first, Label(kind="matte", matte=nothing, alignment=first.alignment, origin="roto"))
+    points = ours.face.landmarks.points + np.array((3000.0, 0.0), np.float32)
+    face = replace(ours.face, landmarks=Landmarks(scheme="68", points=points))
+    alignment = align.fit(points, "whole", 64, ours.pixel_aspect)
+    facesets.write(replace(ours, face=face, alignment=alignment), four.load(ours))
+    made, told = prepared(tmp_path / "c", Faceset.open(four.path))
+    assert frames(made) == [n for n in (1001, 1002, 1004) if n != 1001 + row]
+    assert [f"{ours.path}: nothing of its label" in text for text in told] == [True]
+
+
 def test_a_face_with_two_labels_is_refused(four, tmp_path):
     labels = four.path / "labels"
     shutil.copy(labels / "shot_t0.1004.json", labels / "shot_t0.1002.json")

@@ -15,9 +15,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 
 from tests.core.segmenting import disc, face
 from understudy.core.errors import InvalidInput, ModelInvalid, NoFace, NotFound
@@ -25,12 +22,10 @@ from understudy.core.faceset import Faceset
 from understudy.core.faceset.labels import Label, Labels
 from understudy.core.model.device import pick
 from understudy.core.reports import Artifact, Started, TrainReport, Warned
-from understudy.core.segment import config, holdout, loop, paste, plan, store
+from understudy.core.segment import config, loop, paste, plan, store
 from understudy.core.segment.ahead import Ahead
 from understudy.core.segment.augmentation import NONE
 from understudy.core.segment.config import SegmenterConfig
-from understudy.core.segment.holdout import Holdout
-from understudy.core.segment.samples import Sample, Samples
 from understudy.core.segment.settings import SegmentTrainSettings
 from understudy.core.segment.trainer import Trainer
 from understudy.core.train import clockwork, precision
@@ -223,6 +218,18 @@ def test_a_weight_that_is_no_number_is_taken_back(faceset, colour, tmp_path, mon
     assert bool(torch.isfinite(tensors(tmp_path / "s")).all())
 
 
+def test_labels_that_come_after_the_target_are_not_learnt_in_silence(colour, tmp_path):
+    faces = labelled_faces(tmp_path / "faces", 8, labels=6)
+    settings = asked(faces, tmp_path / "s")
+    list(loop.run(settings, colour=colour))
+    assert not of(Warned, loop.run(settings, colour=colour))
+    labelled_faces(tmp_path / "faces", 8)
+    told = of(Warned, loop.run(settings, colour=colour))
+    assert [w.reason for w in told] == ["LABELS_NEW"]
+    assert "its 4 iterations" in told[0].message
+    assert not of(Warned, loop.run(replace(settings, target_iterations=5), colour=colour))
+
+
 def test_what_a_session_noted_stays_when_it_diverges(colour, tmp_path, monkeypatch):
     """Two labels are new: they are learnt from, and the state says so, whatever happens to the first steps."""
     faces = labelled_faces(tmp_path / "faces", 8, labels=6)
@@ -326,6 +333,12 @@ def test_a_new_segmenter_may_start_from_another(faceset, colour, tmp_path, monke
     assert new[0].start_from == old[0].digest
     assert new[0].held_out == old[0].held_out  # what it has learnt by heart is no judge
     assert new[0].iteration == 1
+    assert not of(Warned, list(loop.run(settings, colour=colour)))
+    labelled_faces(tmp_path / "others", 3)
+    other = asked(tmp_path / "others", tmp_path / "third", target_iterations=1, seed=2)
+    list(loop.run(other, colour=colour))
+    told = of(Warned, loop.run(replace(settings, start_from=tmp_path / "third"), colour=colour))
+    assert [w.reason for w in told] == ["START_FROM"]
     state = store.read_state(tmp_path / "old")
     store.save(tmp_path / "old", replace(state, working_space="lin_rec709"), old[1], {})
     with pytest.raises(InvalidInput, match="the segmenter works in 'lin_rec709'"):
@@ -400,55 +413,6 @@ def test_wrong_settings_name_the_field(field, value):
     assert refused.value.field == field
 
 
-def samples(labelled: list[bool]) -> Samples:
-    rows = tuple(
-        Sample(faceset=Path("/x/faces"), name=f"f.{i:04d}.exr", frame=i, track=0, labelled=known)
-        for i, known in enumerate(labelled)
-    )
-    return Samples(crops=Crops(array=np.zeros((len(rows), 1, 1, 4), np.float16), digest=""), rows=rows)
-
-
-@given(
-    labelled=st.lists(st.booleans(), min_size=1, max_size=80).filter(any),
-    trained=st.sets(st.integers(0, 79)),
-    held=st.sets(st.integers(0, 79)),
-)
-@examples(max_examples=100, deadline=None)
-def test_judges_are_labels_that_were_never_learnt_from(labelled, trained, held):
-    names = [holdout.name(row) for row in samples(labelled * 80).rows[:80]]
-    past = store.State(
-        trained=tuple(names[i] for i in trained - held), held_out=tuple(names[i] for i in held)
-    )
-    chosen = holdout.choose(samples(labelled), past)
-    parts = [set(rows.tolist()) for rows in (chosen.judges, chosen.labelled, chosen.hulls)]
-    assert set.union(*parts) == set(range(len(labelled)))
-    assert sum(map(len, parts)) == len(labelled)
-    assert all(labelled[row] for row in parts[0] | parts[1])
-    assert parts[1]  # something is left to learn from
-    assert not parts[0] & (trained - held)
-    assert len((held & parts[0] | held & parts[1]) - parts[0]) <= 1  # who was held out stays so
-    assert [names[row] for row in chosen.judges] == list(chosen.names)
-
-
-@pytest.mark.parametrize(("labels", "held"), [(1, 0), (2, 1), (3, 1), (8, 1), (12, 2), (60, 10), (900, 32)])
-def test_a_sixth_of_the_labels_judges(labels, held):
-    chosen = holdout.choose(samples([True] * labels), store.State())
-    assert len(chosen.judges) == held
-    if held > 1:
-        gaps = np.diff(chosen.judges)
-        assert gaps.max() - gaps.min() <= 1  # evenly spread
-
-
-def test_a_preview_shows_judges_first():
-    held = Holdout(judges=np.arange(20, 26), labelled=np.arange(20), hulls=np.arange(0), names=(), trained=())
-    rows = holdout.shown(held, 8)
-    assert len(rows) == len(set(rows.tolist())) == 8
-    assert (rows[:4] >= 20).all()
-    assert (rows[4:] < 20).all()
-    few = holdout.choose(samples([True, True]), store.State())
-    assert len(holdout.shown(few, 8)) == 8
-
-
 def faces_and_hands(hands: list[int], side: int = 24) -> Crops:
     """Faces of 0.5 that fill the middle; those named are covered by a hand of 0.9 in the middle's upper left."""
     array = np.full((4, side, side, 4), 0.1, np.float16)
@@ -499,4 +463,4 @@ def test_held_out_faces_are_no_donors(faceset, colour, tmp_path, monkeypatch):
     held = store.read_state(tmp_path / "s").held_out
     names = [f"faces/{r.path.name}" for r in Faceset.open(faceset).records]
     assert len(asked_for) == 4
-    assert all(names.index(held[0]) not in donors for donors in asked_for)
+    assert all(names.index(held[0].partition("#")[0]) not in donors for donors in asked_for)

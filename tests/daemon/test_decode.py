@@ -301,6 +301,12 @@ def test_mattes_and_segmenter_of_a_merge(work: Work, shot: Shot, tmp_path: Path)
         "NOT_FOUND",
         field="merge.swaps.segmenter",
     )
+    (tmp_path / "seg").mkdir()  # with nothing in it
+    refused(
+        lambda: work((promised[0],), merge=merge(shot, tmp_path, swap=swap)),
+        "NOT_FOUND",
+        field="merge.swaps.segmenter",
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import grpc
@@ -13,11 +14,13 @@ import pytest
 
 from tests.daemon import facesets, segmenters
 from tests.daemon.support import Daemon, refusal
-from understudy.core.faceset import Faceset
+from understudy.core.faceset import Faceset, order
 from understudy.core.faceset.labels import Labels
 from understudy.core.faceset.mattes import Mattes
 from understudy.core.segment import store
 from understudy.core.segment.config import preset
+from understudy.daemon.paths import Roots
+from understudy.daemon.servicers.segment import SegmentServicer
 from understudy.v1 import job_pb2, system_pb2
 from understudy.v1 import segment_pb2 as pb
 
@@ -130,13 +133,16 @@ class TestLabels:
         assert (first.face, first.kind, first.origin) == ("plate_t0.1002.exr", "polygons", "a test")
         assert found.mattes == 0
 
-    def test_one_that_cannot_be_read_is_named(self, daemon: Daemon, labelled: Path):
-        (labelled / "labels" / "plate_t0.1004.json").write_text("{")
-        with pytest.raises(grpc.RpcError) as error:
-            listed(daemon, labelled)
-        code, reason, metadata = refusal(error.value)
-        assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "FRAME_UNREADABLE")
-        assert metadata["path"].endswith("labels/plate_t0.1004.json")
+    def test_those_that_cannot_be_read_are_listed_with_the_others(self, daemon: Daemon, faceset: Path):
+        folder = segmenters.label(faceset, [1001, 1002, 1004]) / "labels"
+        (folder / "plate_t0.1004.json").write_text("{")
+        (folder / "plate_t0.1001.exr").write_bytes(b"")  # beside its polygons
+        two, good, broken = listed(daemon, faceset).labels
+        assert (good.frame, good.kind, good.origin) == (1002, "polygons", "a test")
+        assert (broken.face, broken.frame, broken.kind) == ("plate_t0.1004.exr", 1004, "broken")
+        assert broken.origin.startswith(f"{folder}/plate_t0.1004.json: not a label")
+        assert (two.frame, two.kind) == (1001, "broken")
+        assert "polygons and a matte" in two.origin
 
     def test_to_make_next_are_not_there_yet(self, daemon: Daemon, labelled: Path):
         found = suggested(daemon, labelled)
@@ -201,6 +207,22 @@ class TestClear:
         assert (len(listed(daemon, labelled).labels), listed(daemon, labelled).mattes) == (0, 4)
         assert clear(daemon, labelled, labels=True, mattes=True) == (0, 4)
         assert len(Faceset.open(labelled).records) == 6
+
+    def test_looks_for_the_faces_once(self, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        asked: list[str] = []
+        sort = order.order
+
+        def counted(faces: Faceset, key: str, *options: Any, **more: Any):
+            asked.append(key)
+            return sort(faces, key, *options, **more)
+
+        monkeypatch.setattr(order, "order", counted)
+        servicer = SegmentServicer(Roots(read=(tmp_path,), write=(tmp_path,)))
+        request = pb.ClearSegmentationRequest(
+            path=str(labelled), labels=True, query={"order": "yaw", "limit": 6}
+        )
+        gone = servicer.ClearSegmentation(request, None)  # type: ignore[arg-type]
+        assert (gone.labels, asked) == (2, ["yaw"])
 
     def test_refuses_what_cannot_be_meant(self, daemon: Daemon, labelled: Path, tmp_path: Path):
         assert refused(lambda: clear(daemon, labelled))[1:] == ("INVALID_INPUT", "labels")

@@ -16,6 +16,7 @@ from understudy.core import plate
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError
 from understudy.core.segment.config import SegmenterConfig
+from understudy.core.segment.label import LabelSettings
 from understudy.daemon import decode
 from understudy.daemon.outputs import Output
 from understudy.daemon.paths import Roots
@@ -260,3 +261,15 @@ def test_decoding_loads_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_only_frames_that_are_named_can_be_missing(beside: Path, work: Decoded):
+    """Roto of a few frames has holes between them; who names a range means all of it."""
+    plate.write(shots.frame(1003), beside / "roto.1003.exr")
+    label = {"faceset": str(beside / "faces"), "track": 1}
+    roto = {"pattern": str(beside / "roto.%04d.exr")}
+    for frames, missing in (([], []), ([{"first": 1001, "last": 1003}], [1002])):
+        settings = work(label_faces={**label, "roto": {**roto, "frames": frames}}).settings
+        assert isinstance(settings, LabelSettings)
+        assert settings.roto is not None
+        assert list(settings.roto.missing) == missing

@@ -317,6 +317,8 @@ def test_info_names_the_choices(daemon: Daemon):
         "match",
         "blend",
         "preset",
+        "segmenter",
+        "segmenter_preset",
         "face_type",
     }
     assert set(families) == choices | {"sort_key"}

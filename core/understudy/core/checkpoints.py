@@ -200,7 +200,7 @@ class Checkpoints(Generic[C, S]):
                 shutil.rmtree(other, ignore_errors=True)
         return state
 
-    def load(self, path: Path, device: str = "cpu") -> tuple[S, dict[str, Tensor]]:
+    def load(self, path: Path) -> tuple[S, dict[str, Tensor]]:
         """The state and what works (a `state_dict`), of one and the same checkpoint.
 
         Raises:
@@ -214,11 +214,11 @@ class Checkpoints(Generic[C, S]):
                 f"a backup from {path / _BACKUPS}",
                 path=folder / WEIGHTS,
             )
-        return state, _load(folder / WEIGHTS, device)
+        return state, _load(folder / WEIGHTS)
 
-    def load_optimizer(self, path: Path, device: str = "cpu") -> dict[str, Tensor]:
+    def load_optimizer(self, path: Path) -> dict[str, Tensor]:
         """What training goes on from; raises as `load`."""
-        return _load(self.current(path) / OPTIMIZER, device)
+        return _load(self.current(path) / OPTIMIZER)
 
     def back_up(self, path: Path, keep: int = 8) -> Path:
         """Keep the checkpoint that holds among the backups, by hard links where the disk has them.
@@ -287,12 +287,12 @@ def _read_json(file: Path) -> dict[str, Any]:
     return values
 
 
-def _load(file: Path, device: str) -> dict[str, Tensor]:
+def _load(file: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return dict(load_file(file, device=device))
+        return dict(load_file(file))
     except (OSError, SafetensorError) as error:
         raise ModelInvalid(f"{file}: can not be read: {error}", path=file) from error
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from understudy.core.segment.rank import Suggestion
     from understudy.core.segment.store import State
 
+BROKEN = "broken"  # the kind of a label that cannot be read
+
 
 def segmenter(path: Path, preset: str, config: SegmenterConfig, state: State | None) -> segment_pb2.Segmenter:
     """What is in a segmenter's folder; `state` is None where its training has not come to a checkpoint."""
@@ -28,22 +30,23 @@ def segmenter(path: Path, preset: str, config: SegmenterConfig, state: State | N
     if state is not None:
         message.digest, message.iteration = state.digest, state.iteration
         message.time_spent.FromMilliseconds(round(state.seconds * 1000))
-        message.labels, message.held_out = state.labels, len(state.held_out)
+        message.labels, message.held_out = state.labels, state.judged or len(state.held_out)
         message.converged = state.converged
         if state.iou is not None:
             message.iou = state.iou
     return message
 
 
-def label(record: FaceRecord, given: Label) -> segment_pb2.Label:
-    """A face's label."""
+def label(record: FaceRecord, given: Label | str) -> segment_pb2.Label:
+    """A face's label, or why it cannot be read."""
+    kind, origin = (BROKEN, given) if isinstance(given, str) else (given.kind, given.origin)
     return segment_pb2.Label(
         face=text(record.path.name),
         frame=record.face.frame,
         track=record.face.track,
         view=record.view,
-        kind=given.kind,
-        origin=text(given.origin),
+        kind=kind,
+        origin=text(origin),
     )
 
 

@@ -20,6 +20,7 @@ from understudy.v1 import job_pb2 as pb
 
 EVERY_S = 10.0  # between two plain lines about the same job
 SCORES = {"iou": "IoU"}  # as people write them
+_BY_HAND = ("label_faces",)  # stages whose every frame is a person's work: what is odd about one is said
 _TROUBLE = {pb.FRAME_STATE_FAILED: "failed", pb.FRAME_STATE_MISSING: "missing"}
 
 
@@ -105,7 +106,7 @@ class Lines:
             self.say(f"{title(job)}: job {job.id}{' (under way already)' if job.existing else ''}")
 
     def event(self, job: Job, event: Event) -> None:
-        text = notable(event, self._every_frame)
+        text = notable(event, self._every_frame, odd=job.stage in _BY_HAND)
         if text:
             self.say(f"{title(job)}: {text}")
         elif event.kind in ("progress", "training") and time.monotonic() - self._last >= EVERY_S:
@@ -150,7 +151,7 @@ class Bars:
             )
 
     def event(self, job: Job, event: Event) -> None:
-        text = notable(event, self._every_frame)
+        text = notable(event, self._every_frame, odd=job.stage in _BY_HAND)
         if text:
             self.say(f"{title(job)}: {text}")
         count, rate, left, losses = standing(job)
@@ -177,8 +178,8 @@ def title(job: Job) -> str:
     return job.label or job.stage.replace("_", " ")
 
 
-def notable(event: Event, every_frame: bool = False) -> str:
-    """What is worth a line in any log; empty for the rest."""
+def notable(event: Event, every_frame: bool = False, *, odd: bool = False) -> str:
+    """What is worth a line in any log; empty for the rest. With `odd`, a frame that has a warning is."""
     message = event.message
     if isinstance(message, pb.Error):
         return f"warning: {message.message}"
@@ -193,7 +194,9 @@ def notable(event: Event, every_frame: bool = False) -> str:
     said = message.error.message or "; ".join(message.warnings)
     if message.state in _TROUBLE:
         return f"frame {message.frame} {_TROUBLE[message.state]}: {said or message.error.reason}"
-    return f"frame {message.frame} ok{': ' + said if said else ''}" if every_frame else ""
+    fine = "no face" if message.state == pb.FRAME_STATE_NO_FACE else "ok"
+    shown = every_frame or (odd and said)
+    return f"frame {message.frame} {fine}{': ' + said if said else ''}" if shown else ""
 
 
 def standing(job: Job) -> tuple[str, str, str, str]:

@@ -55,7 +55,6 @@ class SegmentServiceServicer(object):
     def ListLabels(self, request, context):
         """The labels of a faceset, by frame and track.
         NOT_FOUND: there is no such faceset.
-        FAILED_PRECONDITION: a label cannot be read (FRAME_UNREADABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -29,10 +29,10 @@ from understudy.core.plate import exr
 from understudy.core.plate.metadata import decode
 
 LABELS, MATTES = "labels", "mattes"
+LARGEST = 8192  # pixels a side
 
 _PREFIX = "understudy/"
 _ALPHA = "A"
-_LARGEST = 8192  # pixels a side
 
 
 def stems(faceset: Faceset, folder: str, suffixes: tuple[str, ...]) -> dict[str, list[str]]:
@@ -141,9 +141,16 @@ def write_picture(
         entries: what else it is to say, names without `understudy/`; an empty text is left out.
 
     Raises:
-        InvalidInput: the matte is not square, of another size, not finite or outside 0 to 1.
+        InvalidInput: the matte is not square, of another size, not finite or outside 0 to 1; or the alignment is none
+            that `read_picture` takes.
         WriteFailed, DiskFull: naming the file.
     """
+    try:
+        placed({**place(alignment), "size": alignment.size})
+    except ValueError as error:
+        raise InvalidInput(
+            f"{path}: a matte that could not be read again: {error}", field="alignment", value=alignment.size
+        ) from error
     if matte.shape != (alignment.size, alignment.size):
         raise InvalidInput(
             f"{path}: a matte of {matte.shape} in a crop of {alignment.size}",
@@ -207,8 +214,8 @@ def _entries(
     try:
         if kind not in said or _ALPHA not in channels:
             raise ValueError(f"it has no {_PREFIX}{kind}, or no channel {_ALPHA}")
-        if not data.width == data.height <= _LARGEST:
-            raise ValueError(f"it is {data.width}×{data.height}, not square or beyond {_LARGEST}")
+        if not data.width == data.height <= LARGEST:
+            raise ValueError(f"it is {data.width}×{data.height}, not square or beyond {LARGEST}")
         return said, placed({**said, "size": data.width})
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         what = str(error) if type(error) is ValueError else f"{error!r}"
@@ -225,7 +232,7 @@ def placed(said: Mapping[str, Any]) -> Alignment:
     matrix, size = np.array(json.loads(said["alignment"]), np.float64), int(said["size"])
     if matrix.shape != (2, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:, :2])) < 1e-12:
         raise ValueError(f"its alignment is {matrix.tolist()}")
-    if not 1 <= size <= _LARGEST:
+    if not 1 <= size <= LARGEST:
         raise ValueError(f"its size is {size}")
     return Alignment(matrix=matrix, size=size, face_type=str(said["faceType"]))
 

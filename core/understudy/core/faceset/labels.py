@@ -8,6 +8,7 @@ changes one.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,13 @@ from understudy.core.frames import Float
 FOLDER = beside.LABELS
 FORMAT = "understudy.label/1"
 KINDS = ("polygons", "matte")
+EMPTY = 0.02  # the highest value of a matte that has nothing in it
 
 _SUFFIXES = (".json", ".exr")
 _MARK = "label"
 _MOST = 1000  # polygons
 _LARGEST = 16 << 20  # bytes of a file of polygons
+_MOMENT = 0.05  # seconds: longer than `write` has a label of another kind beside the new one
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,6 +79,10 @@ class Label:
         if self.matte is not None:
             return beside.moved(self.matte, self.alignment, wanted)
         return draw(self.carried(wanted), (wanted.size, wanted.size))
+
+    def misses(self, wanted: Alignment) -> bool:
+        """Whether nothing of it lies in another crop, though there is something of it: that crop is another face's."""
+        return not self.drawn(wanted).max() > EMPTY and bool(self.drawn(self.alignment).max() > EMPTY)
 
     def carried(self, wanted: Alignment) -> tuple[Polygon, ...]:
         """Its polygons in the pixels of another crop of the same face."""
@@ -136,7 +143,8 @@ class Labels:
         """Lay it beside its face, in place of any that is there; the file. Atomic.
 
         Raises:
-            InvalidInput: the faceset is a pack; a matte of another size than its alignment, or beyond 0 to 1.
+            InvalidInput: the faceset is a pack; a matte of another size than its alignment, or beyond 0 to 1; anything
+                that `read` would refuse: what is there stays.
             WriteFailed, DiskFull: naming the file.
         """
         beside.refuse_pack(self._faceset)
@@ -145,7 +153,7 @@ class Labels:
             said = {_MARK: 1, "origin": label.origin, "madeOf": label.made_of}
             beside.write_picture(path, label.matte, record, label.alignment, said)
         else:
-            write_text(path, _text(label))
+            write_text(path, _readable(_text(label), path))
         other = next(kind for kind in KINDS if kind != label.kind)
         beside.remove([self.path(record, other)])
         return path
@@ -172,10 +180,10 @@ class Labels:
 
     def _content(self, record: FaceRecord) -> tuple[str, bytes] | None:
         """Name and bytes of a face's label."""
-        found = []
-        for name in (self._name(record, suffix) for suffix in _SUFFIXES):
-            content = self._faceset.beside(name)
-            found += [] if content is None else [(name, content)]
+        found = self._contents(record)
+        if len(found) != 1:  # one of another kind may be taking its place: then we saw both, or none
+            time.sleep(_MOMENT if found else 0.0)
+            found = self._contents(record)
         if len(found) > 1:
             file = self._faceset.path / found[0][0]
             raise InvalidInput(
@@ -185,6 +193,12 @@ class Labels:
                 value=record.path.name,
             )
         return found[0] if found else None
+
+    def _contents(self, record: FaceRecord) -> list[tuple[str, bytes]]:
+        """Those of both kinds."""
+        names = [self._name(record, suffix) for suffix in _SUFFIXES]
+        both = [(name, self._faceset.beside(name)) for name in names]
+        return [(name, content) for name, content in both if content is not None]
 
 
 def _text(label: Label) -> str:
@@ -201,6 +215,15 @@ def _text(label: Label) -> str:
         ],
     }
     return json.dumps(said, indent=1) + "\n"
+
+
+def _readable(text: str, path: Path) -> str:
+    """The text, if `read` will take it; raises InvalidInput."""
+    try:
+        _parsed(text.encode(), path)
+    except FrameUnreadable as error:
+        raise InvalidInput(error.message, path=path, field="label", value=path.name) from error
+    return text
 
 
 def _parsed(content: bytes, path: Path) -> Label:

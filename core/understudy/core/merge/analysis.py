@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ def analyse(
         for view in views
     }
     chosen = _chosen([spot for spots in shot.values() for spot in spots])
+    # Of mattes that are but layers nothing is measured, and nothing of them is in the key
+    swapper = replace(swapper, masker=replace(swapper.masker, layered=frozenset()))
     look = (recipe.match, recipe.mask, recipe.smooth)
     seen = _occluded(swapper, chosen)
     key = headers.digest(

@@ -13,7 +13,7 @@ from understudy.core.frames import Float, Frame, Window
 from understudy.core.merge.headers import file_digest
 from understudy.core.merge.layers import BY_HAND
 from understudy.core.merge.settings import UserMatte
-from understudy.core.plate.mattes import read_matte
+from understudy.core.plate.mattes import read_matte, refuse_nonfinite, refuse_picture, told
 
 
 def identity(mattes: Sequence[UserMatte], number: int, views: Sequence[str]) -> list[Any]:
@@ -39,7 +39,8 @@ def over(mattes: Sequence[UserMatte], frame: Frame, view: str, window: Window) -
 
     Raises:
         FrameMissing, FrameUnreadable: of a file.
-        InvalidInput: a file has another format than the plate, or not the channel or the view.
+        InvalidInput: a file has another format than the plate, or not the channel or the view; it is a
+            picture, not a matte, or has values there that are not finite.
     """
     found: dict[str, Float] = {}
     for matte in mattes:
@@ -88,13 +89,18 @@ _JOINED = {"limit": _multiplied, "add": _greater, "keep": _either}
 
 
 def _read(matte: UserMatte, frame: Frame, view: str, window: Window) -> Float:
-    roto = read_matte(matte.template, frame.number, view=view, channel=matte.channel, invert=matte.invert)
+    roto = read_matte(
+        matte.template, frame.number, view=view, channel=matte.channel, invert=matte.invert, strict=True
+    )
+    refuse_picture(roto)
     if roto.display != frame.display:
         raise InvalidInput(
-            f"{roto.path}: the user's matte is {roto.display}, the plate {frame.display}",
+            f"{roto.path}: the user's matte is {told(roto.display)}, the plate {told(frame.display)}; render it "
+            "at the plate's size",
             path=roto.path,
             frame=frame.number,
             field="user_mattes",
             value=roto.display,
         )
+    refuse_nonfinite(roto, window.intersect(roto.data))
     return roto.over(window)

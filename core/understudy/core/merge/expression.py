@@ -151,7 +151,7 @@ def _compiled(node: ast.expr, text: str) -> _Node:
             pass
         case ast.Constant(value=int() | float() as number):
             if not 0 <= number <= 1:
-                raise _NotOurs(f"{number:g} is not from 0 to 1")
+                raise _NotOurs(f"{ast.get_source_segment(text.strip(), node)} is not from 0 to 1")
             return lambda _: float(number)
         case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() as op, left=left, right=right):
             return _joined(_OPERATORS[type(op)], [_compiled(left, text), _compiled(right, text)])

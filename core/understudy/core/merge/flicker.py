@@ -70,12 +70,14 @@ class Deflicker:
         return found
 
     def identity(self, view: str, number: int) -> list[Any]:
-        """What the masks around a frame are made of, as JSON can hold it."""
-        return [
-            [other, *self.swapper.masker.made_of(spot), *spot.place()]
+        """What the masks around a frame are made of, and the side of all masks, as JSON can hold it."""
+        masker = self.swapper.masker
+        around = [
+            [other, *masker.made_of(spot), *spot.place(), spot.gain]
             for other in self.around(view, number)
             for spot in (self.spots[view][other],)
         ]
+        return [masker.side, *around]
 
     def _usable(self, spot: Spot) -> bool:
         masker = self.swapper.masker

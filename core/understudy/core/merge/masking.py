@@ -100,13 +100,16 @@ class Occlusion:
 
     def occ(self, record: FaceRecord, wanted: Alignment) -> Float | None:
         """(T, T) in [0, 1], 1 on face that is seen, in the crop `wanted` of the plate: of the face's label, else its
-        matte, else of the segmenter, else None. 0 beyond what they were made of.
+        matte, else of the segmenter, else None. 0 beyond what they were made of. A label that lies beside the face is
+        another's.
 
         Raises:
             FrameMissing, FrameUnreadable, InvalidInput: of a file.
         """
         if (label := Labels(self.faceset).read(record)) is not None:
-            return label.drawn(wanted)
+            drawn = label.drawn(wanted)
+            if drawn.any() or not label.misses(record.alignment):
+                return drawn
         if (matte := Mattes(self.faceset).read(record)) is not None:
             return moved(matte.matte, matte.alignment, wanted)
         if self.segmenter is None:
@@ -214,14 +217,15 @@ class Masker:
         return OCC in self.layered or OCC in self.expression.names
 
     def made_of(self, spot: Spot) -> list[str | int]:
-        """What of the faceset goes into the mattes of a face, as JSON can hold it: its image, its label or matte.
+        """What of the faceset goes into the mattes of a face, as JSON can hold it: its image, its label or matte, and
+        how fine the largest crop lets them be.
 
         Raises:
             FrameUnreadable, InvalidInput: of the label.
         """
         name = spot.record.path.name
         occ = self.occlusion.digest(spot.record) if self.wants_occ else ""
-        return [name, self.sizes.get(name, 0), spot.record.digest, occ]
+        return [name, self.sizes.get(name, 0), spot.record.digest, occ, self.fine]
 
     def named(self, spot: Spot, seen: Seen, *, alone: bool = False) -> dict[str, Float]:
         """Name → (R, R) in [0, 1], each at its own size: what the expression names, and unless it is `alone`, what is

@@ -76,13 +76,39 @@ class Roto:
         there = abs(self.display.x - display.x * x) < 1.0 and abs(self.display.y - display.y * y) < 1.0
         if not (same and there):
             raise InvalidInput(
-                f"{self.path}: the matte is {_told(self.display)}, the plate {_told(display)}",
+                f"{self.path}: the matte is {told(self.display)}, the plate {told(display)}",
                 path=self.path,
                 frame=self.number,
                 field=field,
                 value=self.display,
             )
         return x, y
+
+
+def refuse_nonfinite(roto: Roto, window: Window) -> None:
+    """Raise InvalidInput if there is NaN or infinity in a window, which lies within its data window."""
+    count = int(roto.nonfinite[window.slices(roto.data)].sum())
+    if count:
+        raise InvalidInput(
+            f"{roto.path}: {count} values of {roto.channel} around the face are not finite; render it again",
+            path=roto.path,
+            frame=roto.number,
+            field="channel",
+            value=roto.channel,
+        )
+
+
+def refuse_picture(roto: Roto) -> None:
+    """Raise InvalidInput for colours that nobody named, and that no matte has: they are a picture's."""
+    if roto.beyond and roto.channel != "A" and not roto.named:
+        raise InvalidInput(
+            f"{roto.path}: its channel {roto.channel} reaches {roto.most:.3g} and a matte ends at 1: is it a picture? "
+            "Name the channel that is the matte",
+            path=roto.path,
+            frame=roto.number,
+            field="channel",
+            value=roto.channel,
+        )
 
 
 def read_matte(
@@ -234,6 +260,6 @@ def _named(there: list[str], path: Path, number: int, asked: str) -> str:
     )
 
 
-def _told(window: Window) -> str:
+def told(window: Window) -> str:
     at = f" at {window.x}, {window.y}" if (window.x, window.y) != (0, 0) else ""
     return f"{window.width}×{window.height}{at}"

@@ -24,6 +24,7 @@ from understudy.core.faceset.mattes import FOLDER, Matte, Mattes
 from understudy.core.frames import Float
 from understudy.core.pipeline import cores, overlapped
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, Warned
+from understudy.core.segment.sources import file_digest
 
 if TYPE_CHECKING:
     from understudy.core.segment.network import Segmenter
@@ -137,19 +138,19 @@ class _Apply:
         return [self._read(self._faces.records[row]) for row in rows]
 
     def _read(self, record: FaceRecord) -> _Face:
-        made_of = digest(self._segmenter.digest, record)
-        if (there := self._about(record)) is not None and there[1] == made_of:
-            return _Face(record=record, confidence=there[0])
         try:
+            made_of = digest(self._segmenter, record, file_digest(record.path))
+            if (there := self._matte(record)) is not None and there.made_of == made_of:
+                return _Face(record=record, confidence=there.confidence)
             crop = self._segmenter.crop(self._faces.load(record), record)
         except (FrameMissing, FrameUnreadable) as error:
             return _Face(record=record, failure=error)
         return _Face(record=record, made_of=made_of, crop=crop)
 
-    def _about(self, record: FaceRecord) -> tuple[float, str] | None:
-        """What is said of a face's matte; nothing of one that is broken, which is made anew."""
+    def _matte(self, record: FaceRecord) -> Matte | None:
+        """A face's matte, pixels and all: one that is broken anywhere is none, and is made anew."""
         try:
-            return self._mattes.about(record)
+            return self._mattes.read(record)
         except FrameUnreadable:
             return None
 
@@ -202,13 +203,18 @@ class _Apply:
         )
 
 
-def digest(segmenter: str, record: FaceRecord) -> str:
-    """Names all that shapes a face's matte: 64 hex digits. `segmenter` is the digest of its weights."""
+def digest(segmenter: Segmenter, record: FaceRecord, image: str) -> str:
+    """Names all that shapes a face's matte: 64 hex digits.
+
+    Args:
+        image: SHA-256 of the face's file. Its size stays where an uncompressed face is repainted, and its time changes
+            where a faceset is copied: the bytes decide, and cost a read without a decode.
+    """
     alignment = record.alignment
     made_of = [
         VERSION,
-        segmenter,
-        record.digest,
+        [segmenter.digest, segmenter.config.to_dict(), segmenter.state.curve],
+        [image, record.digest],
         record.face.landmarks.points.astype(float).round(4).tolist(),
         [alignment.matrix.tolist(), alignment.size],
         [record.gain, record.pixel_aspect],

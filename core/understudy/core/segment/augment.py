@@ -24,7 +24,7 @@ from understudy.core.train.augment import affine, grids, sample, uniform
 
 def batch(
     crops_BCHW: Tensor,
-    occluders_BCHW: Tensor | None,
+    occluders_BCHW: Tensor,
     side: int,
     amount: Augmentation,
     generator: Generator,
@@ -35,7 +35,7 @@ def batch(
 
     Args:
         crops_BCHW: three colours in swap space and the label, (B, 4, M, M).
-        occluders_BCHW: what lies over them, (B, 5, M, M), as `occluders.batch` draws it; None for nothing.
+        occluders_BCHW: what lies over them, (B, 5, M, M), as `occluders.batch` draws it.
         side: of the samples, in pixels.
         share: of the crop's side that a sample without any augmentation shows; the rest is margin.
 
@@ -46,8 +46,7 @@ def batch(
     bent = bent.to(crops_BCHW.device)
     x, label = sample(crops_BCHW[:, :3], bent, "bicubic"), sample(crops_BCHW[:, 3:], bent, "bilinear")
     x = _elsewhere(x, label, crops_BCHW, amount, generator, share=share)
-    if occluders_BCHW is not None:
-        x, label = _covered(x, label, occluders_BCHW, bent)
+    x, label = _covered(x, label, occluders_BCHW, bent)
     if amount.binary:
         label = (label > 0.5).to(label.dtype)
     x = _flares(x, label, amount, generator)

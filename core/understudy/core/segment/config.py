@@ -77,6 +77,10 @@ PRESETS: dict[str, SegmenterConfig] = {
 }
 
 
+DEFAULT = "xseg"  # of a new segmenter, where nobody names a preset
+MARKS = ("face", "occluder")  # what the mattes that become labels may mark; the first where nobody says
+
+
 def preset(name: str) -> SegmenterConfig:
     """The configuration of that name.
 

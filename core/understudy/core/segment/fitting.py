@@ -16,7 +16,7 @@ import numpy as np
 
 from understudy.core.errors import InvalidInput
 from understudy.core.face import Alignment
-from understudy.core.faceset.labels import Label
+from understudy.core.faceset.labels import EMPTY, Label
 from understudy.core.faceset.polygons import Polygon, check, draw
 from understudy.core.faceset.record import FaceRecord
 from understudy.core.frames import Float
@@ -25,7 +25,6 @@ from understudy.core.matte.hull import hull
 
 VERSION = 1  # of what this module makes of the same matte
 
-_EMPTY = 0.02  # the highest value of a matte that has nothing in it
 _MISSED = 0.05  # of the hull: a face of which less is seen is not labelled
 _TURNED = (0.2, 0.8)  # less than this inside the hull and more than this outside: turned inside out
 _ALL = 0.95
@@ -111,7 +110,7 @@ def label(record: FaceRecord, given: Given, *, invert: bool, occluder: bool) -> 
             ) from error
     matte = _matte(record, given, invert=invert)
     face = face_hull(record)
-    _refuse(matte, face, record, given, said, occluder=occluder)
+    _refuse(matte, face, record, given, said, invert=invert, occluder=occluder)
     if given.polygons and not invert and not occluder:
         return Label(
             kind="polygons",
@@ -162,7 +161,7 @@ def _matte(record: FaceRecord, given: Given, *, invert: bool) -> Float:
 
 
 def _refuse(
-    matte: Float, face: Float, record: FaceRecord, given: Given, said: str, *, occluder: bool
+    matte: Float, face: Float, record: FaceRecord, given: Given, said: str, *, invert: bool, occluder: bool
 ) -> None:
     inside, outside = _mean(matte, face), _mean(matte, 1.0 - face)
 
@@ -178,7 +177,8 @@ def _refuse(
     turned = outside > _ALL if occluder else inside < _TURNED[0] and outside > _TURNED[1]
     if turned:
         raise refused(
-            f"it is {inside:.2f} on the face and {outside:.2f} around it: turned inside out? Then say so (--invert)",
+            f"it is {inside:.2f} on the face and {outside:.2f} around it: turned inside out? Then "
+            + ("leave out --invert" if invert else "say so (--invert)"),
             "invert",
         )
     if occluder:
@@ -188,7 +188,7 @@ def _refuse(
                 "marks",
             )
         return
-    if matte.max(initial=0.0) < _EMPTY:
+    if matte.max(initial=0.0) < EMPTY:
         raise refused(f"it is empty around the face {record.path.stem}: it misses it", "source")
     if inside < _MISSED:
         raise refused(

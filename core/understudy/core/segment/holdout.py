@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from understudy.core.segment.samples import Sample, Samples
+from understudy.core.faceset import Faceset
+from understudy.core.segment.samples import Samples
 
 MOST = 32  # held out: enough to judge by, and a label that is held out teaches nothing
 
@@ -32,7 +36,8 @@ class Holdout:
         judges: labelled, held out.
         labelled: labelled, learnt from.
         hulls: learnt from, their labels are hulls.
-        names: of `judges`, as a state has them.
+        names: of `judges`, as a state has them, then of labels that were held out before and are not here: they judge
+            when they come back.
         trained: of `labelled`.
     """
 
@@ -52,25 +57,32 @@ def choose(samples: Samples, past: Past) -> Holdout:
     """Hold out a sixth of the labels (one of 2 to 11, `MOST` at most), evenly spread over the shots.
 
     What was held out before stays so, and what was learnt from is never held out, lest the judge be one who knows the
-    answer: then fewer are, and new labels take their places.
+    answer: then fewer are, and new labels take their places. A face that is in two facesets is one label.
+
+    Raises:
+        NotFound, FrameUnreadable: a faceset has gone or broken since it was cut.
     """
+    known = set(past.trained)
+    before = set(past.held_out) - known
     rows = samples.labelled
-    names = [name(samples.rows[row]) for row in rows]
-    before, known = set(past.held_out), set(past.trained)
-    held = np.array([n in before for n in names], np.bool_)
-    if held.all():
-        held[-1:] = False  # something is left to learn from
-    free = np.flatnonzero([n not in before | known for n in names])
-    wanted = min(MOST, max(1, len(rows) // 6)) if len(rows) > 1 else 0
-    more = min(wanted - int(held.sum()), len(free))
-    if more > 0:
-        held[free[((np.arange(more) + 0.5) * len(free) / more).astype(np.int64)]] = True
+    names = _names(samples, known | before)
+    labels = list(dict.fromkeys(names))
+    held = [label for label in labels if label in before]
+    held = held[: max(0, len(labels) - 1)]  # something is left to learn from
+    free = [label for label in labels if label not in before | known]
+    wanted = min(MOST, max(1, len(labels) // 6)) if len(labels) > 1 else 0
+    more = max(0, min(wanted - len(held), len(free)))
+    held += [free[int((place + 0.5) * len(free) / more)] for place in range(more)]
+    out, gone = np.array([n in held for n in names], np.bool_), before.difference(labels)
     return Holdout(
-        judges=rows[held],
-        labelled=rows[~held],
+        judges=rows[out],
+        labelled=rows[~out],
         hulls=samples.hulls,
-        names=tuple(n for n, out in zip(names, held, strict=True) if out),
-        trained=tuple(n for n, out in zip(names, held, strict=True) if not out),
+        names=(
+            *(label for label in labels if label in held),
+            *(label for label in dict.fromkeys(past.held_out) if label in gone),
+        ),
+        trained=tuple(label for label in labels if label not in held),
     )
 
 
@@ -82,9 +94,35 @@ def shown(held: Holdout, count: int) -> Rows:
     return chosen[np.linspace(0, len(chosen) - 1, count).round().astype(np.int64)]
 
 
-def name(sample: Sample) -> str:
-    """Of a face among several facesets; stays when a faceset's folder is moved."""
-    return f"{sample.faceset.name}/{sample.name}"
+def _names(samples: Samples, past: Collection[str]) -> list[str]:
+    """What a state calls the labels: `<folder>/<face>#<mark>`, the same when a faceset is moved or extracted anew.
+
+    States of older versions have them without marks. Such a name goes on to mean every face that it fits: which one it
+    was of, nobody knows.
+    """
+    found, marks = [], dict[Path, dict[str, str]]()
+    for row in samples.labelled:
+        sample = samples.rows[row]
+        if sample.faceset not in marks:
+            marks[sample.faceset] = _marks(sample.faceset)
+        name = f"{sample.faceset.name}/{sample.name}"
+        mark = marks[sample.faceset].get(sample.name, "")  # of a face that has gone since it was cut
+        found.append(name if name in past else f"{name}#{mark}")
+    return found
+
+
+def _marks(path: Path) -> dict[str, str]:
+    """Face → what tells it from one of equal name in a folder of equal name, as two shots' `faces` have them.
+
+    Its plate; of an import, which knows but the name of that, what it was made of too.
+    """
+    columns = Faceset.open(path).columns
+    plates, digests = columns.texts["plate"], columns.texts["digest"]
+    made_of = [
+        plate if "/" in plate else plate + digest for plate, digest in zip(plates, digests, strict=True)
+    ]
+    marks = [hashlib.sha256(each.encode()).hexdigest()[:8] for each in made_of]
+    return dict(zip(columns.name.tolist(), marks, strict=True))
 
 
 def _spread(rows: Rows, count: int) -> Rows:

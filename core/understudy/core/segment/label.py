@@ -19,12 +19,11 @@ from understudy.core.pipeline import overlapped
 from understudy.core.plate import Plate
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, Warned
 from understudy.core.segment import fitting
+from understudy.core.segment.config import MARKS
 from understudy.core.segment.fitting import Given
 from understudy.core.segment.polygon_files import Polygons
 from understudy.core.segment.rotos import Rotos
 from understudy.core.segment.sources import Crops, Source
-
-MARKS = ("face", "occluder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +34,7 @@ class LabelSettings:
         faceset: folder of the faceset; not a pack.
         roto: mattes in plate space, of the plate that the faceset was extracted from: of its display window, or of one
             that differs by scale alone. Its views are those that it is of, where its files do not say.
+            A frame that is asked for and not on disk is reported as missing.
         polygons: a JSON file; `polygon_files.Polygons` has its form.
         crops: a folder of mattes in the faces' own crops, images (EXR, DPX, PNG, TIFF) of the names of the faces.
         channel: which one of the mattes. Empty: alpha where there is one, else the only one, or red where all colours
@@ -190,14 +190,22 @@ class _Work:
 
     def write(self, job: _Job) -> FrameReport:
         """Last stage."""
-        outputs = [self._labels.write(record, label) for record, label in job.labels]
+        outputs = list[Path]()
+        for record, label in job.labels:
+            try:
+                path = self._labels.write(record, label)
+            except InvalidInput as error:  # it could not be read again
+                job.refuse(error)
+                continue
+            outputs.append(path)
         return FrameReport(
             frame=job.frame,
             status=_status(job),
             faces=len(outputs) + job.same,
             reason=job.reason,
-            message="; ".join(job.problems) or _nobody(job),
-            warnings=tuple(dict.fromkeys(job.warnings)),
+            message="; ".join(job.problems)
+            or (f"frame {job.frame} of the mattes is not on disk" if job.missing else ""),
+            warnings=tuple(dict.fromkeys((*job.warnings, *_nobody(job)))),
             outputs=tuple(outputs),
         )
 
@@ -224,7 +232,8 @@ def _status(job: _Job) -> FrameStatus:
     return FrameStatus.SKIPPED if job.same else FrameStatus.NO_FACE
 
 
-def _nobody(job: _Job) -> str:
-    if job.missing:
-        return f"frame {job.frame} of the mattes is not on disk"
-    return "" if job.labels or job.same else f"there is no face of this person on frame {job.frame}"
+def _nobody(job: _Job) -> tuple[str, ...]:
+    """What was drawn for a frame that has no face to be labelled is lost: a person wants to know."""
+    if job.problems or job.missing or job.labels or job.same:
+        return ()
+    return (f"there is no face of this person on frame {job.frame}",)

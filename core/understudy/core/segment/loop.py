@@ -17,20 +17,19 @@ from understudy.core.errors import InvalidInput, NotFound
 from understudy.core.faceset import Faceset
 from understudy.core.model.device import pick
 from understudy.core.reports import Artifact, Report, Warned
-from understudy.core.segment import holdout, store
-from understudy.core.segment.config import PRESETS, SegmenterConfig, preset
+from understudy.core.segment import holdout, samples, store
+from understudy.core.segment.config import DEFAULT, PRESETS, SegmenterConfig, preset
 from understudy.core.segment.plan import plan
 from understudy.core.segment.samples import Samples, prepare
 from understudy.core.segment.settings import SegmentTrainSettings
 from understudy.core.segment.trainer import Trainer
 from understudy.core.train import clockwork, preview
 
-DEFAULT = "xseg"  # preset
 PATIENCE = 150, 0.3  # iterations, and share of those so far, that the score may stay where it is: the greater
 GAIN = 0.002, 0.02  # what counts as better: of the IoU; of the loss, as a share of it
 _DISAGREES = 0.6, 0.85  # IoU of a label with the matte, where the median label's is above
 _NAMED = 10  # of the labels that disagree
-_JUDGED = 64  # labels between two signs of life
+_JUDGED = 100  # of the labels: thousands would be minutes in which nobody hears of us
 
 
 def run(settings: SegmentTrainSettings, *, colour: ColourConfig) -> Iterator[Report]:
@@ -58,7 +57,9 @@ def run(settings: SegmentTrainSettings, *, colour: ColourConfig) -> Iterator[Rep
     store.create(settings.segmenter, config)
     state = store.read_state(settings.segmenter) if there else store.State()
     yield clockwork.started(settings, state)
+    yield from _unheeded(settings, state, there=there)
     if clockwork.progress(settings, state) >= 1:
+        yield from _unlearnt(settings, facesets, state, config)
         yield clockwork.standing(state)
     else:
         session = _Session(settings, colour, state, name, config)
@@ -78,6 +79,31 @@ def _chosen(settings: SegmentTrainSettings) -> tuple[str, SegmenterConfig]:
     config = store.read_config(settings.segmenter)
     same = [name for name, other in PRESETS.items() if other == config]
     return store.read_state(settings.segmenter).preset or (same or [""])[0], config
+
+
+def _unheeded(settings: SegmentTrainSettings, state: store.State, *, there: bool) -> Iterator[Warned]:
+    """That a segmenter which is there does not begin with another's weights."""
+    given = settings.start_from
+    if there and given and (given.is_file() or store.read_state(given).digest != state.start_from):
+        yield Warned(
+            reason="START_FROM",
+            message=f"{settings.segmenter}: is there, and goes on with its own weights; only a new one starts from "
+            f"{given}",
+        )
+
+
+def _unlearnt(
+    settings: SegmentTrainSettings, facesets: Sequence[Faceset], state: store.State, config: SegmenterConfig
+) -> Iterator[Warned]:
+    """That what a segmenter which has reached its target would learn from is other than what it knows."""
+    curve = SwapCurve.from_dict({"gain": 1.0, **state.curve})
+    if samples.digest(facesets, config, curve, self_label=settings.self_label) != state.samples:
+        yield Warned(
+            reason="LABELS_NEW",
+            message=f"{settings.segmenter}: the faces or their labels have changed since, but it has had its "
+            f"{state.iteration} iterations, {state.seconds / 60:.0f} minutes: nothing of that is learnt; ask for more "
+            "in all, or train until it has converged",
+        )
 
 
 def _start(path: Path, config: SegmenterConfig) -> tuple[store.State, dict[str, Tensor]]:
@@ -197,11 +223,8 @@ class _Session(clockwork.Session[store.State]):
         """Labels that do not fit the others: what was learnt from all says something else."""
         rows = self.held.labelled
         self.trainer.settle()
-        found: list[float] = []
-        for start in range(0, len(rows), _JUDGED):
-            found += self.trainer.judge(self.samples, rows[start : start + _JUDGED])
-            yield from self._heartbeat()
-        scores = np.array(found)
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _JUDGED)).astype(np.int64))]
+        scores = np.array(self.trainer.judge(self.samples, rows))
         low, usual = _DISAGREES
         if len(rows) < 4 or np.median(scores) <= usual:
             return
@@ -241,6 +264,7 @@ class _Session(clockwork.Session[store.State]):
             preset=self.name,
             trained=tuple(dict.fromkeys((*self.state.trained, *self.held.trained))),
             held_out=self.held.names,
+            judged=len(self.held.judges),
             samples=self.samples.digest,
             facesets={str(faceset.path): faceset.digest() for faceset in facesets},
             self_labelled=len(self.samples.hulls),

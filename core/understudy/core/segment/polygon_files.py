@@ -13,7 +13,7 @@ from typing import Any
 from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound
 from understudy.core.face import Alignment
 from understudy.core.faceset import FaceRecord, Faceset
-from understudy.core.faceset.beside import scaled
+from understudy.core.faceset.beside import LARGEST, scaled
 from understudy.core.faceset.labels import polygons_of
 from understudy.core.faceset.polygons import Polygon
 from understudy.core.frames import Window
@@ -86,7 +86,7 @@ class Polygons:
                     f"({', '.join(r.path.stem for r in found)}); name the face, the view or the track"
                 )
             else:
-                lost.append(str(entry.said.get("face", frame)))
+                lost.append(_who(entry.said))
         self.warnings = unknown(self._path, lost)
 
     def targets(self) -> list[Target]:
@@ -94,7 +94,8 @@ class Polygons:
 
     def digest(self, record: FaceRecord) -> str:
         entries = self._entries[record.path.stem]
-        made_of = [self._space, self._size, [entry.said.get("polygons") for entry in entries]]
+        drawn = [entry.said.get("polygons") for entry in entries]
+        made_of = [self._space, self._size, self._scale(record), drawn]
         return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
     def give(self, record: FaceRecord, made_of: str) -> Given:
@@ -134,12 +135,14 @@ class Polygons:
         own = record.alignment
         if self._space == "crop":
             return scaled(own, int(self._size[0]) if self._size else own.size), polygons
-        across, down = 1.0, 1.0
-        if self._size and (display := display_of(record)) is not None:
-            across, down = _plate_scale(self._size, display, self._path)
-        return own, tuple(
-            Polygon(include=p.include, points=own.apply(p.points / (across, down))) for p in polygons
-        )
+        scale = self._scale(record)
+        return own, tuple(Polygon(include=p.include, points=own.apply(p.points / scale)) for p in polygons)
+
+    def _scale(self, record: FaceRecord) -> tuple[float, float]:
+        """Of a plate in whose pixels they are: theirs for each of its own, across and down; 1 if not known."""
+        if self._space != "plate" or not self._size or (display := display_of(record)) is None:
+            return 1.0, 1.0
+        return _plate_scale(self._size, display, self._path)
 
 
 def _plate_scale(size: tuple[float, ...], display: Window, path: Path) -> tuple[float, float]:
@@ -168,14 +171,22 @@ def _meant(
         name = str(said["face"])
         record = by_name.get(name.removesuffix(".exr"))
         return [record] if record else []
-    if type(said["frame"]) is not int:
-        raise _malformed(path, f"entry {entry.number}: its frame is {said['frame']!r}")
+    for key in ("frame", "track"):
+        if type(said.get(key, 0)) is not int:
+            raise _malformed(path, f"entry {entry.number}: its {key} is {said[key]!r}, no whole number")
     return [
         record
         for record in by_frame.get(said["frame"], ())
         if said.get("view", record.view) == record.view
         and said.get("track", record.face.track) == record.face.track
     ]
+
+
+def _who(said: Mapping[str, Any]) -> str:
+    """What an entry calls its face."""
+    if "face" in said:
+        return str(said["face"])
+    return " ".join(f"{key} {said[key]}" for key in ("frame", "view", "track") if key in said)
 
 
 def _json(path: Path) -> tuple[Mapping[str, Any], bytes]:
@@ -199,9 +210,11 @@ def _size(said: Any, space: Any, path: Path) -> tuple[float, ...]:
     if said is None:
         return ()
     sides = said if isinstance(said, list) else [said]
-    good = all(type(side) in (int, float) and 1 <= side <= 2**20 for side in sides)
-    if not good or len(sides) != (2 if space == "plate" else 1):
-        raise _malformed(path, f"its size is {said!r}; a crop has a side, a plate width and height")
+    count, most = (2, 2**20) if space == "plate" else (1, LARGEST)
+    if len(sides) != count or not all(type(side) in (int, float) and 1 <= side <= most for side in sides):
+        raise _malformed(
+            path, f"its size is {said!r}; a crop has a side, up to {LARGEST}, a plate width and height"
+        )
     return tuple(float(side) for side in sides)
 
 

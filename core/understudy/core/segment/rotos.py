@@ -13,9 +13,9 @@ from understudy.core import warp
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput
 from understudy.core.face import Alignment
 from understudy.core.faceset import FaceRecord, Faceset
-from understudy.core.frames import Float, FrameRange, Window
+from understudy.core.frames import Float, Window
 from understudy.core.plate import Plate, read_header
-from understudy.core.plate.mattes import Roto, read_matte
+from understudy.core.plate.mattes import Roto, read_matte, refuse_nonfinite, refuse_picture
 from understudy.core.plate.views import header_of
 from understudy.core.reports import Warned
 from understudy.core.segment.fitting import Given, Target, face_hull
@@ -25,8 +25,6 @@ from understudy.core.segment.sources import (
     file_digest,
     is_full,
     origin_of,
-    refuse_nonfinite,
-    refuse_picture,
 )
 
 
@@ -103,12 +101,16 @@ class Rotos:
         for record in self._faces:
             found[record.face.frame].append(record)
         made = {number: Target(frame=number, faces=tuple(faces)) for number, faces in found.items()}
-        if _is_chosen(self._roto):
-            made |= {number: Target(frame=number, missing=True) for number in self._roto.missing}
+        made |= {number: Target(frame=number, missing=True) for number in self._roto.missing}
         return [made[number] for number in sorted(made)]
 
     def digest(self, record: FaceRecord) -> str:
-        return file_digest(self._file(record))
+        """Of the file, with the plate's window where that is another one: while it is not known, it is taken for the
+        same, and a plate that is back may tell otherwise.
+        """
+        file = self._file(record)
+        said, display = file_digest(file), self._displays.get(record.view)
+        return said if display in (None, read_header(file).display) else f"{said} {display}"
 
     def give(self, record: FaceRecord, made_of: str) -> Given:
         roto = read_matte(
@@ -164,12 +166,6 @@ def _has_views(path: Path, views: list[str]) -> bool | None:
     except (FrameMissing, FrameUnreadable):
         return None
     return True
-
-
-def _is_chosen(roto: Plate) -> bool:
-    """Whether somebody named frames: roto of a few frames has holes between them, which nobody misses."""
-    numbers = list(roto.present)
-    return bool(numbers) and str(roto.frames) != str(FrameRange.of(numbers[0], numbers[-1]))
 
 
 def _by_picture(records: Iterable[FaceRecord]) -> dict[tuple[str, str, int], list[FaceRecord]]:

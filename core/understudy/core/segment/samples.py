@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from understudy.core.colour import SwapCurve
-from understudy.core.errors import InvalidInput, NoFace
+from understudy.core.errors import FrameUnreadable, InvalidInput, NoFace
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.faceset.labels import Label, Labels
 from understudy.core.files import replacing
@@ -33,7 +33,7 @@ from understudy.core.train.data import SHARE, Crops
 __all__ = ["SHARE", "Sample", "Samples", "cut", "prepare"]
 
 PREFIX = "labels"  # of the files' names
-_VERSION = 1  # of how crops and labels are cut
+_VERSION = 2  # of how crops and labels are cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,8 @@ def prepare(
 ) -> Generator[Samples | Warned | None, None, None]:
     """Cut crops and labels into `folder`, unless they are there; yields None after each face, the samples at the end.
 
-    A face or label that is gone or broken when its turn comes is left out with a warning.
+    A face or label that is gone or broken when its turn comes is left out with a warning; so is a face whose label
+    lies beside it, as where a new extraction gave its name to somebody else.
 
     Args:
         curve: its gain is not used: each shot has its own.
@@ -128,20 +129,35 @@ def prepare(
         FrameUnreadable: more than a tenth of the faces cannot be read; names the first.
         WriteFailed, DiskFull: the file could not be written.
     """
-    _check(facesets)
-    jobs = [job for faceset in facesets for job in _jobs(faceset, self_label)]
+    jobs = _all(facesets, self_label)
     where = ", ".join(str(faceset.path) for faceset in facesets)
     if not jobs:
         what = "face" if self_label else "label"
         raise NoFace(f"{where}: there is no {what} to train on", path=facesets[0].path, field="facesets")
-    digest = _digest(jobs, config, curve)
-    file = folder / f"{PREFIX}-{digest[:16]}.npy"
+    named = _digest(jobs, config, curve)
+    file = folder / f"{PREFIX}-{named[:16]}.npy"
     kept = _kept(file, len(jobs))
     if kept is None:
         kept = yield from _write(file, jobs, config, curve, where)
     elif lost := len(jobs) - len(kept):
         yield data.left_out(lost, where, file)
-    yield Samples(crops=Crops.open(file, digest), rows=tuple(jobs[place].sample for place in kept))
+    yield Samples(crops=Crops.open(file, named), rows=tuple(jobs[place].sample for place in kept))
+
+
+def digest(
+    facesets: Sequence[Faceset], config: SegmenterConfig, curve: SwapCurve, *, self_label: bool = False
+) -> str:
+    """That `prepare` would give its samples.
+
+    Raises:
+        InvalidInput: as there.
+    """
+    return _digest(_all(facesets, self_label), config, curve)
+
+
+def _all(facesets: Sequence[Faceset], self_label: bool) -> list[_Job]:
+    _check(facesets)
+    return [job for faceset in facesets for job in _jobs(faceset, self_label)]
 
 
 def _check(facesets: Sequence[Faceset]) -> None:
@@ -177,6 +193,12 @@ def _write(
 
     def one(job: _Job) -> Float:
         label = job.labels.read(job.record) if job.labelled else None
+        if label is not None and label.misses(job.record.alignment):
+            raise FrameUnreadable(
+                f"{job.record.path}: nothing of its label, made from {label.origin}, lies on it: it is another "
+                "face's; label it anew, or clear the label",
+                path=job.record.path,
+            )
         return cut(job.faceset.load(job.record), job.record, config, curve, label)
 
     data.remove(file.parent, PREFIX)

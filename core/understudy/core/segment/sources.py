@@ -16,7 +16,7 @@ from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.faceset.beside import moved, scaled
 from understudy.core.frames import Window
 from understudy.core.plate import Template, read_header
-from understudy.core.plate.mattes import Roto, of_frame, read_still
+from understudy.core.plate.mattes import Roto, of_frame, read_still, refuse_nonfinite, refuse_picture
 from understudy.core.plate.views import MONO, header_of
 from understudy.core.reports import Warned
 from understudy.core.segment.fitting import Given, Target
@@ -140,31 +140,6 @@ def display_of(record: FaceRecord) -> Window | None:
         return header_of(header, MONO if template.has_view else record.view).display
     except (FrameMissing, FrameUnreadable, InvalidInput):
         return None
-
-
-def refuse_nonfinite(roto: Roto, window: Window) -> None:
-    count = int(roto.nonfinite[window.slices(roto.data)].sum())
-    if count:
-        raise InvalidInput(
-            f"{roto.path}: {count} values of {roto.channel} around the face are not finite; render it again",
-            path=roto.path,
-            frame=roto.number,
-            field="channel",
-            value=roto.channel,
-        )
-
-
-def refuse_picture(roto: Roto) -> None:
-    """Colours that nobody named, and that no matte has, are a picture's."""
-    if roto.beyond and roto.channel != "A" and not roto.named:
-        raise InvalidInput(
-            f"{roto.path}: its channel {roto.channel} reaches {roto.most:.3g} and a matte ends at 1: is it a picture? "
-            "Name the channel that is the matte",
-            path=roto.path,
-            frame=roto.number,
-            field="channel",
-            value=roto.channel,
-        )
 
 
 def clipped(roto: Roto) -> tuple[str, ...]:

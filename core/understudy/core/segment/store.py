@@ -44,7 +44,8 @@ class State(checkpoints.State):
         beaten: the iteration that last beat it.
         trained: the labels that it was trained on, in any session, as `<faceset>/<face>`: such a label can no
             longer be held out.
-        held_out: the labels that it was never trained on, which judge it.
+        held_out: labels that it was never trained on, which judge it where they are there.
+        judged: how many of these gave `iou`.
         samples: digest of the crops and labels that it was last trained on.
         facesets: folder → digest of each faceset that it was last trained on, where it was then.
         self_labelled: how many faces it last had hulls for labels of.
@@ -58,6 +59,7 @@ class State(checkpoints.State):
     beaten: int = 0
     trained: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
+    judged: int = 0
     samples: str = ""
     facesets: Mapping[str, str] = field(default_factory=dict)
     self_labelled: int = 0

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from understudy.core.errors import InvalidInput, ModelInvalid, NotFound
 from understudy.core.faceset.beside import LABELS, MATTES
 from understudy.core.plate import Template
+from understudy.core.segment.config import DEFAULT, MARKS, PRESETS, SegmenterConfig
 from understudy.daemon.decode.facesets import PICTURE, query
 from understudy.daemon.decode.inputs import faceset_of
 from understudy.daemon.decode.settings import Work
 from understudy.daemon.outputs import Output
 from understudy.daemon.refs import Refs, device, named, one_of
 from understudy.v1 import segment_pb2
-
-if TYPE_CHECKING:
-    from understudy.core.segment.config import SegmenterConfig
-
-MARKS = ("face", "occluder")
-SEGMENTER_PRESET = "xseg"
 
 
 def label(spec: segment_pb2.LabelFacesSpec, refs: Refs) -> Work:
@@ -84,7 +80,7 @@ def train(spec: segment_pb2.TrainSegmenterSpec, refs: Refs) -> Work:
 def apply(spec: segment_pb2.ApplySegmenterSpec, refs: Refs) -> Work:
     from understudy.core.segment.apply import ApplySettings
 
-    segmenter = _segmenter(spec.segmenter, refs, "apply_segmenter.segmenter")
+    segmenter = segmenter_of(spec.segmenter, refs, "apply_segmenter.segmenter")
     faceset = _folder(spec.faceset, refs, "apply_segmenter.faceset", MATTES)
     track = spec.track if spec.HasField("track") else None
     where = device(spec.device, "apply_segmenter.device")
@@ -102,7 +98,7 @@ def preview(spec: segment_pb2.PreviewSegmentationSpec, refs: Refs) -> Work:
     field = "preview_segmentation"
     faceset = refs.faceset(spec.faceset, f"{field}.faceset")
     out = refs.file_out(spec.output, f"{field}.output", PICTURE)
-    segmenter = _segmenter(spec.segmenter, refs, f"{field}.segmenter") if spec.segmenter else None
+    segmenter = segmenter_of(spec.segmenter, refs, f"{field}.segmenter") if spec.segmenter else None
     where = device(spec.device, f"{field}.device")
     with named(field, {"out": "output"}):
         wanted = query(spec.query)
@@ -124,8 +120,6 @@ def preview(spec: segment_pb2.PreviewSegmentationSpec, refs: Refs) -> Work:
 
 def preset_of(config: SegmenterConfig) -> str:
     """The name of a configuration; empty where it is none of this version's."""
-    from understudy.core.segment.config import PRESETS
-
     return next((name for name, sizes in PRESETS.items() if sizes == config), "")
 
 
@@ -133,7 +127,10 @@ def _source(spec: segment_pb2.LabelFacesSpec, refs: Refs) -> dict[str, Any]:
     """Where the labels come from, as core's settings name it."""
     match kind := spec.WhichOneof("source"):
         case "roto":
-            return {kind: refs.plate(spec.roto, "label_faces.roto", colour=False)}
+            roto = refs.plate(spec.roto, "label_faces.roto", colour=False)
+            if not spec.roto.frames:  # between the few that were drawn nobody misses the others
+                roto = replace(roto, frames=roto.present)
+            return {kind: roto}
         case "polygons":
             return {kind: refs.file(spec.polygons, "label_faces.polygons")}
         case "crops":
@@ -202,7 +199,7 @@ def _labelled(path: Path, refs: Refs, field: str, *, needed: bool) -> None:
             )
 
 
-def _segmenter(path: str, refs: Refs, field: str) -> Path:
+def segmenter_of(path: str, refs: Refs, field: str) -> Path:
     """A segmenter that is trained, or is promised."""
     from understudy.core.segment import store
 
@@ -217,12 +214,11 @@ def _segmenter(path: str, refs: Refs, field: str) -> Path:
 def _preset(name: str, segmenter: Path) -> SegmenterConfig:
     """The configuration asked for, which a segmenter that is there must have; else its own, else the default."""
     from understudy.core.segment import store
-    from understudy.core.segment.config import PRESETS
 
     if name:
         one_of(name, PRESETS, "train_segmenter.preset")
     if not store.exists(segmenter):  # what has no checkpoint is made anew
-        return PRESETS[name or SEGMENTER_PRESET]
+        return PRESETS[name or DEFAULT]
     own = store.read_config(segmenter)
     if name and PRESETS[name] != own:
         its = preset_of(own) or "none of this version's"
@@ -245,7 +241,7 @@ def _start_from(path: str, segmenter: Path, config: SegmenterConfig, refs: Refs)
         return None
     if refs.site.roots.readable(path, field).is_file():
         return refs.file(path, field)
-    folder = _segmenter(path, refs, field)
+    folder = segmenter_of(path, refs, field)
     if refs.will_be(Output.of_folder(folder)) or store.exists(segmenter):
         return folder
     if (found := store.read_config(folder)) != config:

@@ -20,6 +20,7 @@ from understudy.core.plate.video import probe
 from understudy.core.train.settings import TrainSettings
 from understudy.daemon.decode import families
 from understudy.daemon.decode.inputs import person_of, release_of
+from understudy.daemon.decode.segment import segmenter_of
 from understudy.daemon.decode.settings import CheckPlate, Ingest, Merge, Pull, Torture, Verify, Work
 from understudy.daemon.outputs import Output
 from understudy.daemon.refs import Refs, device, named, one_of
@@ -121,7 +122,7 @@ def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
     mattes = _user_mattes(spec, refs)
     faceset = refs.faceset(swap.faceset, "merge.swaps.faceset")
     model = refs.folder(swap.model, "merge.swaps.model")
-    segmenter = refs.folder(swap.segmenter, "merge.swaps.segmenter") if swap.segmenter else None
+    segmenter = segmenter_of(swap.segmenter, refs, "merge.swaps.segmenter") if swap.segmenter else None
     with named("merge.swaps"):
         recipe = _recipe(swap.recipe)
     for name in expression.members(recipe.expression.names):

@@ -7,6 +7,8 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from understudy.core.errors import FrameUnreadable, InvalidInput
+from understudy.core.faceset import FaceRecord
 from understudy.core.pipeline import cores, overlapped
 from understudy.daemon import encode_segment, opened
 from understudy.daemon.decode.facesets import query
@@ -37,7 +39,7 @@ class SegmentServicer(segment_pb2_grpc.SegmentServiceServicer):
     def ListLabels(
         self, request: pb.ListLabelsRequest, context: grpc.ServicerContext
     ) -> pb.ListLabelsResponse:
-        from understudy.core.faceset.labels import Labels
+        from understudy.core.faceset.labels import Label, Labels
         from understudy.core.faceset.mattes import Mattes
 
         faceset = opened.faceset(self._roots, request.path)
@@ -45,8 +47,15 @@ class SegmentServicer(segment_pb2_grpc.SegmentServiceServicer):
         rows = np.flatnonzero(np.isin(faceset.columns.name, list(labels.names())))
         records = [faceset.records[i] for i in rows.tolist()]
         records.sort(key=lambda r: (r.face.frame, r.face.track, r.view, r.path.name))
-        read = overlapped(records, labels.read, lambda label: label, lambda label: label, ahead=cores())
-        found = zip(records, read, strict=True)
+
+        def read(record: FaceRecord) -> Label | str | None:
+            try:
+                return labels.read(record)
+            except (FrameUnreadable, InvalidInput) as error:  # listed too, or nobody would find it
+                return error.message
+
+        given = overlapped(records, read, lambda label: label, lambda label: label, ahead=cores())
+        found = zip(records, given, strict=True)
         return pb.ListLabelsResponse(
             labels=[encode_segment.label(record, label) for record, label in found if label is not None],
             mattes=len(Mattes(faceset).names()),
@@ -69,10 +78,9 @@ class SegmentServicer(segment_pb2_grpc.SegmentServiceServicer):
 
         opened.writable(self._roots, request.path)
         faceset = opened.faceset(self._roots, request.path)
-        wanted = query(request.query)
-        opened.find(faceset, wanted)  # what is wrong with the query names its field
+        chosen = faceset.subset(opened.find(faceset, query(request.query)))
         with named("", {"faceset": "path"}):
-            gone = clear(faceset, wanted, labels=request.labels, mattes=request.mattes)
+            gone = clear(chosen, labels=request.labels, mattes=request.mattes)
         return pb.ClearSegmentationResponse(labels=gone.labels, mattes=gone.mattes)
 
 

@@ -18,7 +18,6 @@ from understudy.daemon import devices, encode
 from understudy.daemon.config import DaemonConfig, version
 from understudy.daemon.decode import families
 from understudy.daemon.decode.extract import FACE_TYPE
-from understudy.daemon.decode.segment import SEGMENTER_PRESET
 from understudy.daemon.decode.stages import PRESET
 from understudy.v1 import system_pb2, system_pb2_grpc
 
@@ -57,6 +56,7 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
 
 def _families() -> list[system_pb2.Family]:
     from understudy.core.faceset.keys import KEYS
+    from understudy.core.segment.config import DEFAULT
     from understudy.core.segment.config import PRESETS as SEGMENTERS
 
     recipe = Recipe()
@@ -69,8 +69,8 @@ def _families() -> list[system_pb2.Family]:
         "match": (recipe.match, _plugins.names("match")),
         "blend": (recipe.blend, _plugins.names("blend")),
         "preset": (PRESET, tuple(PRESETS)),
-        "segmenter": (SEGMENTERS[SEGMENTER_PRESET].network, _plugins.names("segmenter")),
-        "segmenter_preset": (SEGMENTER_PRESET, tuple(SEGMENTERS)),
+        "segmenter": (SEGMENTERS[DEFAULT].network, _plugins.names("segmenter")),
+        "segmenter_preset": (DEFAULT, tuple(SEGMENTERS)),
         "face_type": (FACE_TYPE, tuple(FACE_TYPES)),
     }
     return [

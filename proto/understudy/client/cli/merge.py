@@ -52,6 +52,7 @@ def command(
     limit_matte: options.LimitMattes = None,
     add_matte: options.AddMattes = None,
     keep_matte: options.KeepMattes = None,
+    matte_channel: options.MatteChannel = "",
     aligned: Annotated[
         bool, typer.Option("--aligned", help="Also write the faces at model resolution.")
     ] = False,
@@ -78,7 +79,9 @@ def command(
         smooth=smooth,
         mask_smooth=mask_smooth,
     )
-    mattes = options.user_mattes(frames_dialect, limit=limit_matte, add=add_matte, keep=keep_matte)
+    mattes = options.user_mattes(
+        frames_dialect, limit=limit_matte, add=add_matte, keep=keep_matte, channel=matte_channel
+    )
     wanted = segments(frames, frames_dialect)
     run(
         State.of(context),

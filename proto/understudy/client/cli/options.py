@@ -96,6 +96,12 @@ AddMattes = Annotated[
     Texts, typer.Option("--add-matte", metavar=_MATTE, help="The face goes here, whatever other mattes say.")
 ]
 KeepMattes = Annotated[Texts, typer.Option("--keep-matte", metavar=_MATTE, help="The plate stays here.")]
+MatteChannel = Annotated[
+    str,
+    typer.Option(
+        "--matte-channel", metavar="NAME", help="Of these mattes. Default: alpha, else the only one."
+    ),
+]
 Erode = Annotated[
     Real, typer.Option("--erode", help="Shrink the matte by so many pixels; negative grows it.")
 ]
@@ -127,7 +133,7 @@ Detach = Annotated[
 ]
 
 
-def user_mattes(dialect: str, *, limit: Texts, add: Texts, keep: Texts) -> list[UserMatte]:
+def user_mattes(dialect: str, *, limit: Texts, add: Texts, keep: Texts, channel: str) -> list[UserMatte]:
     """What `--limit-matte`, `--add-matte` and `--keep-matte` say together; `PATTERN=RANGE` is on these frames only.
 
     Raises:
@@ -138,7 +144,7 @@ def user_mattes(dialect: str, *, limit: Texts, add: Texts, keep: Texts) -> list[
         for text in texts or ():
             pattern, frames = _with_frames(text)
             named = parse(frames, dialect, field=f"{use}_matte") if frames else None
-            found.append(UserMatte(Plate(pattern, named), use))
+            found.append(UserMatte(Plate(pattern, named), use, channel))
     return found
 
 

@@ -57,6 +57,7 @@ def command(
     limit_matte: options.LimitMattes = None,
     add_matte: options.AddMattes = None,
     keep_matte: options.KeepMattes = None,
+    matte_channel: options.MatteChannel = "",
     device: options.Device = "",
     seed: options.Seed = 0,
     layers: options.Layers = None,
@@ -93,7 +94,9 @@ def command(
         seed=seed,
         layers=options.layers(layers, no_layers=no_layers),
         segmenter=segmenter,
-        user_mattes=options.user_mattes(frames_dialect, limit=limit_matte, add=add_matte, keep=keep_matte),
+        user_mattes=options.user_mattes(
+            frames_dialect, limit=limit_matte, add=add_matte, keep=keep_matte, channel=matte_channel
+        ),
     )
     settings.work_folder()  # an output without a frame token is told before a daemon is started
     with state.session() as session:

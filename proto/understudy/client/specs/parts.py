@@ -84,7 +84,8 @@ class UserMatte:
         matte: pattern or plate of it; where its frames are named, it has a say on these alone.
         use: `limit`: the face goes nowhere else; `add`: it goes here whatever the other mattes say; `keep`: the
             plate stays here.
-        channel: empty for alpha where there is one, else the only one, or the red one.
+        channel: empty for alpha where there is one, else the only one, or the red one where all
+            colours are the same.
         invert: it is 1 outside and 0 inside.
     """
 

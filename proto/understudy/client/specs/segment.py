@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from understudy.client.errors import Refused
 from understudy.client.specs.parts import PathLike, Plate, absolute, plate
 from understudy.v1 import job_pb2 as pb
 from understudy.v1 import segment_pb2
@@ -32,7 +33,15 @@ def label_faces(
         invert: the mattes are 1 outside.
         marks: `face`, or `occluder` where they mark what is before the face. Empty: `face`.
         track: which person, where the faceset holds several.
+
+    Raises:
+        Refused: more than one source.
     """
+    given = {name for name, one in (("roto", roto), ("polygons", polygons), ("crops", crops)) if one}
+    if len(given) > 1:
+        raise Refused.invalid(
+            "source", " ".join(sorted(given)), "just one of roto, polygons and crops is needed"
+        )
     spec = segment_pb2.LabelFacesSpec(
         faceset=absolute(faceset), channel=channel, invert=invert, marks=marks, track=track
     )

@@ -31,6 +31,8 @@ def recipe(base: Recipe | Mapping[str, Any] | PathLike | None = None, **settings
     for name, value in settings.items():
         if value is None:
             continue
+        if value == "":  # a script's unset variable; on the wire it would be the default
+            raise Refused.invalid(f"recipe.{name}", value, "it is empty; leave it out for the default")
         field = Recipe.DESCRIPTOR.fields_by_name.get(name)
         if field is None:
             raise Refused.invalid(

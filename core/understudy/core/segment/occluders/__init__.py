@@ -7,14 +7,13 @@ seeded generator on the CPU. To add a kind: a module with `draw(rng, scene)`, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.core.errors import InvalidInput
 from understudy.core.frames import Float
 from understudy.core.segment.augmentation import Augmentation
 from understudy.core.segment.occluders import cloth, glasses, hair, hand, rods, smoke
@@ -41,24 +40,10 @@ KINDS: Mapping[str, tuple[Draw, float]] = MappingProxyType(
 """Kinds, and how often each is drawn, relative to each other."""
 
 
-def draw(rng: Rng, size: int, kinds: Sequence[str] = (), scene: Scene | None = None) -> Layer:
-    """One occluder of one of the `kinds` (empty: all).
-
-    Returns:
-        colours (size, size, 3) in codes, anything where alpha is 0; alpha (size, size).
-
-    Raises:
-        InvalidInput: there is no such kind.
-    """
-    names = list(kinds or KINDS)
-    for name in names:
-        if name not in KINDS:
-            raise InvalidInput(
-                f"kinds: there is no {name!r}; there are {', '.join(KINDS)}", field="kinds", value=name
-            )
-    scene = scene or Scene.made_up(rng, size)
-    shares = np.array([KINDS[name][1] for name in names])
-    return KINDS[str(rng.choice(names, p=shares / shares.sum()))][0](rng, scene)
+def draw(rng: Rng, scene: Scene) -> Layer:
+    """One occluder of any kind: colours (S, S, 3) in codes, anything where alpha is 0; alpha (S, S)."""
+    shares = np.array([share for _, share in KINDS.values()])
+    return KINDS[str(rng.choice(list(KINDS), p=shares / shares.sum()))][0](rng, scene)
 
 
 def batch(
@@ -80,9 +65,9 @@ def batch(
             continue
         cloth = crops[int(rng.integers(count))]
         scene = Scene.of(rng, crop, cloth, face_type, share)
-        layer = draw(rng, size, scene=scene)
+        layer = draw(rng, scene)
         if rng.random() < 0.25:
-            layer = over(draw(rng, size, scene=scene), layer)
+            layer = over(draw(rng, scene), layer)
         laid[place, ..., :3], laid[place, ..., 3] = layer
         laid[place, ..., 4] = shadow(rng, layer[1], scene, amount.shadow)
     return torch.from_numpy(laid).permute(0, 3, 1, 2)

@@ -16,6 +16,7 @@ from understudy.client.errors import NotFound, Refused
 from understudy.client.progress import clock
 from understudy.client.session import Session
 from understudy.v1 import segment_pb2 as pb
+from understudy.v1.resource_pb2 import FaceQuery
 
 
 def show(
@@ -68,6 +69,9 @@ def clear(
         bool, typer.Option("--labels", help="Delete what people drew. It does not come back.")
     ] = False,
     mattes: Annotated[bool, typer.Option("--mattes", help="Delete what segmenters made.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Of every face; --labels wants this where no faces are chosen.")
+    ] = False,
     name: which.Names = None,
     track: which.Tracks = None,
     frames: which.Frames = None,
@@ -76,7 +80,7 @@ def clear(
     range_: which.Ranges = None,
     invert: which.Invert = False,
 ) -> None:
-    """Delete mattes or labels of faces; of all, where none are chosen. At least one of --labels and --mattes."""
+    """Delete mattes or labels of faces: of those chosen, or of --all. At least one of --labels and --mattes."""
     ours = State.of(context)
     wanted = which.wanted(
         names=name,
@@ -90,6 +94,8 @@ def clear(
         limit=0,
         reference="",
     )
+    if labels and not all_ and wanted.query == FaceQuery():
+        raise Refused.invalid("all", all_, "no faces are chosen; to delete every label for good, say --all")
     with ours.session() as session:
         gone = wanted.measured(
             ours,
