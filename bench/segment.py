@@ -68,50 +68,81 @@ def main(
     teach: float = 40.0,
     *,
     scratch: bool = False,
+    keep: bool = False,
 ) -> None:
     videos = sorted(clips.glob("*.mp4")) if clips else []
     target = next((video for video in videos if video.stem == clip), None)
     if target is None:
         print(f"segment: no clip {clip}; name the folder: python -m bench.segment --clips FOLDER")
         return
-    rows: list[tuple[str, ...]] = []
-    pictures: dict[str, dict[int, Float]] = {}
+    folders = {name: (FOLDER / name).absolute() for name in ("ternausnet", "xseg-generic", "xseg")}
+    for folder in folders.values() if not keep else ():
+        shutil.rmtree(folder, ignore_errors=True)
     with Session(state=(FOLDER / "state").absolute()) as session:
         shot = _shot(session, target)
-        truth = _truth(shot)
+        table = Table(shot, _truth(shot))
         others = [_others(session, video) for video in videos if video != target]
-
-        def judge_all(name: str, of: Callable[[FaceRecord], Float | None], cost: str) -> None:
-            pictures[name] = _found(shot, of)
-            rows.append((name, *_scores(pictures[name], truth, shot), cost))
-
-        judge_all("hull", face_hull, "-")
-        generic = FOLDER / "ternausnet"
-        cost = _train(session, generic, others, minutes, preset="ternausnet-light", self_label=True)
-        session.apply_segmenter(generic.absolute(), shot.faces).wait().check()
-        judge_all("ternausnet, self-labelled others", Mattes(Faceset.open(shot.faces)).matte, cost)
-        start = {}
-        if not scratch:
-            begun = FOLDER / "xseg-generic"
-            cost = _train(session, begun, others, minutes, preset="xseg-light", self_label=True)
-            session.apply_segmenter(begun.absolute(), shot.faces).wait().check()
-            judge_all("xseg, self-labelled others", Mattes(Faceset.open(shot.faces)).matte, cost)
-            start = {"start_from": begun.absolute()}
-        session.label_faces(
-            shot.faces, roto=Plate(shot.roto, ",".join(map(str, shot.labelled)))
-        ).wait().check()
-        taught = FOLDER / "xseg"
-        cost = _train(session, taught, [shot.faces], teach, preset="xseg-light", **start)
-        session.apply_segmenter(taught.absolute(), shot.faces).wait().check()
-        judge_all(f"xseg, {len(shot.labelled)} labels", Mattes(Faceset.open(shot.faces)).matte, cost)
+        table.add("hull", face_hull)
+        for name, preset in (("ternausnet", "ternausnet-light"), ("xseg-generic", "xseg-light")):
+            if not (scratch and name == "xseg-generic"):
+                table.train(
+                    session,
+                    folders[name],
+                    others,
+                    "self-labelled others",
+                    minutes,
+                    preset=preset,
+                    self_label=True,
+                )
+        roto = Plate(shot.roto, ",".join(map(str, shot.labelled)))
+        session.label_faces(shot.faces, roto=roto).wait().check()
+        start = {} if scratch else {"start_from": folders["xseg-generic"]}
+        words = f"{len(shot.labelled)} labels"
+        table.train(session, folders["xseg"], [shot.faces], words, teach, preset="xseg-light", **start)
         suggested = [each.frame for each in session.suggest_labels(shot.faces)]
-    common.show(
-        f"segment: {clip}, {len(truth) - len(shot.labelled)} unlabelled faces; limit {LIMIT}",
-        ("matte", "IoU", "worst", f"/ {LIMIT}", "boundary F", "iterations, time"),
-        rows,
-    )
+    table.show(clip)
     print("to label next:", ", ".join(map(str, suggested)))
-    print("strip:", _strip(shot, truth, pictures))
+    print("strip:", _strip(shot, table.truth, table.pictures))
+
+
+class Table:
+    """What each kind of matte is worth on the faces that are not labelled.
+
+    Attributes:
+        pictures: name → frame → matte.
+    """
+
+    def __init__(self, shot: Shot, truth: dict[int, Float]) -> None:
+        self.shot, self.truth = shot, truth
+        self.pictures: dict[str, dict[int, Float]] = {}
+        self._rows: list[tuple[str, ...]] = []
+
+    def add(self, name: str, of: Callable[[FaceRecord], Float | None], cost: str = "-") -> None:
+        self.pictures[name] = _found(self.shot, of)
+        self._rows.append((name, *_scores(self.pictures[name], self.truth, self.shot), cost))
+
+    def train(
+        self,
+        session: Session,
+        folder: Path,
+        facesets: Sequence[Path],
+        words: str,
+        minutes: float,
+        **options: Any,
+    ) -> None:
+        """Train a segmenter, and judge the mattes that it makes of the shot."""
+        session.train_segmenter(folder, facesets, minutes=minutes, **options).wait().check()
+        made = session.segmenter(folder)
+        session.apply_segmenter(folder, self.shot.faces).wait().check()
+        cost = f"{made.iteration}, {made.time_spent.ToSeconds() / 60:.1f} min"
+        self.add(f"{folder.name}, {words}", Mattes(Faceset.open(self.shot.faces)).matte, cost)
+
+    def show(self, clip: str) -> None:
+        common.show(
+            f"segment: {clip}, {len(self.truth) - len(self.shot.labelled)} unlabelled faces; limit {LIMIT}",
+            ("matte", "IoU", "worst", f"/ {LIMIT}", "boundary F", "iterations, time"),
+            self._rows,
+        )
 
 
 def _shot(session: Session, video: Path) -> Shot:
@@ -175,15 +206,6 @@ def _others(session: Session, video: Path) -> Path:
     return folder / "faces"
 
 
-def _train(session: Session, folder: Path, facesets: Sequence[Path], minutes: float, **options: Any) -> str:
-    """Train anew; what it took."""
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    session.train_segmenter(folder.absolute(), facesets, minutes=minutes, **options).wait().check()
-    made = session.segmenter(folder.absolute())
-    return f"{made.iteration}, {made.time_spent.ToSeconds() / 60:.1f} min"
-
-
 def _truth(shot: Shot) -> dict[int, Float]:
     """Frame → the visible face in the crop (S, S)."""
     roto = plate.Template.parse(str(shot.roto))
@@ -239,6 +261,9 @@ if __name__ == "__main__":
     parser.add_argument("--clip", default="performer_b", help="the one that is judged on; its stem")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each training without labels")
     parser.add_argument("--teach", type=float, default=40.0, help="minutes of the training with labels")
+    parser.add_argument(
+        "--keep", action="store_true", help="go on with the last run's segmenters; minutes are totals"
+    )
     parser.add_argument("--scratch", action="store_true", help="the XSeg starts from nothing")
     given = parser.parse_args()
-    main(given.clips, given.clip, given.minutes, given.teach, scratch=given.scratch)
+    main(given.clips, given.clip, given.minutes, given.teach, scratch=given.scratch, keep=given.keep)
