@@ -339,6 +339,9 @@ def test_a_new_segmenter_may_start_from_another(faceset, colour, tmp_path, monke
     list(loop.run(other, colour=colour))
     told = of(Warned, loop.run(replace(settings, start_from=tmp_path / "third"), colour=colour))
     assert [w.reason for w in told] == ["START_FROM"]
+    for silent in (tmp_path / "gone", tmp_path / "weights.npz"):
+        silent.with_suffix(".npz").write_bytes(b"")
+        assert not of(Warned, loop.run(replace(settings, start_from=silent), colour=colour))
     state = store.read_state(tmp_path / "old")
     store.save(tmp_path / "old", replace(state, working_space="lin_rec709"), old[1], {})
     with pytest.raises(InvalidInput, match="the segmenter works in 'lin_rec709'"):

@@ -82,9 +82,11 @@ def _chosen(settings: SegmentTrainSettings) -> tuple[str, SegmenterConfig]:
 
 
 def _unheeded(settings: SegmentTrainSettings, state: store.State, *, there: bool) -> Iterator[Warned]:
-    """That a segmenter which is there does not begin with another's weights."""
+    """That a segmenter which is there does not begin with another's weights, unless it did: then it is the same
+    command again. Of published weights, and of a segmenter that has gone, nobody knows.
+    """
     given = settings.start_from
-    if there and given and (given.is_file() or store.read_state(given).digest != state.start_from):
+    if there and given and store.exists(given) and store.read_state(given).digest != state.start_from:
         yield Warned(
             reason="START_FROM",
             message=f"{settings.segmenter}: is there, and goes on with its own weights; only a new one starts from "
