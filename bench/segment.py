@@ -6,9 +6,10 @@ with them, by the command line's own path: ingest, extract, label from a roto in
 
 The TernausNet has seen the other clips of the folder only, with hulls for labels and core's made-up occluders. The
 XSeg starts from a segmenter that was trained in the same way (`--scratch` leaves that out), and is taught with 8 of
-the frames: those that `segment next` names before anything is known. All are judged on the faces that are not
-labelled, in the faceset's crop: IoU, and F of the boundary within 0.8 % of the crop's diagonal (Perazzi et al.,
-DAVIS, CVPR 2016). The limit is issue 5's: 0.95.
+the frames as an artist would do it: label those that `segment next` names, train, apply, and ask again what the
+mattes are least sure of (`ROUNDS`). All are judged on the faces that are not labelled, in the faceset's crop: IoU,
+and F of the boundary within 0.8 % of the crop's diagonal (Perazzi et al., DAVIS, CVPR 2016). The limit is issue 5's:
+0.95.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ from understudy.core.segment.fitting import face_hull
 
 FOLDER = common.FOLDER / "segment"
 LIMIT = 0.95
-FRAMES, LABELS, FIRST = 60, 8, 1100
+FRAMES, FIRST = 60, 1100
+ROUNDS = (4, 0.2), (2, 0.4), (2, 1.0)  # new labels, and up to which share of the time they and the others are taught
 OTHERS = 48  # frames of each other clip
 SHOWN = 10
 
@@ -51,7 +53,7 @@ class Shot:
     Attributes:
         clean, plate, roto: patterns: the clip, the same with things before the face, the visible face.
         faces: the faceset of `plate`.
-        labelled: frames whose roto is given, as `segment next` chose them.
+        labelled: frames whose roto was given, as `segment next` chose them.
     """
 
     clean: Path
@@ -94,11 +96,19 @@ def main(
                     preset=preset,
                     self_label=True,
                 )
-        roto = Plate(shot.roto, ",".join(map(str, shot.labelled)))
-        session.label_faces(shot.faces, roto=roto).wait().check()
-        start = {} if scratch else {"start_from": folders["xseg-generic"]}
-        words = f"{len(shot.labelled)} labels"
-        table.train(session, folders["xseg"], [shot.faces], words, teach, preset="xseg-light", **start)
+        options: dict[str, Any] = {} if scratch else {"start_from": folders["xseg-generic"]}
+        for count, share in ROUNDS:
+            table.shot = shot = _label(session, shot, count)
+            table.train(
+                session,
+                folders["xseg"],
+                [shot.faces],
+                f"{len(shot.labelled)} labels",
+                teach * share,
+                preset="xseg-light",
+                all_labels=True,
+                **options,
+            )
         suggested = [each.frame for each in session.suggest_labels(shot.faces)]
     table.show(clip)
     print("to label next:", ", ".join(map(str, suggested)))
@@ -162,8 +172,15 @@ def _shot(session: Session, video: Path) -> Shot:
     if shot.faces.is_dir():
         shutil.rmtree(shot.faces)  # no label and no matte of an earlier run
     session.extract(Plate(shot.plate, span), shot.faces, size=256).wait().check()
-    chosen = session.suggest_labels(shot.faces, count=LABELS)
-    return replace(shot, labelled=tuple(sorted(each.frame for each in chosen)))
+    return shot
+
+
+def _label(session: Session, shot: Shot, count: int) -> Shot:
+    """Give the roto of `count` more frames."""
+    chosen = [each.frame for each in session.suggest_labels(shot.faces, count=count)]
+    roto = Plate(shot.roto, ",".join(map(str, chosen)))
+    session.label_faces(shot.faces, roto=roto).wait().check()
+    return replace(shot, labelled=tuple(sorted((*shot.labelled, *chosen))))
 
 
 def _occlude(shot: Shot, faces: Faceset) -> None:

@@ -85,6 +85,18 @@ def test_a_sixth_of_the_labels_judges(many, labels, held):
         assert gaps.max() - gaps.min() <= 1  # evenly spread
 
 
+def test_all_labels_may_be_learnt_from(many):
+    past, first = trained_on(store.State(), many)
+    assert len(first.judges) == 1
+    held = holdout.choose(samples(many, labelled=[True] * 6), past, all_labels=True)
+    assert (len(held.judges), held.names, len(held.labelled)) == (0, (), 6)
+    past = after(past, held)
+    assert set(past.trained) == {*first.trained, *first.names}
+    more, _ = trained_on(past, many, count=8)
+    assert len(more.held_out) == 1  # of the new ones
+    assert not set(more.held_out) & set(past.trained)
+
+
 def test_of_very_many_labels_no_more_judge(many, monkeypatch):
     monkeypatch.setattr(holdout, "MOST", 5)
     assert len(holdout.choose(samples(many, labelled=[True] * MANY), store.State()).judges) == 5

@@ -282,6 +282,20 @@ def test_training_ends_when_it_has_converged_and_goes_on_with_new_labels(colour,
     assert (more.labels, more.held_out) == (7, state.held_out)
 
 
+def test_all_labels_may_be_learnt_from_in_the_end(faceset, colour, tmp_path):
+    list(loop.run(asked(faceset, tmp_path / "s"), colour=colour))
+    assert store.read_state(tmp_path / "s").iou is not None
+    more = asked(faceset, tmp_path / "s", target_iterations=8, all_labels=True)
+    reports = list(loop.run(more, colour=colour))
+    assert not of(Warned, reports)  # it was asked for
+    assert not any("iou" in r.scores for r in of(TrainReport, reports))
+    state = store.read_state(tmp_path / "s")
+    assert (state.iteration, state.iou, state.judged, state.held_out) == (8, None, 0, ())
+    assert len(state.trained) == 8
+    means = store.load_optimizer(tmp_path / "s")
+    assert all(torch.equal(w, means[f"mean/{name}"]) for name, w in store.load(tmp_path / "s")[1].items())
+
+
 def test_without_a_judge_the_loss_says_when_it_is_enough(colour, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "PATIENCE", (6, 0.3))
     monkeypatch.setattr(plan.Plan, "rate", lambda *_: 0.0)

@@ -190,6 +190,7 @@ def test_a_training_holds_what_was_asked(work: Decoded, beside: Path):
         "segmenter": "D/light",
         "facesets": ["D/labelled", "D/faces"],
         "self_label": True,  # then labels need not be there
+        "all_labels": True,
         "target_iterations": 300,
         "target_time": {"seconds": 90},
         "batch_size": 3,
@@ -205,7 +206,7 @@ def test_a_training_holds_what_was_asked(work: Decoded, beside: Path):
     )
     assert (settings.batch_size, settings.seed, settings.device) == (3, 5, "cpu")
     assert (settings.preset, settings.self_label, len(settings.facesets)) == ("xseg-light", True, 2)
-    assert settings.start_from is None
+    assert (settings.start_from, settings.all_labels) == (None, True)
 
 
 def test_a_training_starts_from_a_segmenter_or_a_file(work: Decoded, beside: Path):

@@ -29,7 +29,7 @@ class LabelFacesSpec(_message.Message):
     def __init__(self, faceset: _Optional[str] = ..., roto: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., polygons: _Optional[str] = ..., crops: _Optional[str] = ..., channel: _Optional[str] = ..., invert: bool = ..., marks: _Optional[str] = ..., track: _Optional[int] = ...) -> None: ...
 
 class TrainSegmenterSpec(_message.Message):
-    __slots__ = ("segmenter", "facesets", "preset", "self_label", "target_iterations", "target_time", "until_converged", "batch_size", "seed", "device", "start_from")
+    __slots__ = ("segmenter", "facesets", "preset", "self_label", "target_iterations", "target_time", "until_converged", "batch_size", "seed", "device", "start_from", "all_labels")
     SEGMENTER_FIELD_NUMBER: _ClassVar[int]
     FACESETS_FIELD_NUMBER: _ClassVar[int]
     PRESET_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class TrainSegmenterSpec(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     START_FROM_FIELD_NUMBER: _ClassVar[int]
+    ALL_LABELS_FIELD_NUMBER: _ClassVar[int]
     segmenter: str
     facesets: _containers.RepeatedScalarFieldContainer[str]
     preset: str
@@ -52,7 +53,8 @@ class TrainSegmenterSpec(_message.Message):
     seed: int
     device: str
     start_from: str
-    def __init__(self, segmenter: _Optional[str] = ..., facesets: _Optional[_Iterable[str]] = ..., preset: _Optional[str] = ..., self_label: bool = ..., target_iterations: _Optional[int] = ..., target_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., until_converged: bool = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., start_from: _Optional[str] = ...) -> None: ...
+    all_labels: bool
+    def __init__(self, segmenter: _Optional[str] = ..., facesets: _Optional[_Iterable[str]] = ..., preset: _Optional[str] = ..., self_label: bool = ..., target_iterations: _Optional[int] = ..., target_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., until_converged: bool = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., start_from: _Optional[str] = ..., all_labels: bool = ...) -> None: ...
 
 class ApplySegmenterSpec(_message.Message):
     __slots__ = ("segmenter", "faceset", "track", "device")

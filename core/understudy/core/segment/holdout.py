@@ -1,4 +1,4 @@
-"""Which labels judge a segmenter: a few that it never learns from, in this session or another."""
+"""Which labels judge a segmenter: a few that it does not learn from, in this session or another."""
 
 from __future__ import annotations
 
@@ -53,11 +53,14 @@ class Holdout:
         return tuple(rows for rows in (self.labelled, self.hulls) if len(rows))
 
 
-def choose(samples: Samples, past: Past) -> Holdout:
+def choose(samples: Samples, past: Past, *, all_labels: bool = False) -> Holdout:
     """Hold out a sixth of the labels (one of 2 to 11, `MOST` at most), evenly spread over the shots.
 
     What was held out before stays so, and what was learnt from is never held out, lest the judge be one who knows the
     answer: then fewer are, and new labels take their places. A face that is in two facesets is one label.
+
+    Args:
+        all_labels: hold out none; those that were are learnt from like the others.
 
     Raises:
         NotFound, FrameUnreadable: a faceset has gone or broken since it was cut.
@@ -67,10 +70,10 @@ def choose(samples: Samples, past: Past) -> Holdout:
     rows = samples.labelled
     names = _names(samples, known | before)
     labels = list(dict.fromkeys(names))
-    held = [label for label in labels if label in before]
+    held = [label for label in labels if label in before and not all_labels]
     held = held[: max(0, len(labels) - 1)]  # something is left to learn from
     free = [label for label in labels if label not in before | known]
-    wanted = min(MOST, max(1, len(labels) // 6)) if len(labels) > 1 else 0
+    wanted = min(MOST, max(1, len(labels) // 6)) if len(labels) > 1 and not all_labels else 0
     more = max(0, min(wanted - len(held), len(free)))
     held += [free[int((place + 0.5) * len(free) / more)] for place in range(more)]
     out, gone = np.array([n in held for n in names], np.bool_), before.difference(labels)

@@ -168,18 +168,19 @@ class _Session(clockwork.Session[store.State]):
             for message in (*faceset.warnings, *faceset.broken):
                 yield Warned(reason="FACESET", message=message)
         bfloat16, self.samples = yield from self.prepared(device, self._samples(facesets))
-        before = self.state.samples
-        self.held = holdout.choose(self.samples, self.state)
+        before = self.state.samples, self.state.judged
+        self.held = holdout.choose(self.samples, self.state, all_labels=self.settings.all_labels)
         self._note(facesets)
         yield from self._remarks()
-        if self.settings.until_converged and self.state.converged and self.state.samples == before:
+        same = before == (self.state.samples, self.state.judged)
+        if self.settings.until_converged and self.state.converged and same:
             return False
         self.trainer = Trainer(self.config, self.plan, device, seed=self.settings.seed, bfloat16=bfloat16)
         if store.exists(self.folder):
             self.go_back()
         elif start is not None:
             self.trainer.begin(start[1])
-        if self.state.samples != before:  # other labels: what the weights were worth before says nothing
+        if not same:  # other labels, or other judges: what the weights were worth before says nothing
             self._forget()
         if not store.exists(self.folder):
             self.save()
@@ -279,7 +280,7 @@ class _Session(clockwork.Session[store.State]):
     def _remarks(self) -> Iterator[Warned]:
         """What a person should know about the labels before they wait."""
         labelled, hulls = len(self.samples.labelled), len(self.samples.hulls)
-        if labelled and not len(self.held.judges):
+        if labelled and not len(self.held.judges) and not self.settings.all_labels:
             yield Warned(
                 reason="LABELS_FEW",
                 message=f"{self.folder}: {labelled} label{'s' * (labelled > 1)} to learn from, and none to judge the "

@@ -25,6 +25,7 @@ class SegmentTrainSettings:
             either is done.
         until_converged: end when the held-out labels (without any, the loss) get no better. Without a target and this,
             training goes on until it is closed.
+        all_labels: learn from every label, also from those that were held out so far: then none judges.
         batch_size: samples per iteration; None takes the preset's.
         seed: of weights, samples and occluders.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
@@ -45,6 +46,7 @@ class SegmentTrainSettings:
     target_iterations: int | None = None
     target_seconds: float | None = None
     until_converged: bool = False
+    all_labels: bool = False
     batch_size: int | None = None
     seed: int = 1
     device: str = "auto"

@@ -66,6 +66,7 @@ def train(spec: segment_pb2.TrainSegmenterSpec, refs: Refs) -> Work:
             target_iterations=spec.target_iterations or None,
             target_seconds=seconds,
             until_converged=spec.until_converged,
+            all_labels=spec.all_labels,
             batch_size=spec.batch_size or None,
             seed=spec.seed,
             device=where,

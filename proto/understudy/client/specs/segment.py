@@ -63,6 +63,7 @@ def train_segmenter(
     iterations: int | None = None,
     minutes: float | None = None,
     until_converged: bool = False,
+    all_labels: bool = False,
     batch_size: int = 0,
     seed: int = 0,
     device: str = "",
@@ -75,6 +76,7 @@ def train_segmenter(
         preset: `session.info()` lists them. Empty: the default one, or the segmenter's own.
         self_label: faces that nothing covers label themselves: the hull of their landmarks, made-up things over it.
         until_converged: end when the mattes of labels that were held out get no better.
+        all_labels: learn from every label, also from those that were held out: then none judges.
         batch_size: 0 for the preset's.
         start_from: a segmenter of the same network, or a file of published weights, for one that is new.
     """
@@ -85,6 +87,7 @@ def train_segmenter(
         self_label=self_label,
         target_iterations=iterations or 0,
         until_converged=until_converged,
+        all_labels=all_labels,
         batch_size=batch_size,
         seed=seed,
         device=device,

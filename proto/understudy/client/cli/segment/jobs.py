@@ -110,6 +110,9 @@ def train(
     until_converged: Annotated[
         bool, typer.Option("--until-converged", help="Until the mattes of held-out labels get no better.")
     ] = False,
+    all_labels: Annotated[
+        bool, typer.Option("--all-labels", help="Learn from those too that would be held out to judge by.")
+    ] = False,
     batch_size: Annotated[int, typer.Option("--batch-size", min=0, help="0: the preset's.")] = 0,
     seed: options.Seed = 0,
     start_from: Annotated[
@@ -136,6 +139,7 @@ def train(
             iterations=iterations,
             minutes=minutes,
             until_converged=until_converged,
+            all_labels=all_labels,
             batch_size=batch_size,
             seed=seed,
             device=device,
