@@ -1,4 +1,4 @@
-"""Configurations, the network, the model folder and the swap."""
+"""First weights, the model folder and the swap."""
 
 from __future__ import annotations
 
@@ -14,96 +14,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.core.shots import make_release, tiny_model
 from understudy.core.errors import InvalidInput, ModelInvalid, NotFound, ReleaseInvalid, WriteFailed
 from understudy.core.model import store, swap
 from understudy.core.model.device import pick
 from understudy.core.model.df import DF
-from understudy.core.model.presets import PRESETS, ModelConfig, preset
+from understudy.core.model.networks import build
+from understudy.core.model.presets import ARCHS, ModelConfig
 
 TINY = ModelConfig(options="ud", resolution=64, e_dims=4, d_dims=4, d_mask_dims=2, ae_dims=8)
 
 
-def parameters(config: ModelConfig) -> int:
-    with torch.device("meta"):
-        return sum(p.numel() for p in DF(config).parameters())
-
-
-@pytest.mark.parametrize(
-    ("config", "count"),  # of DeepFaceLab's own networks
-    [
-        (PRESETS["quick96"], 38_294_330),
-        (PRESETS["df-ud128"], 54_470_998),
-        (ModelConfig(options=""), 57_538_432),
-        (ModelConfig(options="udt"), 87_716_182),
-        (PRESETS["df-ud256"], 82_794_838),
-        (PRESETS["df-udt256"], 97_165_654),
-        (ModelConfig(resolution=512), 196_090_198),
-        (ModelConfig(resolution=512, options="udt"), 134_963_542),
-    ],
-)
-def test_networks_have_deepfacelabs_sizes(config, count):
-    assert parameters(config) == count
-
-
-@given(options=st.sets(st.sampled_from("udtc")).map("".join), thirty_seconds=st.sampled_from([64, 96, 160]))
-@settings(max_examples=24, deadline=None)
-def test_every_option_paints_at_the_resolution(options, thirty_seconds):
-    config = replace(TINY, options=options, resolution=thirty_seconds)
-    with torch.device("meta"):
-        face, matte = DF(config).swap(torch.empty(2, 3, config.resolution, config.resolution))
-    assert face.shape == (2, 3, config.resolution, config.resolution)
-    assert matte.shape == (2, 1, config.resolution, config.resolution)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "says"),
-    [
-        ("resolution", 72, "multiple of 16"),
-        ("resolution", 48, "64 to 640"),
-        ("resolution", 1024, "64 to 640"),
-        ("options", "x", "udtc"),
-        ("options", "uu", "different letters"),
-        ("e_dims", 1, "2 to 256"),
-        ("ae_dims", 4096, "8 to 1024"),
-        ("face_type", "hat", "whole"),
-        ("arch", "liae", "none of df"),
-    ],
-)
-def test_a_wrong_configuration_names_field_and_value(field, value, says):
-    with pytest.raises(InvalidInput, match=says) as refused:
-        replace(ModelConfig(options=""), **{field: value})
-    assert refused.value.field == field
-    assert str(value) in refused.value.message
-
-
-def test_half_resolution_needs_a_multiple_of_32():
-    assert ModelConfig(options="", resolution=80).resolution == 80
-    for options in ("d", "t"):
-        with pytest.raises(InvalidInput, match=f"80 must be .* multiple of 32 with options '{options}'"):
-            ModelConfig(options=options, resolution=80)
-
-
-def test_options_have_one_order():
-    assert ModelConfig(options="du") == ModelConfig(options="ud")
-
-
-def test_an_unknown_preset_lists_those_there_are():
-    with pytest.raises(InvalidInput, match="quick64, quick96"):
-        preset("quick1")
-
-
-def test_configurations_come_back():
-    assert all(ModelConfig.from_dict(json.loads(json.dumps(c.to_dict()))) == c for c in PRESETS.values())
-    with pytest.raises(InvalidInput, match="depth 3 is not a field"):
-        ModelConfig.from_dict({**TINY.to_dict(), "depth": 3})
-
-
-def test_fresh_weights_are_a_function_of_the_seed():
-    nets = [DF(TINY) for _ in range(3)]
+@pytest.mark.parametrize("arch", ARCHS)
+def test_fresh_weights_are_a_function_of_the_seed(arch):
+    nets = [build(replace(TINY, arch=arch, e_dims=8)) for _ in range(3)]
     for net, seed in zip(nets, (1, 1, 2), strict=True):
         net.initialise(torch.Generator().manual_seed(seed))
     first, same, other = (torch.cat([p.flatten() for p in net.parameters()]) for net in nets)
@@ -111,13 +36,15 @@ def test_fresh_weights_are_a_function_of_the_seed():
     assert not torch.equal(first, other)
 
 
-def test_a_fresh_network_keeps_its_signal_alive():
+@pytest.mark.parametrize("options", ["", "ud", "u"])
+@pytest.mark.parametrize("arch", ARCHS)
+def test_a_fresh_network_keeps_its_signal_alive(arch, options):
     """Neither faint nor saturated: what training starts from."""
-    config = replace(TINY, e_dims=32, d_dims=32, ae_dims=64)
-    net = DF(config)
+    config = replace(TINY, arch=arch, options=options, e_dims=32, d_dims=32, ae_dims=64)
+    net = build(config)
     net.initialise(torch.Generator().manual_seed(0))
     face, _ = net.swap(torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
-    assert 0.02 < float(face.detach().std()) < 0.3
+    assert 0.01 < float(face.detach().std()) < 0.3
     assert abs(float(face.detach().mean()) - 0.5) < 0.1
 
 
@@ -128,6 +55,56 @@ def test_saved_models_come_back(tmp_path):
     assert model.releases == (make_release(),)
     assert model.digest == store.read_state(path).digest
     assert len(model.digest) == 64
+
+
+def test_a_model_of_the_first_version_loads(tmp_path):
+    """Its configuration and the names of its weights, as they were written when DF was all there was."""
+    config = {"arch": "df", "options": "ud", "resolution": 64, "e_dims": 4, "d_dims": 4, "d_mask_dims": 2}
+    config |= {"ae_dims": 8, "face_type": "whole"}
+    decoder = ["face.{}.conv1", "face.{}.conv1", "face.{}.conv2"]
+    names = [f"encoder.layers.{i}.conv1" for i in range(4)]
+    names += ["inter.dense1", "inter.dense2", "inter.upscale1.conv1"]
+    for side in ("src", "dst"):
+        trunk = [name.format(2 * i + (n > 0)) for i in range(3) for n, name in enumerate(decoder)]
+        layers = [
+            *trunk,
+            *(f"out.{i}" for i in range(4)),
+            *(f"matte.{i}.conv1" for i in range(4)),
+            "out_matte",
+        ]
+        names += [f"decoder_{side}.{layer}" for layer in layers]
+    written = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
+    read = ModelConfig.from_dict(json.loads(json.dumps(config)))
+    assert read == TINY
+    assert read.to_dict() == config
+    assert list(build(read).state_dict()) == written
+
+
+@pytest.mark.parametrize("arch", ARCHS[1:])
+def test_every_architecture_swaps_from_a_folder(tmp_path, arch):
+    config = replace(TINY, arch=arch, e_dims=8)
+    net = build(config)
+    net.initialise(torch.Generator().manual_seed(3))
+    store.create(tmp_path, config)
+    store.save(tmp_path, store.State(iteration=1), net.state_dict(), {})
+    model = swap.load(tmp_path, "cpu")
+    crops = np.random.default_rng(0).random((3, 64, 64, 3), np.float32)
+    faces, mattes = model.swap(crops)
+    with torch.inference_mode():
+        face, matte = net.swap(torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous())
+    np.testing.assert_allclose(faces, face.permute(0, 2, 3, 1).numpy(), atol=1e-5)
+    np.testing.assert_allclose(mattes, matte[:, 0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(model.swap_and_dst(crops)[0], faces, atol=1e-5)
+    back, _ = model.swap_back(crops)
+    assert back.shape == faces.shape
+    assert np.abs(back - faces).max() > 1e-3
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    store.create(tmp_path, replace(TINY, arch="liae"))
+    store.save(tmp_path, store.State(iteration=1), DF(TINY).state_dict(), {})
+    with pytest.raises(ModelInvalid, match="the weights are not of this configuration"):
+        swap.load(tmp_path)
 
 
 def test_swaps_are_the_same_alone_or_among_others(tmp_path):
@@ -156,6 +133,7 @@ def test_dst_has_a_matte_of_its_own(tmp_path):
     assert own.shape == mattes.shape
     assert 0 <= own.min() < own.max() <= 1
     assert np.abs(own - mattes).max() > 0.05
+    assert isinstance(model._net, DF)
     with torch.inference_mode():
         code = model._net.code(torch.from_numpy(crops).permute(0, 3, 1, 2))
         _, theirs = model._net.decoder_dst(code)

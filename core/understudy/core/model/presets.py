@@ -8,7 +8,7 @@ from typing import Any
 from understudy.core.align import MODEL_TYPES
 from understudy.core.errors import InvalidInput
 
-ARCHS = ("df",)
+ARCHS = ("df", "liae", "dfhd", "liaehd")
 OPTIONS = "udtc"
 
 
@@ -17,13 +17,15 @@ class ModelConfig:
     """The sizes that fix every weight of a model. Two models with equal configurations are interchangeable.
 
     Attributes:
-        arch: the network: `df` (one encoder and inter for both people, a decoder for each).
+        arch: the network: `df` (one encoder and inter for both people, a decoder for each), `liae` (one encoder and
+            decoder, an inter for both and one for dst), `dfhd` and `liaehd` (the same with more layers, `hd.py`).
         options: letters of `udtc`, any order, kept in that order (DeepFaceLab's meaning):
             `u` normalises the encoder's output, which favours likeness; `d` computes at half the resolution and
-            predicts 2×2 sub-pixels; `t` is a deeper network; `c` replaces leaky ReLU by x·cos(x).
+            predicts 2×2 sub-pixels; `t` is a deeper network, not for the HD kin; `c` replaces leaky ReLU by x·cos(x).
         resolution: side of the face in pixels, 64 to 640, a multiple of 16, or of 32 with `d` or `t`.
-        e_dims, d_dims, d_mask_dims: widths of encoder, decoder and its matte branch, 2 to 256.
-        ae_dims: width of the bottleneck, 8 to 1024.
+        e_dims, d_dims, d_mask_dims: widths of encoder, decoder and its matte branch, 2 to 256; of the HD kin e_dims a
+            multiple of 8, d_dims even.
+        ae_dims: width of the bottleneck, 8 to 1024; of the HD kin a multiple of 4.
         face_type: how much of the head the crop holds.
 
     Raises:
@@ -45,17 +47,16 @@ class ModelConfig:
         if len(set(self.options)) != len(self.options) or not set(self.options) <= set(OPTIONS):
             raise _refuse("options", self.options, f"must be different letters out of {OPTIONS!r}")
         object.__setattr__(self, "options", "".join(o for o in OPTIONS if o in self.options))
-        step = 32 if {"d", "t"} & set(self.options) else 16
-        if not 64 <= self.resolution <= 640 or self.resolution % step:
-            why = f" with options {self.options!r}" if step == 32 else ""
-            raise _refuse("resolution", self.resolution, f"must be 64 to 640 and a multiple of {step}{why}")
-        for name in ("e_dims", "d_dims", "d_mask_dims"):
-            if not 2 <= getattr(self, name) <= 256:
-                raise _refuse(name, getattr(self, name), "must be 2 to 256")
-        if not 8 <= self.ae_dims <= 1024:
-            raise _refuse("ae_dims", self.ae_dims, "must be 8 to 1024")
+        if self.hd and "t" in self.options:
+            raise _refuse("options", self.options, f"has 't', which arch {self.arch!r} does not know")
+        self._check_sizes()
         if self.face_type not in MODEL_TYPES:
             raise _refuse("face_type", self.face_type, f"is none of {', '.join(MODEL_TYPES)}")
+
+    @property
+    def hd(self) -> bool:
+        """Whether it is one of the HD kin."""
+        return self.arch.endswith("hd")
 
     @property
     def code_side(self) -> int:
@@ -75,34 +76,65 @@ class ModelConfig:
             )
         return cls(**values)
 
+    def _check_sizes(self) -> None:
+        # `t` shrinks the face 32 times also without `d`; DeepFaceLab takes multiples of 16 there, and loses a row
+        halved = {"d", "t"} & set(self.options)
+        with_options = f" with options {self.options!r}" if halved else ""
+        with_arch = f" with arch {self.arch!r}" if self.hd else ""
+        # the HD kin halve by sub-pixels, which takes channels in fours
+        folds = {"e_dims": 8, "d_dims": 2, "ae_dims": 4} if self.hd else {}
+        for name, low, high, step, why in (
+            ("resolution", 64, 640, 32 if halved else 16, with_options),
+            *((n, 2, 256, folds.get(n, 1), with_arch) for n in ("e_dims", "d_dims", "d_mask_dims")),
+            ("ae_dims", 8, 1024, folds.get("ae_dims", 1), with_arch),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high or value % step:
+                multiple = f" and a multiple of {step}{why}" if step > 1 else ""
+                raise _refuse(name, value, f"must be {low} to {high}{multiple}")
+
 
 def _refuse(field: str, value: object, why: str) -> InvalidInput:
     return InvalidInput(f"model: {field} {value!r} {why}", field=field, value=value)
 
 
-def _df(resolution: int, options: str = "ud", **dims: Any) -> ModelConfig:
-    return ModelConfig(resolution=resolution, options=options, **dims)
+def _named(name: str) -> ModelConfig:
+    """The configuration that `arch-options-resolution` says, or `arch-resolution`, at DeepFaceLab's default widths."""
+    arch, *options, resolution = name.split("-")
+    widths: dict[str, Any] = {"d_dims": 48, "d_mask_dims": 16} if arch == "dfhd" else {}
+    return ModelConfig(arch=arch, options="".join(options), resolution=int(resolution), **widths)
 
 
-# name → configuration. `quick96` is DeepFaceLab's Quick96; the `df-…` are its SAEHD at default widths.
+_SMALL: dict[str, Any] = {"e_dims": 64, "ae_dims": 128, "face_type": "full"}
+_NAMED = """
+    df-ud-128 df-ud-192 df-ud-256 df-ud-384 df-ud-512 df-udt-256 df-udt-384 df-udt-512
+    liae-ud-128 liae-ud-192 liae-ud-256 liae-ud-384 liae-ud-512 liae-udt-256 liae-udt-384 liae-udt-512
+    dfhd-ud-128 dfhd-ud-256 liaehd-ud-128 liaehd-ud-256 liaehd-ud-384 liaehd-ud-512
+"""
+
+# name → configuration. `quick96` is DeepFaceLab's Quick96; the long names are its SAEHD at default widths.
 PRESETS: dict[str, ModelConfig] = {
-    "quick64": _df(64, e_dims=64, d_dims=32, d_mask_dims=8, ae_dims=128, face_type="full"),
-    "quick96": _df(96, e_dims=64, d_dims=64, d_mask_dims=16, ae_dims=128, face_type="full"),
-    "df-ud128": _df(128),
-    "df-ud192": _df(192),
-    "df-ud256": _df(256),
-    "df-udt256": _df(256, "udt"),
+    "quick64": ModelConfig(resolution=64, d_dims=32, d_mask_dims=8, **_SMALL),
+    "quick96": ModelConfig(resolution=96, d_dims=64, d_mask_dims=16, **_SMALL),
+    **{name: _named(name) for name in _NAMED.split()},
+}
+
+# The rows of the DeepFaceLab paper's ablation (arXiv 2005.05535). `…-gan-trueface` is the network of the row before,
+# trained with both losses: rows differ by more than networks, so they are named apart from `PRESETS`.
+ABLATION: dict[str, ModelConfig] = {
+    f"ablation-{arch}{losses}": _named(f"{arch}-128") for arch in ARCHS for losses in ("", "-gan-trueface")
 }
 
 
 def preset(name: str) -> ModelConfig:
-    """The configuration of that name.
+    """The configuration of that name, a preset's or a row's of the ablation.
 
     Raises:
         InvalidInput: there is none; the message lists those there are.
     """
-    if name not in PRESETS:
+    known = PRESETS | ABLATION
+    if name not in known:
         raise InvalidInput(
-            f"preset: there is no {name!r}; there are {', '.join(PRESETS)}", field="preset", value=name
+            f"preset: there is no {name!r}; there are {', '.join(known)}", field="preset", value=name
         )
-    return PRESETS[name]
+    return known[name]

@@ -1,4 +1,4 @@
-"""A trained model at work: crops of dst in, src's face and its matte out."""
+"""A trained model at work: crops of dst in, src's face and its matte out, or the other way round."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from understudy.core.errors import InvalidInput, ModelInvalid
 from understudy.core.frames import Float
 from understudy.core.model import store
 from understudy.core.model.device import pick
-from understudy.core.model.df import DF
+from understudy.core.model.networks import Network, build
 from understudy.core.model.presets import ModelConfig
 from understudy.core.release import Release
 
@@ -27,7 +27,7 @@ class SwapModel:
         device: where it computes.
     """
 
-    def __init__(self, net: DF, state: store.State, device: torch.device) -> None:
+    def __init__(self, net: Network, state: store.State, device: torch.device) -> None:
         self.config: ModelConfig = net.config
         self.state = state
         self.device = device
@@ -61,6 +61,11 @@ class SwapModel:
             InvalidInput: the crops are not of the model's resolution.
         """
         faces, mattes = self._through(self._net.swap, crops, batch_size)
+        return faces, mattes[..., 0]
+
+    def swap_back(self, crops: Float, batch_size: int = 16) -> tuple[Float, Float]:
+        """Put dst's face on src's crops, as `swap` puts src's on dst's; `releases` do not speak of dst's likeness."""
+        faces, mattes = self._through(self._net.swap_back, crops, batch_size)
         return faces, mattes[..., 0]
 
     def swap_and_dst(self, crops: Float, batch_size: int = 16) -> tuple[Float, Float, Float]:
@@ -104,7 +109,7 @@ def load(path: Path, device: str = "auto") -> SwapModel:
     config = store.read_config(path)
     state, weights = store.load(path)
     with torch.device("meta"):
-        net = DF(config)
+        net = build(config)
     try:
         net.load_state_dict(weights, assign=True)
     except RuntimeError as error:  # torch's word for weights of another network

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from understudy.core.model.df import DF
+from understudy.core.model.networks import build
 from understudy.core.model.presets import ModelConfig
 from understudy.core.train import augment, losses
 from understudy.core.train.data import SHARE, Crops, indices
@@ -24,7 +24,7 @@ class Trainer:
     ) -> None:
         self.config, self.plan, self.device = config, plan, device
         self.seed, self.bfloat16 = seed, bfloat16
-        net = DF(config)
+        net = build(config)
         net.initialise(torch.Generator().manual_seed(seed))
         self.net = net.to(device)
         if bfloat16:  # kernels for bfloat16 want channels last; in float32 it gains nothing on CPUs
@@ -38,11 +38,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate(iteration, progress)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            code_src, code_dst = self.net.code(inputs).chunk(2)  # both people in one pass
-            face_src, matte_src = self.net.decoder_src(code_src)
-            face_dst, matte_dst = self.net.decoder_dst(code_dst)
-        faces = torch.sigmoid(torch.cat([face_src, face_dst]).float())
-        mattes = torch.sigmoid(torch.cat([matte_src, matte_dst]).float())
+            both = self.net.reconstruct(*inputs.chunk(2))
+        faces, mattes = torch.sigmoid(both.faces.float()), torch.sigmoid(both.mattes.float())
         parts = losses.reconstruction(targets[:, :3], targets[:, 3:], faces, mattes, beyond=self.plan.beyond)
         total_B = torch.stack(list(parts.values())).sum(0)
         self.optimizer.zero_grad()
@@ -78,8 +75,7 @@ class Trainer:
         """
         side = self.config.resolution
         src, dst = (augment.straight(c.to(self.device), side, share=SHARE)[:, :3] for c in (src, dst))
-        rebuilt_src = torch.sigmoid(self.net.decoder_src(self.net.code(src))[0])
-        rebuilt_dst = torch.sigmoid(self.net.decoder_dst(self.net.code(dst))[0])
+        rebuilt_src, rebuilt_dst = torch.sigmoid(self.net.reconstruct(src, dst).faces.float()).chunk(2)
         swap, matte = self.net.swap(dst)
         return [src, rebuilt_src, dst, rebuilt_dst, swap, matte.expand(-1, 3, -1, -1)]
 

@@ -28,27 +28,28 @@ from understudy.core.faceset.dfl.stand_ins import Array, Global, Kind, Refused, 
 _PROTOCOLS = range(2, 6)
 _DEPTH = 64  # of values in values
 _OBJECTS = 200_000  # of one face, counted as often as they are met; it has some 500
-_STEPS = 5_000_000  # opcodes without an entry of a list being finished; a face takes some 500
+_STEPS = 25  # opcodes for a value that may be held, without an entry of a list being finished; it takes one to three
 _LONGEST = 64 << 20  # bytes of one text or array
 _LINE = 1024  # bytes of a name in protocols 2 and 3
 _LASTING = (str, bytes, Global, Kind, int, float)
 _BRIEF = 256  # characters or bytes of what is remembered from one face to the next
 
 
-def load(data: bytes, path: Path | str, what: str = "metadata") -> Any:
+def load(data: bytes, path: Path | str, what: str = "metadata", *, values: int = _OBJECTS) -> Any:
     """The one value that a pickle holds; numpy arrays and scalars among plain values, enum members as int.
 
     Args:
         path: is named in errors.
         what: it is, for errors.
+        values: how many it may hold, counted as often as they are met; the default is for one face.
 
     Raises:
         FrameUnreadable: the pickle asks for anything else, breaks off, or is not one.
     """
-    machine = _Machine()
+    machine = _Machine(values)
     try:
         machine.follow(io.BytesIO(data))
-        return _counted_out(machine.result())
+        return _counted_out(machine.result(), values)
     except (Refused, ValueError, RecursionError) as error:
         raise _unreadable(path, error, what) from error
 
@@ -109,8 +110,9 @@ class _Machine:
         finished: entries of the outermost list that are complete, where they are `streamed`.
     """
 
-    def __init__(self, *, streamed: bool = False) -> None:
+    def __init__(self, values: int = _OBJECTS, *, streamed: bool = False) -> None:
         self.finished: list[Any] = []
+        self._most = _STEPS * values
         self._streamed = streamed
         self._stack: list[Any] = []
         self._marks: list[int] = []  # how high the stack was
@@ -133,8 +135,8 @@ class _Machine:
                 raise Refused(f"asks for {opcode.name}, which DeepFaceLab's never does")
             act(self, argument)
             self._steps += 1
-            if self._steps > _STEPS:
-                raise Refused(f"takes more than {_STEPS} steps for a face")
+            if self._steps > self._most:
+                raise Refused(f"takes more than {self._most} steps")
             yield
 
     def result(self) -> Any:
@@ -277,15 +279,15 @@ def _lasts(value: Any) -> bool:
     return isinstance(value, _LASTING)
 
 
-def _counted_out(value: Any) -> Any:
+def _counted_out(value: Any, most: int = _OBJECTS) -> Any:
     """The value with arrays in place of their stand-ins; every part is met and counted, so no part holds itself."""
-    left = _OBJECTS
+    left = most
 
     def visit(part: Any, depth: int) -> Any:
         nonlocal left
         left -= 1
         if left < 0 or depth > _DEPTH:
-            raise Refused(f"holds more than {_OBJECTS} values or values within values {_DEPTH} deep")
+            raise Refused(f"holds more than {most} values or values within values {_DEPTH} deep")
         if isinstance(part, list):
             return [visit(v, depth + 1) for v in part]
         if isinstance(part, tuple):

@@ -1,0 +1,113 @@
+"""The model card: what a model is, what it was made of and what it is for, as JSON and as a page to read.
+
+The sections are those of Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as a swap model has
+something to say under them. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from understudy.core.model.presets import ModelConfig
+from understudy.core.model.store import State
+from understudy.core.release import Release
+
+FORMAT = "understudy.model-card/1"
+
+INTENDED_USE = (
+    "Replacing the face of the dst performer by that of the src performer in shots of the production that the "
+    "releases below name. Not for anybody else's face, not beyond the releases' scope and dates, not to mislead "
+    "anyone about what was filmed, and not to recognise people."
+)
+LIMITS = (
+    "The network knows these two people only. It invents what it never saw: poses, light and expressions that lack in "
+    "the facesets. Its matte is a guess; occluders need a matte of their own."
+)
+
+
+def describe(config: ModelConfig, state: State, *, parameters: int, paths: bool = False) -> dict[str, Any]:
+    """The card as plain values for JSON.
+
+    Args:
+        parameters: how many weights the network has.
+        paths: whether folders of the machine that trained it are told. They may hold names of people and shows.
+    """
+    facesets = {"src": {"digest": state.src}, "dst": {"digest": state.dst}}
+    if paths and state.src_folder:
+        facesets["src"]["folder"] = state.src_folder
+    return {
+        "format": FORMAT,
+        "digest": state.digest,
+        "configuration": {**config.to_dict(), "parameters": parameters},
+        "colour": {
+            "curve": dict(state.curve),
+            "working_space": state.working_space,
+            "config": state.colour,
+        },
+        "training": {
+            "iterations": state.iteration,
+            "hours": round(state.seconds / 3600, 2),
+            "facesets": facesets,
+            "versions": dict(state.versions),
+        },
+        "releases": [_granted(release) for release in state.releases],
+        "intended_use": INTENDED_USE,
+        "limits": LIMITS,
+    }
+
+
+def markdown(card: dict[str, Any]) -> str:
+    """What `describe` gave, as a page."""
+    training, colour = card["training"], card["colour"]
+    rows = {
+        "Iterations": training["iterations"],
+        "Hours of training": training["hours"],
+        "Faceset of src (digest)": training["facesets"]["src"]["digest"] or "not told",
+        "Faceset of dst (digest)": training["facesets"]["dst"]["digest"] or "not told",
+        **{
+            f"Folder of {who}": each["folder"]
+            for who, each in training["facesets"].items()
+            if "folder" in each
+        },
+        **{f"Version of {name}": version for name, version in training["versions"].items()},
+        "Working space": colour["working_space"] or "not told",
+        "Swap curve": ", ".join(f"{k} {v:g}" for k, v in colour["curve"].items()) or "the default",
+        "Colour config": colour["config"] or "not told",
+    }
+    releases = [
+        f"- `{each['id']}`: {each['subject']}, {each['kind']}, for {each['scope']}, from {each['valid_from']} "
+        f"{'to ' + each['valid_until'] if 'valid_until' in each else 'on'}"
+        f"{', revoked ' + each['revoked'] if 'revoked' in each else ''}"
+        for each in card["releases"]
+    ]
+    parts = [
+        f"# Swap model {card['digest'][:12]}",
+        f"Weights: SHA-256 `{card['digest']}`.",
+        "## Intended use",
+        card["intended_use"],
+        "## Releases",
+        "\n".join(releases) or "None: nobody's likeness may be used with it.",
+        "## Configuration",
+        _table(card["configuration"]),
+        "## Training and colour",
+        _table(rows),
+        "## Limits",
+        card["limits"],
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _granted(release: Release) -> dict[str, str]:
+    """Of a release what a reader needs; who granted it stays with the record."""
+    told = ("subject", "kind", "scope", "valid_from", "valid_until", "revoked")
+    stored = release.to_dict()
+    return {"id": release.id, **{name: stored[name] for name in told if name in stored}}
+
+
+def _table(rows: dict[str, Any]) -> str:
+    lines = [f"| {_cell(name)} | {_cell(value)} |" for name, value in rows.items()]
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).replace("|", "\\|").split())
