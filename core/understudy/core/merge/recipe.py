@@ -18,6 +18,7 @@ from understudy.core import _plugins
 from understudy.core.errors import InvalidInput
 from understudy.core.merge import expression
 from understudy.core.merge.expression import Expression
+from understudy.core.parameters import Parameter
 
 Interpolation = Literal["linear", "hold"]
 
@@ -115,20 +116,6 @@ def _key(form: Mapping[str, Any]) -> Key:
         value=float(form.get("value", 0.0)),
         interpolation=cast("Interpolation", way),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """What a host needs to build the knob of one recipe setting."""
-
-    name: str
-    help: str
-    type: Literal["number", "choice", "text", "bool"]
-    default: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    keyable: bool = False
 
 
 _ONE, _ERODE, _FEATHER = Curve.constant(1.0), Curve.constant(0.0), Curve.constant(12.0)
