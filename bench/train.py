@@ -1,79 +1,168 @@
-"""Training speed: iterations per second of each preset and precision, and how that compares with a plain network.
+"""Training speed: a step of ours against the plain step of `bench.train_peer`, and on a GPU what of it is used.
 
-The yardstick is measured in the same run: DF at 64 pixels without options, dims 64/32/32/128, float32, batch 8.
-A step is everything: samples drawn and warped, both people forward and back, Adam.
+A step is everything: samples read and drawn, both people forward and back, the optimiser. Both have the same weights
+at the start, the same faces, losses, batch, optimiser and threads, and one number for the loss of the same samples, or
+the comparison is given up. Repetitions take turns, so that what else the machine does falls on both. Limits are issue
+6's: 1.25 times in float32, twice in the precision that a training takes by itself.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 
 from bench.common import show
+from bench.train_peer import PeerTrainer
 from understudy.core.model.device import pick
 from understudy.core.model.presets import PRESETS, ModelConfig
-from understudy.core.train.data import SHARE, Crops
+from understudy.core.model.summary import summarise
+from understudy.core.pipeline import cores
+from understudy.core.train.data import Crops, side_of
 from understudy.core.train.plan import Plan, plan
 from understudy.core.train.precision import bfloat16
 from understudy.core.train.trainer import Trainer
 
-PLAIN = ModelConfig(
-    options="", resolution=64, e_dims=64, d_dims=32, d_mask_dims=32, ae_dims=128, face_type="full"
-)
+LIMITS = 1.25, 2.0  # in float32, in the default precision
+DFL = {"quick96": "2.97", "df-ud-128": "3.3-3.7", "liae-ud-128": "5.0-9.1"}  # s / it, reference notes 3.2
+BATCH = 4
+_SAME = 1e-4  # of the loss
+_PEAK = {
+    "H200": 989e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "4090": 165e12,
+}  # bfloat16 FLOP/s without sparsity, by makers
+_GPU = tuple(f"{arch}-{side}" for arch in ("df-ud", "liae-ud", "liaehd-ud") for side in (128, 256, 384, 512))
+
+Step = Callable[[int], object]
 
 
-def crops(config: ModelConfig, seed: int) -> Crops:
-    """Noise in the place of faces: speed does not look."""
-    size = round(config.resolution / SHARE)
-    array = np.random.default_rng(seed).random((16, size, size, 4), np.float32).astype(np.float16)
-    return Crops(array=array, digest="")
+def faces(config: ModelConfig, seed: int, count: int = 32) -> Crops:
+    """Noise in the place of faces, with mattes: speed does not look."""
+    side = side_of(config.resolution)
+    array = np.random.default_rng(seed).random((count, side, side, 5), np.float32).astype(np.float16)
+    return Crops(array=array, digest="", pose=np.zeros((count, 2), np.float32))
 
 
-def seconds(config: ModelConfig, course: Plan, device: torch.device, bf16: bool, steps: int = 8) -> float:
-    """The median step after two that warm up."""
+def ours(config: ModelConfig, course: Plan, device: torch.device, bf16: bool) -> tuple[Trainer, Step]:
+    """A trainer, and what takes its step of a number."""
     trainer = Trainer(config, course, device, seed=1, bfloat16=bf16)
-    src, dst = crops(config, 1), crops(config, 2)
-    times = []
-    for iteration in range(steps + 2):
-        start = time.perf_counter()
-        losses = trainer.step(src, dst, iteration, 0.0)
-        float(losses["src"])  # waits for the device
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[2:]))
+    src, dst = faces(config, 1), faces(config, 2)
+
+    def step(iteration: int) -> float:
+        return float(trainer.step(src, dst, iteration, 0.0)["src"])  # waits for the device
+
+    return trainer, step
 
 
-def main() -> None:
-    device = pick("auto")
-    works = bfloat16("auto", device)
-    cases = [("plain", PLAIN, replace(plan(""), batch_size=8), False)]
-    for name in ("quick64", "quick96"):
-        cases += [(name, PRESETS[name], plan(name), bf16) for bf16 in ((False, True) if works else (False,))]
-    took = [seconds(config, course, device, bf16) for _, config, course, bf16 in cases]
-    rows = [
-        (
-            f"{name} {'bfloat16' if bf16 else 'float32'}",
-            f"{course.batch_size}",
-            f"{s:.3f}",
-            f"{1 / s:.2f}",
-            f"{2 * course.batch_size / s:.1f}",
-            f"{took[0] / s:.2f}",
+def peer(config: ModelConfig, course: Plan, trainer: Trainer) -> Step:
+    """The plain step, which begins with the trainer's weights; asserts that both have the same loss."""
+    plain, (src, dst) = PeerTrainer(config, course), (faces(config, 1), faces(config, 2))
+    plain.net.load(trainer.net)
+    inputs, targets = trainer.samples(src, dst, 0, 0.0)
+    pairs = [(i.contiguous(), t.contiguous()) for i, t in zip(inputs.chunk(2), targets.chunk(2), strict=True)]
+    found = trainer.step(src, dst, 0, 0.0)
+    theirs, mine = plain.learn(pairs[0], pairs[1]), float(found["src"] + found["dst"]) / 2
+    assert abs(theirs - mine) < _SAME * mine, (
+        f"not the same maths: the loss is {mine} and the peer's {theirs}"
+    )
+    return lambda _: plain.step(src, dst)
+
+
+def alternating(steps: dict[str, Step], rounds: int) -> dict[str, float]:
+    """The median seconds of each, taken in turns after two rounds that warm up."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(1, rounds + 3):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step(number)
+            times[name].append(time.perf_counter() - start)
+    return {name: float(np.median(each[2:])) for name, each in times.items()}
+
+
+def against_the_peer(names: tuple[str, ...], rounds: int) -> None:
+    """The table of ours and the plain step, on the CPU."""
+    device, works = torch.device("cpu"), bfloat16("auto", torch.device("cpu"))
+    torch.set_num_threads(cores())
+    cv2.setNumThreads(1)  # as in DeepFaceLab's generators of samples
+    rows = []
+    for name in names:
+        config, course = PRESETS[name], replace(plan(name), batch_size=BATCH)
+        trainer, own = ours(config, course, device, False)
+        steps = {"peer": peer(config, course, trainer), "float32": own}
+        if works:
+            steps["default"] = ours(config, course, device, True)[1]
+        took = alternating(steps, rounds)
+        default = took.get("default", took["float32"])
+        ratios = [f"{took['peer'] / each:.2f}" for each in (took["float32"], default)]
+        rows.append(
+            (
+                name,
+                f"{took['peer']:.2f}",
+                f"{took['float32']:.2f}",
+                ratios[0],
+                f"{default:.2f}",
+                ratios[1],
+                DFL[name],
+            )
         )
-        for (name, _, course, bf16), s in zip(cases, took, strict=True)
-    ]
-    where = f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    columns = ("network", "batch", "s / it", "it / s", "faces / s", "× plain")
-    show(
-        f"training step, {where}; bfloat16 {'works' if works else 'gains nothing or does not work'} here",
-        columns,
-        rows,
+    columns = (
+        "preset", "peer, s / it", "float32, s / it", f"× (limit {LIMITS[0]})", "default, s / it",
+        f"× (limit {LIMITS[1]:g})", "DeepFaceLab, s / it",
+    )  # fmt: skip
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    said = "bfloat16" if works else "float32, as bfloat16 gains nothing or does not work here"
+    title = (
+        f"training step, batch {BATCH}, median of {rounds}, {cores()} threads, load {load}, "
+        f"torch {torch.__version__}; default is {said}"
     )
-    print(
-        "The peer: DeepFaceLab's Quick96, batch 4, 2.97 s / it (TensorFlow 2.4 on two cores, reference notes 3.2).\n"
-    )
+    show(title, columns, rows)
+    print("DeepFaceLab's own: TensorFlow 2.4 on two cores of such a machine (reference notes 3.2).\n")
+
+
+def on_a_gpu(rounds: int) -> None:
+    """The table of a GPU: speed, share of the chip's matrix peak, memory; bfloat16 and float32."""
+    device = pick("auto")
+    if device.type != "cuda":
+        return
+    chip = torch.cuda.get_device_name(device)
+    peak = next((value for name, value in _PEAK.items() if name in chip), 0.0)
+    rows = []
+    for name in _GPU:
+        for bf16 in (True, False):
+            if (config := PRESETS.get(name)) is None:
+                continue
+            course = replace(plan(name), batch_size=8)
+            torch.cuda.reset_peak_memory_stats(device)
+            trainer, step = ours(config, course, device, bf16)
+            took = alternating({name: step}, rounds)[name]
+            flops = summarise(config, batch_size=8).step_flops / took
+            memory = torch.cuda.max_memory_allocated(device) / 2**30
+            share = f"{100 * flops / peak:.1f} %" if peak and bf16 else "-"
+            precision = "bfloat16" if bf16 else "float32"
+            rows.append(
+                (f"{name} {precision}", f"{1 / took:.2f}", f"{flops / 1e12:.1f}", share, f"{memory:.1f}")
+            )
+            del trainer, step
+            torch.cuda.empty_cache()
+    show(f"training on {chip}, batch 8", ("network", "it / s", "TFLOP / s", "of bfloat16 peak", "GiB"), rows)
+
+
+def main(names: tuple[str, ...] = tuple(DFL), rounds: int = 7) -> None:
+    against_the_peer(names, rounds)
+    on_a_gpu(rounds)
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(prog="python -m bench.train", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="PRESET", help=f"of {', '.join(DFL)}; default: all")
+    parser.add_argument("--rounds", type=int, default=7, help="timed steps of each (%(default)s)")
+    given = parser.parse_args()
+    main(tuple(given.names) or tuple(DFL), given.rounds)

@@ -67,6 +67,7 @@ class FakeDaemon(
         plate: what GetPlate answers; its pattern is that of the request.
         asked: the plates that GetPlate was asked for.
         review: what ListReviewFrames answers.
+        updates: what UpdateTraining was asked.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -90,6 +91,7 @@ class FakeDaemon(
         self.requests: list[job_pb2.StartJobRequest] = []
         self.watches: list[int] = []
         self.review: list[resource_pb2.ReviewFrame] = []
+        self.updates: list[job_pb2.UpdateTrainingRequest] = []
         self._ids = itertools.count(1)
         self._server: grpc.Server | None = None
         self._stopping = threading.Event()
@@ -209,6 +211,10 @@ class FakeDaemon(
         job = self._job(request.id, context)
         self.end(job.id, self.ending)
         return job_pb2.RetryJobFramesResponse(job=job)
+
+    def UpdateTraining(self, request, context):
+        self.updates.append(request)
+        return job_pb2.UpdateTrainingResponse(job=self._job(request.job_id, context))
 
     def WaitJob(self, request, context):
         until = time.monotonic() + request.timeout.ToTimedelta().total_seconds()

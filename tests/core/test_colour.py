@@ -341,7 +341,7 @@ class TestSwapCurve:
     @given(curves)
     def test_there_is_no_kink_at_either_join(self, curve):
         """The slopes just below and just above each join agree; in sRGB as the standard rounds it they do not."""
-        shoulder, _, b = curve._shoulder
+        shoulder, _, b = curve.shoulder
         for join, h, tolerance in ((0.0030399, 3e-6, 0.005), (shoulder, b / 100, 0.03)):
             x = np.array([join - h, join, join + h], np.float32) / np.float32(curve.gain)
             low, middle, high = curve.encode(x).astype(np.float64)

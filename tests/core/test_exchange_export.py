@@ -8,9 +8,10 @@ import json
 import warnings
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
+import onnx as onnx_files
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
@@ -23,18 +24,13 @@ from understudy.core.colour import SwapCurve
 from understudy.core.errors import InvalidInput, ModelInvalid, WriteFailed
 from understudy.core.model.exchange import card, dfm, onnx, torchscript, weights
 from understudy.core.model.exchange.curve import Curve, from_srgb, to_srgb
+from understudy.core.model.exchange.inside import FACTS
 
 KINDS = ["df", "df-ud", "df-udt", "df-udc", "liae-ud", "dfhd-ud", "liaehd"]
 
 
-@pytest.fixture
-def runtimes():
-    """The packages of the extra `export`: onnx and onnxruntime."""
-    return SimpleNamespace(onnx=pytest.importorskip("onnx"), ort=pytest.importorskip("onnxruntime"))
-
-
-def session(runtimes, path):
-    return runtimes.ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+def session(path):
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
 def as_bchw(array):
@@ -43,13 +39,13 @@ def as_bchw(array):
 
 class TestOnnx:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_onnxruntime_answers_as_the_model_for_any_batch(self, runtimes, tmp_path, kind):
+    def test_onnxruntime_answers_as_the_model_for_any_batch(self, tmp_path, kind):
         model = made(tmp_path / "m", kind)
         found = onnx.export(model, tmp_path / "a.onnx")
         assert found.path == tmp_path / "a.onnx"
         assert found.opset == 17
         assert found.difference < 1e-4
-        running = session(runtimes, found.path)
+        running = session(found.path)
         for count in (1, 2, 5):
             given_ = crops(count)
             faces, mattes, own = model.swap_and_dst(given_)
@@ -58,45 +54,45 @@ class TestOnnx:
                 np.testing.assert_allclose(theirs, ours, atol=1e-4)
             assert answer[0].std() > 0.05, "a grey face shows nothing"
 
-    def test_what_lies_beyond_0_and_1_is_held(self, runtimes, tmp_path):
+    def test_what_lies_beyond_0_and_1_is_held(self, tmp_path):
         model = made(tmp_path / "m")
-        running = session(runtimes, onnx.export(model, tmp_path / "a.onnx").path)
+        running = session(onnx.export(model, tmp_path / "a.onnx").path)
         beyond = crops(1) * 3 - 1
         np.testing.assert_allclose(
             running.run(["face"], {"dst": as_bchw(beyond)})[0], as_bchw(model.swap(beyond)[0]), atol=1e-4
         )
 
     @pytest.mark.parametrize("opset", [11, 12, 17, 20])
-    def test_the_opset_is_that_asked_for(self, runtimes, tmp_path, opset):
+    def test_the_opset_is_that_asked_for(self, tmp_path, opset):
         found = onnx.export(made(tmp_path / "m"), tmp_path / "a.onnx", opset=opset)
-        graph = runtimes.onnx.load_model_from_string(found.path.read_bytes())
+        graph = onnx_files.load_model_from_string(found.path.read_bytes())
         assert [each.version for each in graph.opset_import if each.domain == ""] == [opset] == [found.opset]
 
-    def test_the_card_is_in_the_file(self, runtimes, tmp_path):
+    def test_the_card_is_in_the_file(self, tmp_path):
         model = made(tmp_path / "m")
         found = onnx.export(model, tmp_path / "a.onnx")
-        told = json.loads(session(runtimes, found.path).get_modelmeta().custom_metadata_map["understudy"])
+        told = json.loads(session(found.path).get_modelmeta().custom_metadata_map["understudy"])
         assert told["digest"] == model.digest
         assert told["releases"][0]["id"] == make_release().id
         for place in (Path(onnx.__file__).parent, Path(torch.__file__).parent, tmp_path, HOME):
             assert str(place).encode() not in found.path.read_bytes(), place
 
-    def test_half_precision_is_half_the_size_and_close(self, runtimes, tmp_path):
+    def test_half_precision_is_half_the_size_and_close(self, tmp_path):
         model = made(tmp_path / "m")
         whole = onnx.export(model, tmp_path / "a.onnx").path.stat().st_size
         found = onnx.export(model, tmp_path / "b.onnx", half=True)
         assert found.path.stat().st_size < 0.65 * whole
-        answer = session(runtimes, found.path).run(["face"], {"dst": as_bchw(crops(2))})[0]
+        answer = session(found.path).run(["face"], {"dst": as_bchw(crops(2))})[0]
         assert answer.dtype == np.float32
         np.testing.assert_allclose(answer, as_bchw(model.swap(crops(2))[0]), atol=2e-2)
 
-    def test_the_model_is_left_as_it_was(self, runtimes, tmp_path):
+    def test_the_model_is_left_as_it_was(self, tmp_path):
         model = made(tmp_path / "m")
         before = model.swap(crops(2))[0]
         onnx.export(model, tmp_path / "a.onnx", half=True)
         np.testing.assert_array_equal(model.swap(crops(2))[0], before)
 
-    def test_a_file_that_answers_otherwise_gets_no_name(self, runtimes, tmp_path, monkeypatch):
+    def test_a_file_that_answers_otherwise_gets_no_name(self, tmp_path, monkeypatch):
         model, path = made(tmp_path / "m"), tmp_path / "out" / "a.onnx"
         path.parent.mkdir()
         path.write_bytes(b"before")
@@ -105,12 +101,12 @@ class TestOnnx:
             onnx.export(model, path)
         assert [each.read_bytes() for each in path.parent.iterdir()] == [b"before"]
 
-    def test_a_disk_that_takes_nothing(self, runtimes, tmp_path):
+    def test_a_disk_that_takes_nothing(self, tmp_path):
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(WriteFailed, match=r"a\.onnx"):
             onnx.export(made(tmp_path / "m"), tmp_path / "file" / "a.onnx")
 
-    def test_an_operator_that_the_opset_lacks(self, runtimes, tmp_path, monkeypatch):
+    def test_an_operator_that_the_opset_lacks(self, tmp_path, monkeypatch):
         def refuse(*_, **__):
             raise torch.onnx.errors.UnsupportedOperatorError("aten::bucketize", 11, 20)
 
@@ -142,12 +138,12 @@ class TestOnnx:
 
 class TestDfm:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_it_has_deepfacelabs_names_and_layout(self, runtimes, tmp_path, kind):
+    def test_it_has_deepfacelabs_names_and_layout(self, tmp_path, kind):
         """Of a model from DeepFaceLab: the codes go through as they are, BGR."""
         model = made(tmp_path / "m", kind)
         found = dfm.export(model, tmp_path / "a.dfm")
         assert found.opset == 12
-        running = session(runtimes, found.path)
+        running = session(found.path)
         (port,) = running.get_inputs()
         assert (port.name, port.shape[1:]) == ("in_face:0", [64, 64, 3])
         names = [each.name for each in running.get_outputs()]
@@ -162,7 +158,7 @@ class TestDfm:
                 np.testing.assert_allclose(theirs, ours, atol=1e-4)
 
     @pytest.mark.parametrize("gain", [0.5, 1.0])
-    def test_of_a_model_of_ours_the_picture_is_as_shown(self, runtimes, tmp_path, colour, gain):
+    def test_of_a_model_of_ours_the_picture_is_as_shown(self, tmp_path, colour, gain):
         curve = {"knee": 0.8, "maximum": 64.0}
         model = made(tmp_path / "m", curve=curve, working_space=colour.working)
         found = dfm.export(model, tmp_path / "a.dfm", colour=colour, gain=gain)
@@ -170,9 +166,7 @@ class TestDfm:
         code = np.stack([swap_curve.encode(colour.from_srgb(each)) for each in rgb])
         faces, mattes, _ = model.swap_and_dst(code)
         shown = np.stack([colour.proxy(swap_curve.decode(each)) for each in faces])
-        _, answer, matte = session(runtimes, found.path).run(
-            None, {"in_face:0": np.ascontiguousarray(rgb[..., ::-1])}
-        )
+        _, answer, matte = session(found.path).run(None, {"in_face:0": np.ascontiguousarray(rgb[..., ::-1])})
         np.testing.assert_allclose(answer[..., ::-1], shown, atol=1e-3)
         np.testing.assert_allclose(matte[..., 0], mattes, atol=1e-3)
         plain = model.swap(rgb)[0]
@@ -263,10 +257,10 @@ class TestTorchScript:
 
     def test_the_card_is_in_the_file(self, tmp_path):
         model = made(tmp_path / "m")
-        extra = {torchscript.FACTS: ""}
+        extra = {FACTS: ""}
         path = torchscript.export(model, tmp_path / "a.pt").path
         loaded(path, _extra_files=extra)
-        assert json.loads(extra[torchscript.FACTS])["digest"] == model.digest
+        assert json.loads(extra[FACTS])["digest"] == model.digest
 
     def test_nothing_of_this_machine_is_in_the_file(self, tmp_path):
         """torch keeps where each line of code came from, compressed."""
@@ -291,7 +285,7 @@ class TestWeights:
         file = weights.export(model, tmp_path / "out")
         assert hashlib.sha256(file.read_bytes()).hexdigest() == model.digest
         stored = load_file(file)
-        ours = model._net.state_dict()
+        ours = model.net.state_dict()
         assert stored.keys() == ours.keys()
         assert all(torch.equal(stored[name], ours[name]) for name in ours)
         assert json.loads((tmp_path / "out/config.json").read_text()) == {
@@ -305,7 +299,7 @@ class TestWeights:
         told = json.loads((tmp_path / "out/card.json").read_text())
         assert told["format"] == card.FORMAT
         assert told["configuration"]["resolution"] == 64
-        assert told["configuration"]["parameters"] == sum(p.numel() for p in model._net.parameters())
+        assert told["configuration"]["parameters"] == sum(p.numel() for p in model.net.parameters())
         assert (told["training"]["iterations"], told["training"]["hours"]) == (1200, 1.5)
         assert told["training"]["facesets"] == {"src": {"digest": "a" * 64}, "dst": {"digest": "b" * 64}}
         assert told["training"]["versions"] == {"understudy": "0.1.0", "torch": "2.13.0"}
@@ -315,13 +309,23 @@ class TestWeights:
         for word in (model.digest, "a" * 64, make_release().id, "performer-a", "## Intended use", "2.13.0"):
             assert word in page, word
 
-    @pytest.mark.parametrize("paths", [False, True])
-    def test_folders_are_told_only_when_asked_for(self, tmp_path, paths):
-        weights.export(made(tmp_path / "m"), tmp_path / "out", paths=paths)
+    @pytest.mark.parametrize("folders", [False, True])
+    def test_folders_are_told_only_when_asked_for(self, tmp_path, folders):
+        weights.export(made(tmp_path / "m"), tmp_path / "out", folders=folders)
         told = [each.name for each in (tmp_path / "out").iterdir() if HOME.encode() in each.read_bytes()]
-        assert sorted(told) == (["README.md", "card.json"] if paths else [])
+        assert sorted(told) == (["README.md", "card.json"] if folders else [])
         everything = b"".join(each.read_bytes() for each in (tmp_path / "out").iterdir())
         assert str(tmp_path).encode() not in everything
+
+    def test_the_page_says_what_became_of_it(self, tmp_path):
+        change = {"iteration": 900, "share": None, "options": {"gan": "0.1", "warp": "0"}}
+        said: dict = {"way": "dfl", "changes": (change,), "average": True, "pretrained": "d" * 64}
+        weights.export(made(tmp_path / "m", combined={"encoder": "e" * 64}, **said), tmp_path / "out")
+        page = (tmp_path / "out/README.md").read_text()
+        assert "| Changed while it trained | gan 0.1, warp 0 from iteration 900 on |" in page
+        assert f"| Part encoder from (digest) | {'e' * 64} |" in page
+        for word in ("| dfl |", "d" * 64, "the mean over iterations"):
+            assert word in page, word
 
     def test_a_model_without_a_release_says_so(self, tmp_path):
         weights.export(made(tmp_path / "m", releases=()), tmp_path / "out")
@@ -341,7 +345,7 @@ class TestWeights:
 
     def test_weights_that_were_changed_in_memory(self, tmp_path):
         model = made(tmp_path / "m")
-        next(iter(model._net.parameters())).add_(1.0)
+        next(iter(model.net.parameters())).add_(1.0)
         with pytest.raises(ModelInvalid, match="the model's state names"):
             weights.export(model, tmp_path / "out")
         assert not (tmp_path / "out").exists()

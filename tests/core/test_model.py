@@ -133,10 +133,10 @@ def test_dst_has_a_matte_of_its_own(tmp_path):
     assert own.shape == mattes.shape
     assert 0 <= own.min() < own.max() <= 1
     assert np.abs(own - mattes).max() > 0.05
-    assert isinstance(model._net, DF)
+    assert isinstance(model.net, DF)
     with torch.inference_mode():
-        code = model._net.code(torch.from_numpy(crops).permute(0, 3, 1, 2))
-        _, theirs = model._net.decoder_dst(code)
+        code = model.net.code(torch.from_numpy(crops).permute(0, 3, 1, 2))
+        _, theirs = model.net.decoder_dst(code)
     np.testing.assert_allclose(own, torch.sigmoid(theirs)[:, 0].numpy(), atol=1e-5)
     assert [each.shape for each in model.swap_and_dst(crops[:0])] == [
         (0, 64, 64, 3),

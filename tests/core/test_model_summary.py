@@ -22,14 +22,14 @@ FACE = (
 )
 MATTE = 9 * (8 * 64 * 8**2 + 16 * 32 * 16**2 + 8 * 16 * 32**2) + 4 * 1 * 64**2
 
-# numbers that one face leaves for the backward pass: what a convolution read, and what an activation read
+# numbers that one face leaves for the backward pass: what layers read; activations keep what they give to the next one
 KEPT = (
     3 * 64**2
-    + 2 * (2 * 32**2 + 4 * 16**2 + 8 * 8**2 + 16 * 4**2)
+    + 2 * 32**2 + 4 * 16**2 + 8 * 8**2 + 16 * 4**2
     + 8  # between the dense layers
-    + 8 * 4**2 + 32 * 4**2 + 8 * 8**2  # around the inter's upscale
-    + (2 + 4) * (16 * 16**2 + 8 * 32**2 + 4 * 64**2)  # upscales and residual blocks
-    + 2 * (16 * 16**2 + 8 * 32**2 + 4 * 64**2)  # the matte's upscales
+    + 8 * 4**2 + 8 * 8**2  # around the inter's upscale
+    + (1 + 2) * (16 * 16**2 + 8 * 32**2 + 4 * 64**2)  # upscales and residual blocks
+    + 16 * 16**2 + 8 * 32**2 + 4 * 64**2  # the matte's upscales
 )  # fmt: skip
 
 

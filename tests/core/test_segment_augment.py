@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from understudy.core.errors import InvalidInput
-from understudy.core.segment import augment, degrade
+from understudy.core.segment import augment
 from understudy.core.segment.augmentation import DFL, NONE, Augmentation
+from understudy.core.train import degrade
 
 SHARE = 0.8
 SIDE = 64

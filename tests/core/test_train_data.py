@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from tests.core.shots import make_release, write_faceset
-from understudy.core import release
+from understudy.core import align, faceset, release, warp
 from understudy.core.colour import SwapCurve
 from understudy.core.errors import FrameUnreadable, InvalidInput, NoFace
 from understudy.core.faceset import Faceset
 from understudy.core.faceset.pack import PackSettings, pack
+from understudy.core.frames import Window
 from understudy.core.model import presets
 from understudy.core.model.presets import ModelConfig
 from understudy.core.reports import Artifact, TrainReport, Warned
@@ -95,12 +96,84 @@ def test_each_crop_is_of_its_own_face(made, tmp_path):
         np.testing.assert_array_equal(crops.gather(np.array([row]))[0].permute(1, 2, 0), wanted)
 
 
+def test_poses_are_those_of_the_faces_that_were_read(own, tmp_path):
+    found = Faceset.open(own)
+    tear(own / "dst_t0.1003.exr")
+    for _ in range(2):  # cut, and found again
+        crops, _ = prepared(found, tmp_path / "c")
+        assert crops.pose is not None
+        assert crops.pose.dtype == np.float32
+        wanted = np.radians(np.delete(found.columns.pose, 2, axis=0)[:, :2])
+        assert np.ptp(wanted[:, 1]) > 0.5
+        np.testing.assert_allclose(crops.pose, wanted, atol=1e-6)
+    pose = found.columns.pose.copy()
+    pose[0] = np.nan
+    odd = replace(found, columns=replace(found.columns, pose=pose))
+    crops, _ = prepared(odd, tmp_path / "odd")
+    assert crops.pose is not None
+    assert crops.pose[0].tolist() == [0, 0]
+
+
+def test_faces_that_show_less_than_the_model_sees_are_counted(made, own, tmp_path):
+    found = Faceset.open(own)
+    for record in found.records[:5]:
+        points = record.face.landmarks.points
+        narrow = align.fit(points, "full", 96)
+        pixels = warp.to_aligned(
+            found.load(record), Window(0, 0, 96, 96), warp.between(record.alignment, narrow)
+        )
+        faceset.write(replace(record, alignment=narrow), pixels)
+    wide = replace(TINY, face_type="whole")
+    for _ in range(2):
+        told = [
+            r for r in data.prepare(Faceset.open(own), tmp_path, "src", wide, CURVE) if isinstance(r, Warned)
+        ]
+        assert [r.reason for r in told] == ["CROPS_NARROW"]
+        assert "5 of 12 faces show less than face type whole" in told[0].message
+    for asked, folder in ((TINY, own), (wide, made / "src")):
+        *reports, _ = data.prepare(Faceset.open(folder), tmp_path, "src", asked, CURVE)
+        assert not [r for r in reports if isinstance(r, Warned)]
+
+
+def test_one_face_is_enough_and_few_of_src_are_warned_of(made, tmp_path):
+    found = Faceset.open(made / "src").subset(np.array([0]))
+    crops, told = prepared(found, tmp_path)
+    assert len(crops) == 1
+    assert len(told) == 1
+    assert "src has 1 face, and the swap will look like that only" in told[0]
+    reports = list(data.prepare(found, tmp_path, "dst", TINY, CURVE))
+    assert not [r for r in reports if isinstance(r, Warned)]  # a shot has the frames that it has
+
+
+def test_a_face_without_a_place_is_left_out_and_named(own, tmp_path):
+    found = Faceset.open(own)
+    record = found.records[6]
+    points = np.full_like(record.face.landmarks.points, 7.0)
+    lost = replace(record, face=replace(record.face, landmarks=replace(record.face.landmarks, points=points)))
+    faceset.write(lost, found.load(record))
+    crops, told = prepared(Faceset.open(own), tmp_path)
+    assert len(crops) == COUNT - 1
+    assert len(told) == 1
+    assert record.path.name in told[0]
+    assert "all lie in one place" in told[0]
+
+
+@pytest.mark.parametrize("size", [0, 100, 200_000, -10])
+def test_torn_crops_are_cut_anew(size, made, tmp_path):
+    found = Faceset.open(made / "src")
+    wanted = everything(prepared(found, tmp_path)[0])
+    (file,) = tmp_path.iterdir()
+    os.truncate(file, size if size >= 0 else file.stat().st_size + size)
+    assert torch.equal(everything(prepared(found, tmp_path)[0]), wanted)
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_drawing_does_not_fill_the_memory(tmp_path):
-    """Of 400 MB of crops, all drawn, no more stays than a batch takes; through a map it would be all."""
+    """Of 500 MB of crops, all drawn, no more stays than a batch takes; through a map it would be all."""
     if not Path("/proc/self/status").exists():
         pytest.skip("resident memory is read from /proc, which this system has not")
     file = tmp_path / "src.npy"
-    array = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=(8000, 80, 80, 4))
+    array = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=(8000, 80, 80, 5))
     array[4321] = 0.5
     array.flush()
     del array
@@ -122,8 +195,8 @@ def resident() -> int:
 
 def test_crops_in_memory_are_drawn_as_those_of_a_file(made, tmp_path):
     crops, _ = prepared(Faceset.open(made / "src"), tmp_path)
-    within = Crops(array=np.array(crops.array), digest="")
-    assert torch.equal(within.gather(np.array([3, 3, 0])), crops.gather(np.array([3, 3, 0])))
+    held = Crops(array=np.array(crops.array), digest="")
+    assert torch.equal(held.gather(np.array([3, 3, 0])), crops.gather(np.array([3, 3, 0])))
 
 
 def test_crops_survive_their_file_and_say_so_when_it_is_cut_short(made, tmp_path):
@@ -132,7 +205,8 @@ def test_crops_survive_their_file_and_say_so_when_it_is_cut_short(made, tmp_path
     (file,) = tmp_path.glob("*.npy")
     kept = file.rename(tmp_path / "kept")
     assert torch.equal(everything(crops), wanted)
-    os.truncate(kept, kept.stat().st_size - 10)
+    assert crops.source is not None
+    os.truncate(kept, crops.source[1] + crops.array.nbytes - 10)
     assert torch.equal(crops.gather(np.array([0])), wanted[:1])
     with pytest.raises(FrameUnreadable, match=f"cut short at sample {COUNT - 1}"):
         everything(crops)
@@ -194,19 +268,6 @@ def test_what_cannot_be_trained_on_is_refused(made, tmp_path):
     mixed = replace(found, columns=replace(found.columns, texts=texts))
     with pytest.raises(InvalidInput, match="several colour spaces: ACEScg, linear"):
         prepared(mixed, tmp_path)
-
-
-def test_samples_are_drawn_as_they_always_were():
-    """Whatever is remembered between draws, an iteration is a function of its number: resumed trainings rely on it."""
-    for count, batch, seed in ((7, 3, 1), (100, 16, 2), (5, 12, 3)):
-        for iteration in (0, 9, 1, 500, 4):
-            places = np.arange(iteration * batch, (iteration + 1) * batch)
-            wanted = [
-                np.random.default_rng((seed, p // count)).permutation(count)[p % count]
-                for p in places.tolist()
-            ]
-            assert data.indices(count, batch, iteration, seed).tolist() == wanted
-    assert data.indices(100_000, 16, 7, 1).dtype == np.int64
 
 
 @pytest.fixture

@@ -27,8 +27,15 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from understudy.core.errors import DiskFull, InvalidInput, ModelInvalid, NotFound, WriteFailed
-from understudy.core.files import write_text
+from understudy.core.errors import (
+    DiskFull,
+    InvalidInput,
+    ModelInvalid,
+    NotFound,
+    ReleaseInvalid,
+    WriteFailed,
+)
+from understudy.core.files import making, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +55,7 @@ class State:
         iteration: steps taken, over all sessions.
         seconds: spent training, over all sessions.
         digest: of the weights. `save` fills it in.
+        optimizer: digest of what training goes on from; likewise. Empty in checkpoints of earlier versions.
         curve: the swap curve's parameters but the gain, which is each shot's own.
         working_space: name of the scene-linear space that the curve encodes.
         colour: id of the colour config in which that name holds.
@@ -57,6 +65,7 @@ class State:
     iteration: int = 0
     seconds: float = 0.0
     digest: str = ""
+    optimizer: str = ""
     curve: Mapping[str, float] = field(default_factory=dict)
     working_space: str = ""
     colour: str = ""
@@ -183,7 +192,8 @@ class Checkpoints(Generic[C, S]):
             folder.mkdir(parents=True)
             save_file({n: t.detach().cpu().contiguous() for n, t in weights.items()}, folder / WEIGHTS)
             save_file({n: t.detach().cpu().contiguous() for n, t in optimizer.items()}, folder / OPTIMIZER)
-            state = replace(state, digest=_digest(folder / WEIGHTS))
+            digests = {"digest": _digest(folder / WEIGHTS), "optimizer": _digest(folder / OPTIMIZER)}
+            state = replace(state, **digests)
             (folder / STATE).write_text(json.dumps({"format": FORMAT, **state.to_dict()}, indent=2) + "\n")
             for written in (folder / WEIGHTS, folder / OPTIMIZER, folder / STATE, folder, folder.parent):
                 _sync(written)
@@ -208,30 +218,60 @@ class Checkpoints(Generic[C, S]):
         """
         folder = self.current(path)
         state = self._parse_state(folder / STATE)
-        if (found := _digest(folder / WEIGHTS)) != state.digest:
-            raise ModelInvalid(
-                f"{folder / WEIGHTS}: its content was altered: {found[:12]}… instead of {state.digest[:12]}…; restore "
-                f"a backup from {path / _BACKUPS}",
-                path=folder / WEIGHTS,
-            )
+        _check(folder / WEIGHTS, state.digest, path)
         return state, _load(folder / WEIGHTS)
 
     def load_optimizer(self, path: Path) -> dict[str, Tensor]:
         """What training goes on from; raises as `load`."""
         return _load(self.current(path) / OPTIMIZER)
 
+    def fall_back(self, path: Path) -> tuple[str, str] | None:
+        """Where the checkpoint that holds is broken, have the newest whole one hold, a backup if need be.
+
+        For a training, which may take it; nothing else goes on with other weights than it was told.
+
+        Returns:
+            What is wrong with the broken one, and the name of the one that holds now; None where nothing was done,
+            as where there is no checkpoint at all.
+
+        Raises:
+            ModelInvalid: the one that holds is broken, and so is every other.
+            ReleaseInvalid: a release record in the one that holds was altered, which no accident does.
+            WriteFailed, DiskFull: nothing changed.
+        """
+        broken: Path | None = None
+        wrong = f"{path / POINTER} is missing"
+        if self.exists(path):
+            try:
+                broken = self.current(path)
+                self._check_whole(broken, path)
+                return None
+            except ModelInvalid as error:
+                wrong = error.message
+        for folder in self._others(path, broken):
+            try:
+                self._check_whole(folder, path)
+            except (ModelInvalid, ReleaseInvalid):
+                continue
+            if folder.parent.name == _BACKUPS:
+                self._take(path, folder)
+            else:
+                _point(path, folder)
+            return wrong, f"{folder.parent.name}/{folder.name}"
+        if not self.exists(path):
+            return None  # what a kill before the first checkpoint left
+        raise ModelInvalid(f"{wrong}; and there is no whole checkpoint or backup to fall back to", path=path)
+
     def back_up(self, path: Path, keep: int = 8) -> Path:
         """Keep the checkpoint that holds among the backups, by hard links where the disk has them.
 
-        Older ones than the newest `keep` go.
+        Older ones than the newest `keep` go. Raises DiskFull or WriteFailed, and as `read_state`.
         """
         folder = self.current(path)
         kept = path / _BACKUPS / folder.name
         if not kept.is_dir():
-            beside = kept.with_name(f".{folder.name}")
-            shutil.rmtree(beside, ignore_errors=True)
-            shutil.copytree(folder, beside, copy_function=_link)
-            beside.rename(kept)
+            with making(kept) as beside:
+                shutil.copytree(folder, beside, copy_function=_link, dirs_exist_ok=True)
         backups = sorted(f for f in kept.parent.iterdir() if not f.name.startswith("."))
         for old in backups[:-keep]:
             shutil.rmtree(old)
@@ -252,12 +292,31 @@ class Checkpoints(Generic[C, S]):
                 field="backup",
             )
         before = self._current_or_none(path)
-        folder = path / _CHECKPOINTS / f"{backup.split('-', maxsplit=1)[0]}-{uuid.uuid4().hex[:6]}"
-        shutil.copytree(kept, folder, copy_function=_link)
-        _point(path, folder)
+        self._take(path, kept)
         if before is not None:
             shutil.rmtree(before)
         return self.read_state(path)
+
+    def _take(self, path: Path, backup: Path) -> None:
+        """Make a copy of a backup the checkpoint that holds."""
+        folder = path / _CHECKPOINTS / f"{backup.name.split('-', maxsplit=1)[0]}-{uuid.uuid4().hex[:6]}"
+        with making(folder) as beside:
+            shutil.copytree(backup, beside, copy_function=_link, dirs_exist_ok=True)
+        _point(path, folder)
+
+    def _check_whole(self, folder: Path, path: Path) -> None:
+        """Read every byte of a checkpoint; raises ModelInvalid or ReleaseInvalid where one is wrong."""
+        state = self._parse_state(folder / STATE)
+        _check(folder / WEIGHTS, state.digest, path)
+        if state.optimizer:
+            _check(folder / OPTIMIZER, state.optimizer, path)
+        else:
+            _load(folder / OPTIMIZER)
+
+    def _others(self, path: Path, broken: Path | None) -> list[Path]:
+        """Checkpoints and backups but one, newest first; of equally new ones the checkpoint."""
+        there = [f for name in (_BACKUPS, _CHECKPOINTS) for f in (path / name).glob("[0-9]*") if f != broken]
+        return sorted(there, key=lambda f: (f.name.partition("-")[0], f.parent.name), reverse=True)
 
     def _parse_state(self, file: Path) -> S:
         try:
@@ -295,6 +354,16 @@ def _load(file: Path) -> dict[str, Tensor]:
         return dict(load_file(file))
     except (OSError, SafetensorError) as error:
         raise ModelInvalid(f"{file}: can not be read: {error}", path=file) from error
+
+
+def _check(file: Path, digest: str, path: Path) -> None:
+    """Refuse a file of the model folder `path` that is not the one that was written."""
+    if (found := _digest(file)) != digest:
+        raise ModelInvalid(
+            f"{file}: its content was altered: {found[:12]}… instead of {digest[:12]}…; restore a backup from "
+            f"{path / _BACKUPS}",
+            path=file,
+        )
 
 
 def _digest(file: Path) -> str:

@@ -270,11 +270,13 @@ def exposure_gain(log_means: Sequence[float]) -> float:
 # sRGB's encoding (IEC 61966-2-1) from its exponent and offset, with the join of line and power where value
 # and slope both meet; the standard's rounded 12.92 and 0.0031308 leave a kink of 2 % there, and differ by
 # 1e-5 at most
-_POWER, _OFFSET = 2.4, 0.055
-_TOE_CODE = _OFFSET / (_POWER - 1)
-_TOE_SLOPE = ((1 + _OFFSET) / _POWER) ** _POWER * ((_POWER - 1) / _OFFSET) ** (_POWER - 1)
-_TOE = _TOE_CODE / _TOE_SLOPE
-_TOP = 63.0 / 64.0
+SRGB_POWER, SRGB_OFFSET = 2.4, 0.055
+SRGB_TOE_CODE = SRGB_OFFSET / (SRGB_POWER - 1)
+SRGB_TOE_SLOPE = ((1 + SRGB_OFFSET) / SRGB_POWER) ** SRGB_POWER * ((SRGB_POWER - 1) / SRGB_OFFSET) ** (
+    SRGB_POWER - 1
+)
+SRGB_TOE = SRGB_TOE_CODE / SRGB_TOE_SLOPE
+TOP = 63.0 / 64.0
 """Code of the curve's maximum: below 1, so that a sigmoid can reach it."""
 
 
@@ -312,11 +314,11 @@ class SwapCurve:
                 )
 
     @cached_property
-    def _shoulder(self) -> tuple[float, float, float]:
+    def shoulder(self) -> tuple[float, float, float]:
         """k, a and b of the class's formula; b by bisection, since the top's equation has no closed form."""
-        k = ((self.knee + _OFFSET) / (1 + _OFFSET)) ** _POWER
-        slope = (1 + _OFFSET) / _POWER * k ** (1 / _POWER - 1)
-        span, rise = self.maximum - k, (_TOP - self.knee) / slope
+        k = ((self.knee + SRGB_OFFSET) / (1 + SRGB_OFFSET)) ** SRGB_POWER
+        slope = (1 + SRGB_OFFSET) / SRGB_POWER * k ** (1 / SRGB_POWER - 1)
+        span, rise = self.maximum - k, (TOP - self.knee) / slope
         low, high = 1e-12, 1e12
         for _ in range(200):  # b · log(1 + span / b) grows with b
             b = math.sqrt(low * high)
@@ -325,22 +327,23 @@ class SwapCurve:
 
     def encode(self, rgb: Float) -> Float:
         """(…, 3) finite, working space → codes in [−63/64, 63/64], negative only where `rgb` is."""
-        k, a, b = self._shoulder
+        k, a, b = self.shoulder
         x = np.minimum(np.abs(rgb * np.float32(self.gain)), np.float32(self.maximum))
-        code = (1 + _OFFSET) * np.power(x, np.float32(1 / _POWER)) - np.float32(_OFFSET)
-        code = np.where(x <= _TOE, x * np.float32(_TOE_SLOPE), code)
+        code = (1 + SRGB_OFFSET) * np.power(x, np.float32(1 / SRGB_POWER)) - np.float32(SRGB_OFFSET)
+        code = np.where(x <= SRGB_TOE, x * np.float32(SRGB_TOE_SLOPE), code)
         code = np.where(x > k, self.knee + a * np.log1p(np.maximum(x - k, 0) / b), code)
         signed: Float = np.copysign(code, rgb).astype(np.float32, copy=False)
         return signed
 
     def decode(self, code: Float) -> Float:
         """Codes → (…, 3) scene-linear working space; codes beyond ±63/64 count as ±63/64."""
-        k, a, b = self._shoulder
-        y = np.minimum(np.abs(code), np.float32(_TOP))
+        k, a, b = self.shoulder
+        y = np.minimum(np.abs(code), np.float32(TOP))
         x = np.power(
-            (np.maximum(y, _TOE_CODE) + np.float32(_OFFSET)) / np.float32(1 + _OFFSET), np.float32(_POWER)
+            (np.maximum(y, SRGB_TOE_CODE) + np.float32(SRGB_OFFSET)) / np.float32(1 + SRGB_OFFSET),
+            np.float32(SRGB_POWER),
         )
-        x = np.where(y <= _TOE_CODE, y / np.float32(_TOE_SLOPE), x)
+        x = np.where(y <= SRGB_TOE_CODE, y / np.float32(SRGB_TOE_SLOPE), x)
         x = np.where(y > self.knee, k + b * np.expm1(np.maximum(y - self.knee, 0) / a), x)
         signed: Float = np.copysign(x / self.gain, code).astype(np.float32, copy=False)
         return signed

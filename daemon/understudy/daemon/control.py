@@ -1,20 +1,25 @@
-"""What people may do with jobs: start, cancel, pause, resume, retry. Each is one transaction on the store."""
+"""What people may do with jobs: start, cancel, pause, resume, retry, update. Each is one transaction on the store."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 
 from understudy.core.errors import InvalidInput
+from understudy.core.train.plan import Course
+from understudy.daemon import decode, updates
 from understudy.daemon.decode import Work
 from understudy.daemon.errors import JobStateRefused, OutputLocked, RequestIdReused
 from understudy.daemon.outputs import Output
+from understudy.daemon.refs import named
 from understudy.daemon.states import State
 from understudy.daemon.store import Store, Submission
 from understudy.v1 import job_pb2
 
 Check = Callable[[job_pb2.JobSpec, tuple[Output, ...]], Work]
+Changed = Callable[[Course, Mapping[str, str], int, float], Course]
 
 
 def start(
@@ -94,6 +99,45 @@ def retry(store: Store, job: str) -> job_pb2.Job:
         _unlocked(store, store.outputs([job]), store.ancestors([job]))
         store.move(job, State.QUEUED)
         return store.job(job)
+
+
+def update(store: Store, request: job_pb2.UpdateTrainingRequest, changed: Changed) -> job_pb2.Job:
+    """Keep what a running training is told, for its worker.
+
+    `changed` refuses options, given the course that they change; it may take long the first time, so it also runs
+    outside of the transaction. Inside, the course has what was told before and is not done yet.
+    """
+    asked = job_pb2.TrainingUpdate(
+        options=request.options, preview=request.preview, save=request.save, back_up=request.back_up
+    )
+    with named("", {"id": "job_id"}):
+        job = store.job(request.job_id)
+    kind = job.spec.WhichOneof("kind")
+    if kind != "train":
+        raise InvalidInput(f"job_id: job {job.id} is no training but {kind}", field="job_id", value=job.id)
+    if asked == job_pb2.TrainingUpdate():
+        raise InvalidInput(
+            "none of options, preview, save and back_up is set; at least one must be",
+            field="options",
+            value="",
+        )
+    _running(store, job.id)
+    course = decode.course(job.spec.train)
+    at = (job.training.iteration, job.progress.fraction)
+    changed(course, asked.options, *at)
+    with store.transaction():
+        _running(store, job.id)
+        for before in updates.waiting(store, job.id).values():
+            with suppress(InvalidInput):  # the training will say so
+                course = changed(course, before.options, *at)
+        changed(course, asked.options, *at)
+        updates.add(store, job.id, asked)
+        return store.job(job.id)
+
+
+def _running(store: Store, job: str) -> None:
+    if (state := store.state(job)) is not State.RUNNING:
+        raise JobStateRefused(f"job {job} is {state.name}, not RUNNING", job=job, value=state.name)
 
 
 def _there(store: Store, request_id: str, digest: str) -> job_pb2.Job | None:

@@ -14,7 +14,7 @@ from google.protobuf import timestamp_pb2
 from understudy.core.errors import ModelInvalid
 from understudy.core.extract.station import FAMILIES
 from understudy.core.frames import FrameRange
-from understudy.core.merge import recipe
+from understudy.core.parameters import Parameter
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, TrainReport, Warned
 from understudy.core.weights import State, Weights, WeightsReport
@@ -97,8 +97,8 @@ def segments_of(numbers: Iterable[int]) -> list[common_pb2.FrameSegment]:
     return segments(FrameRange.from_frames(numbers))
 
 
-def parameters() -> list[common_pb2.Parameter]:
-    """The fields of a recipe as hosts build knobs from them."""
+def parameters(described: Iterable[Parameter]) -> list[common_pb2.Parameter]:
+    """Settings that describe themselves, as hosts build knobs from them."""
     return [
         common_pb2.Parameter(
             name=p.name,
@@ -110,7 +110,7 @@ def parameters() -> list[common_pb2.Parameter]:
             choices=p.choices,
             keyable=p.keyable,
         )
-        for p in recipe.parameters()
+        for p in described
     ]
 
 
@@ -151,8 +151,10 @@ def day(value: date | None) -> timestamp_pb2.Timestamp | None:
     return stamp
 
 
-def tensor_elements(file: Path) -> int:
-    """How many numbers a safetensors file holds, by its header alone: 8 bytes of length, then JSON.
+def tensor_elements(file: Path) -> dict[str, int]:
+    """How many numbers each part has in a safetensors file, by its header alone: 8 bytes of length, then JSON.
+
+    A tensor's name begins with its part's, and a point.
 
     Raises:
         ModelInvalid: not such a file.
@@ -160,6 +162,11 @@ def tensor_elements(file: Path) -> int:
     try:
         with file.open("rb") as stream:
             header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+        parts: dict[str, int] = {}
+        for name, entry in header.items():
+            if name != "__metadata__":
+                part = name.partition(".")[0]
+                parts[part] = parts.get(part, 0) + math.prod(entry["shape"])
+        return parts
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelInvalid(f"{file}: not a safetensors file: {error}", path=file) from error

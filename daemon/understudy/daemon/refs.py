@@ -24,6 +24,7 @@ MOST_FRAMES = 1_000_000  # eleven hours at 24 frames a second; more is a mistake
 DRAWN = (LABELS, MATTES)  # folders with a file for each face
 KEPT = ("rejected", ".index", *DRAWN)  # folders that faceset tools write in a faceset
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+_DEVICES = re.compile(r"cuda:\d{1,3}(,cuda:\d{1,3})+")
 HEADERS = 5  # frames looked at for a colour space before giving up
 
 
@@ -33,11 +34,13 @@ class Refs:
 
     Attributes:
         promised: what the jobs that this one waits for will write: inputs among it need not be there yet.
+        new: somebody asks for the job now; otherwise one that was accepted begins, or goes on.
     """
 
     site: Site
     colour: ColourConfig
     promised: tuple[Output, ...] = ()
+    new: bool = False
 
     def plate(self, ref: common_pb2.PlateRef, field: str, *, colour: bool = True) -> Plate:
         """The plate on disk. One that is promised has no frames present, and the working space until it is there.
@@ -213,10 +216,13 @@ def named(prefix: str, fields: Mapping[str, str] | None = None) -> Iterator[None
         raise
 
 
-def device(name: str, field: str) -> str:
-    """The device of a spec; whether this machine has it is seen when the job starts. Raises InvalidInput."""
-    if name and not _DEVICE.fullmatch(name):
-        raise InvalidInput(f"{field}: {name!r} is none of auto, cpu, cuda, cuda:N", field=field, value=name)
+def device(name: str, field: str, *, several: bool = False) -> str:
+    """The device of a spec, or several; whether this machine has it the job sees. Raises InvalidInput."""
+    if name and not (_DEVICE.fullmatch(name) or (several and _DEVICES.fullmatch(name))):
+        more = ", nor several, as cuda:0,cuda:1" if several else ""
+        raise InvalidInput(
+            f"{field}: {name!r} is none of auto, cpu, cuda, cuda:N{more}", field=field, value=name
+        )
     return name or "auto"
 
 

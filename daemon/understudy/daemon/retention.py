@@ -1,7 +1,8 @@
 """Which events are kept: a job may run for weeks, its history stays bounded and still shows all of it.
 
-State changes stay. Progress, training and warnings are spaced out evenly whenever they become too many, so that the
-kept ones span the whole run. A frame's older reports go once newer ones outnumber them. Previews keep the newest.
+State changes stay. Progress, training, warnings and updates are spaced out evenly whenever they become too many, so
+that the kept ones span the whole run. A frame's older reports go once newer ones outnumber them. Previews keep the
+newest.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 
 CHECK_EVERY = 256  # events
-KEEP_DENSE = 2000  # progress, training and warning events, of each
+KEEP_DENSE = 2000  # events of progress, training, warnings and updates, of each
 KEEP_REPEATS = 1000  # frame events beyond one for each frame
 KEEP_ARTIFACTS = 100
 
@@ -24,7 +25,7 @@ def thin(db: sqlite3.Connection, job: str) -> None:
     counts = dict(
         db.execute("SELECT kind, count(*) FROM events WHERE job = ? GROUP BY kind", (job,)).fetchall()
     )
-    for kind in ("progress", "training", "warning"):
+    for kind in ("progress", "training", "warning", "training_update"):
         if counts.get(kind, 0) > KEEP_DENSE:
             _space_out(db, job, kind, sequence)
     (frames,) = db.execute("SELECT count(*) FROM frames WHERE job = ?", (job,)).fetchone()

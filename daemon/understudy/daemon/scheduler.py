@@ -5,17 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from understudy.core.errors import WriteFailed
-from understudy.daemon import encode, errors
+from understudy.daemon import decode, encode, errors, updates
 from understudy.daemon.meter import Meter
 from understudy.daemon.process import Gone, WorkerProcess
 from understudy.daemon.site import Site
 from understudy.daemon.states import State
 from understudy.daemon.store import Store
-from understudy.daemon.worker import Ended, FromWorker, Logged, Reported, Run, Setup, Stop, Stopping
+from understudy.daemon.worker import (
+    Done,
+    Ended,
+    FromWorker,
+    Logged,
+    Reported,
+    Run,
+    Setup,
+    Stop,
+    Stopping,
+    Told,
+)
 from understudy.v1 import job_pb2
 
 TICK_SECONDS = 0.1  # how long a cancel may wait to be seen, and how often reports are committed
@@ -34,6 +45,8 @@ class Attempt:
         self.job = job
         self.meter = Meter()
         self.pending: list[job_pb2.JobEvent] = []
+        self.told: dict[int, job_pb2.TrainingUpdate] = {}  # that the worker has not done
+        self.done: list[int] = []  # that the store does not know to be done
         self.ended: Ended | None = None
         self.death = ""  # how the worker died, where it did
         self.asked: float | None = None  # when it was told to stop
@@ -49,6 +62,9 @@ class Attempt:
                 logging.getLogger(name).log(level, "job=%s %s", self.job, text)
             case Stopping():
                 self.patience = CLOSING_SECONDS
+            case Done(number):
+                self.pending.append(job_pb2.JobEvent(training_update=self.told.pop(number)))
+                self.done.append(number)
             case Ended():
                 self.ended = message
 
@@ -57,7 +73,17 @@ class Attempt:
         if self.meter.due() or (last and self.meter.dirty):
             self.pending.append(self.meter.tell())
         if self.pending:
-            store.record(self.job, self.pending)
+            with store.transaction():
+                store.record(self.job, self.pending)
+                updates.forget(store, self.done)
+
+    def tell(self, store: Store, worker: WorkerProcess) -> None:
+        """Pass on what the training was told, a few orders at a time, so that neither end of the pipe ever waits."""
+        if self.told:
+            return
+        for number, update in updates.waiting(store, self.job, updates.AT_ONCE).items():
+            worker.send(Told(number, decode.commands(update)))
+            self.told[number] = update
 
     @property
     def overdue(self) -> bool:
@@ -174,7 +200,7 @@ class Scheduler:
         while True:
             try:
                 attempt.flush(self._store)
-                attempt.pending = []
+                attempt.pending, attempt.done = [], []
                 return True
             except WriteFailed as error:
                 log.error("job=%s its worker waits: %s", attempt.job, error.message)
@@ -183,12 +209,14 @@ class Scheduler:
                 return False
 
     def _steer(self, attempt: Attempt, worker: WorkerProcess) -> None:
-        """Pass on that the job is to stop, once, and end a worker that does not."""
+        """Pass on that the job is to stop, once, and end a worker that does not; pass on what else it is told."""
         if attempt.asked is None and attempt.ended is None:
             cancelling = self._store.state(attempt.job) is State.CANCELLING
             if cancelling or self._stopping.is_set() or self._store.pausing(attempt.job):
                 worker.send(Stop())
                 attempt.asked = time.monotonic()
+            else:
+                attempt.tell(self._store, worker)
         elif attempt.overdue:
             log.warning(
                 "job=%s worker=%d killed: no stop within %.0f s", attempt.job, worker.pid, attempt.patience
@@ -201,6 +229,8 @@ class Scheduler:
             with self._store.transaction():
                 attempt.flush(self._store, last=True)
                 to, error = self._verdict(attempt)
+                if to.ended:
+                    self._store.record(attempt.job, _late(updates.waiting(self._store, attempt.job)))
                 self._store.move(attempt.job, to, error)
         except WriteFailed as error_:
             log.error("job=%s its end cannot be stored, will try again: %s", attempt.job, error_.message)
@@ -249,3 +279,9 @@ class Scheduler:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+
+def _late(left: Mapping[int, job_pb2.TrainingUpdate]) -> list[job_pb2.JobEvent]:
+    """Warnings of a training that ended before it had done all that it was told."""
+    texts = [f"the training ended before it could do this: {updates.told(each)}" for each in left.values()]
+    return [job_pb2.JobEvent(warning=job_pb2.Error(reason="JOB_STATE", message=text)) for text in texts]

@@ -75,6 +75,14 @@ MIGRATIONS = (
         PRIMARY KEY (job, kind, path)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE updates (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,   -- order of arrival; never given twice
+        job TEXT NOT NULL REFERENCES jobs (id),
+        payload BLOB NOT NULL                       -- a TrainingUpdate that the job's worker has not done yet
+    );
+    CREATE INDEX updates_by_job ON updates (job, number);
+    """,
 )
 
 

@@ -127,8 +127,9 @@ def _add_services(
     server: grpc.Server, config: DaemonConfig, colour: ColourConfig, store: Store, stopping: threading.Event
 ) -> None:
     roots = config.site.roots
-    check = partial(decode.work, site=config.site, colour=colour)
-    jobs = JobServicer(store, check, user=_user(), stopping=stopping, watchers=WATCHERS)
+    check = partial(decode.work, site=config.site, colour=colour, new=True)
+    changed = partial(decode.changed, site=config.site)
+    jobs = JobServicer(store, check, changed, user=_user(), stopping=stopping, watchers=WATCHERS)
     table: tuple[tuple[Callable[[Any, grpc.Server], None], object], ...] = (
         (job_pb2_grpc.add_JobServiceServicer_to_server, jobs),
         (system_pb2_grpc.add_SystemServiceServicer_to_server, SystemServicer(config, colour)),

@@ -83,6 +83,12 @@ class Store:
                     self._db.execute("ROLLBACK")
 
     @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """For modules that keep a table of their own here; nobody is woken."""
+        with self._lock, self._translated():
+            yield self._db
+
+    @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
@@ -262,17 +268,10 @@ class Store:
         """Store a job, QUEUED; gives its id. The caller has seen in the same transaction that it may be stored."""
         job, now = secrets.token_hex(6), time.time()
         with self.transaction() as db:
+            given = (submission.digest, submission.spec.SerializeToString(), State.QUEUED)
             db.execute(
                 "INSERT INTO jobs (id, digest, spec, state, label, user, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    job,
-                    submission.digest,
-                    submission.spec.SerializeToString(),
-                    State.QUEUED,
-                    submission.label,
-                    submission.user,
-                    now,
-                ),
+                (job, *given, submission.label, submission.user, now),
             )
             self.name_request(submission.request_id, job)
             for needs in dict.fromkeys(submission.depends_on):
@@ -307,6 +306,7 @@ class Store:
             if to.ended:
                 kept = error.SerializeToString() if error and to is State.FAILED else None
                 db.execute("UPDATE jobs SET ended = ?, error = ? WHERE id = ?", (now, kept, job))
+                db.execute("DELETE FROM updates WHERE job = ?", (job,))
             if before.ended:  # a retry
                 db.execute("UPDATE jobs SET ended = NULL, error = NULL, deaths = 0 WHERE id = ?", (job,))
             change = job_pb2.StateChange(from_state=int(before), to_state=int(to), error=error)  # type: ignore[arg-type]
@@ -341,14 +341,9 @@ class Store:
         payload = event.SerializeToString()
         db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (job, sequence, kind, frame, payload))
         match kind:
-            case "progress":
-                db.execute(
-                    "UPDATE jobs SET progress = ? WHERE id = ?", (event.progress.SerializeToString(), job)
-                )
-            case "training":
-                db.execute(
-                    "UPDATE jobs SET training = ? WHERE id = ?", (event.training.SerializeToString(), job)
-                )
+            case "progress" | "training":
+                latest = getattr(event, kind).SerializeToString()
+                db.execute(f"UPDATE jobs SET {kind} = ? WHERE id = ?", (latest, job))  # noqa: S608
             case "frame":
                 report = event.frame
                 row = (job, report.frame, report.state, report.SerializeToString())

@@ -10,17 +10,20 @@ from typing import Any
 
 from understudy.core import contact
 from understudy.core.colour import ColourConfig
+from understudy.core.errors import ModelInvalid, NotFound
 from understudy.core.extract import ExtractSettings
-from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report
+from understudy.core.reports import Advanced, Artifact, FrameReport, FrameStatus, Report, Started
+from understudy.core.train.control import Control
 from understudy.core.train.settings import TrainSettings
 from understudy.core.weights import WeightsReport
 from understudy.daemon import decode
-from understudy.daemon.decode import CheckPlate, Ingest, Merge, Pull, Torture, Verify
+from understudy.daemon.decode import CheckPlate, Ingest, Merge, PlotHistory, Pull, Torture, Verify
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
 
 CONTACT_SHEET = "contact_sheet.png"  # beside the frames
 _SEGMENT = ("label_faces", "train_segmenter", "apply_segmenter", "preview_segmentation")
+_MODEL = ("export_model", "import_model", "combine_models", "restore_model")
 
 
 class Tasks:
@@ -33,8 +36,11 @@ class Tasks:
     def _colour(self) -> ColourConfig:
         return ColourConfig.open(self._site.colour_config)
 
-    def reports(self, spec: bytes) -> Generator[Report | WeightsReport]:
-        """Decode a spec, all of whose inputs must be there now, and do its work; the errors are those of both."""
+    def reports(self, spec: bytes, control: Control) -> Generator[Report | WeightsReport]:
+        """Decode a spec, all of whose inputs must be there now, and do its work; the errors are those of both.
+
+        A training takes from `control` what it is told while it runs.
+        """
         asked = job_pb2.JobSpec.FromString(spec)
         work = decode.work(asked, site=self._site, colour=self._colour)
         match work.settings:
@@ -52,7 +58,7 @@ class Tasks:
             case TrainSettings() as s:
                 from understudy.core.train import loop
 
-                yield from loop.run(s, colour=self._colour)
+                yield from loop.run(s, colour=self._colour, weights=self._site.weights(), control=control)
             case Merge() as s:
                 yield from self._merge(s)
             case Verify() as s:
@@ -69,9 +75,12 @@ class Tasks:
                 from understudy.core.plate import torture
 
                 yield from torture.run(s.folder)
+            case PlotHistory() as s:
+                yield from _plot(s)
             case s:
                 kind = asked.WhichOneof("kind") or ""
-                yield from (self._segment if kind in _SEGMENT else self._faceset)(kind, s)
+                rooms = dict.fromkeys(_SEGMENT, self._segment) | dict.fromkeys(_MODEL, self._model)
+                yield from rooms.get(kind, self._faceset)(kind, s)
 
     def _faceset(self, kind: str, settings: Any) -> Iterator[Report]:
         """What is done with facesets, by the kind of the spec."""
@@ -133,6 +142,28 @@ class Tasks:
             case _:
                 raise AssertionError(f"no task for {kind}")
 
+    def _model(self, kind: str, settings: Any) -> Iterator[Report]:
+        """What is done with models beside training, by the kind of the spec."""
+        match kind:
+            case "export_model":
+                from understudy.core.model.exchange import job
+
+                yield from job.export(settings, colour=self._colour)
+            case "import_model":
+                from understudy.core.model.exchange import job
+
+                yield from job.import_(settings)
+            case "combine_models":
+                from understudy.core.model import combine
+
+                yield from combine.combine(settings)
+            case "restore_model":
+                from understudy.core.model import backups
+
+                yield from backups.restore(settings)
+            case _:
+                raise AssertionError(f"no task for {kind}")
+
     def _merge(self, work: Merge) -> Iterator[Report]:
         """The merge, and its contact sheet where a frame was made or there is none yet."""
         from understudy.core.merge import shot
@@ -157,3 +188,18 @@ class Tasks:
                 src=src if src.is_dir() else None,
             )
             yield Artifact(kind="contact_sheet", path=sheet)
+
+
+def _plot(work: PlotHistory) -> Iterator[Report]:
+    """A picture of a model's losses, with what a person changed while it trained; a segmenter's has none of these."""
+    from understudy.core.model import store as models
+    from understudy.core.train import plan, plots
+
+    yield Started(total=1, unit="step")
+    try:
+        changes = plan.phases(models.read_state(work.model).changes)
+    except (ModelInvalid, NotFound):
+        changes = ()
+    plots.write(work.model, work.out, marks=plots.marks(changes))
+    yield Advanced(done=1)
+    yield Artifact(kind="history", path=work.out)

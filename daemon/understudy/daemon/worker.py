@@ -1,7 +1,8 @@
 """The worker: a process of its own that runs one job after another and stays warm between them.
 
-    server → worker   Setup once, then Run, Stop, Run, …; closing the pipe ends the worker
-    worker → server   Reported, Logged, …, and one Ended for each Run; Stopping when it has seen a Stop
+    server → worker   Setup once, then Run, Told, Stop, Run, …; closing the pipe ends the worker
+    worker → server   Reported, Logged, …, and one Ended for each Run; Done for what it was Told; Stopping when it has
+                      seen a Stop
 
 It looks at the pipe between any two reports of core's generator, and stops by closing that generator. One worker at
 a time works for a state folder: a lock sees to it, so that one which outlives its killed daemon, finishing a frame
@@ -30,7 +31,8 @@ import cv2
 from understudy.core.errors import UnderstudyError
 from understudy.core.faceset import index
 from understudy.core.pipeline import share
-from understudy.core.reports import Report
+from understudy.core.reports import Report, TrainReport
+from understudy.core.train.control import Command, Control
 from understudy.core.weights import WeightsReport
 from understudy.daemon import errors
 from understudy.daemon.site import Site
@@ -61,6 +63,14 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What the training that runs is to do between two iterations; a number that Done gives back."""
+
+    number: int
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True)
 class Reported:
     report: Report | WeightsReport
 
@@ -78,6 +88,13 @@ class Stopping:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What was Told under this number is done."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Ended:
     """How a Run ended. `error` is a `job_pb2.Error`, serialised; `trace` is for the daemon's log."""
 
@@ -86,8 +103,8 @@ class Ended:
     trace: str = ""
 
 
-ToWorker: TypeAlias = Setup | Run | Stop
-FromWorker: TypeAlias = Reported | Logged | Stopping | Ended
+ToWorker: TypeAlias = Setup | Run | Stop | Told
+FromWorker: TypeAlias = Reported | Logged | Stopping | Done | Ended
 
 
 class _Pipe:
@@ -101,6 +118,30 @@ class _Pipe:
     def send(self, message: FromWorker) -> None:
         with self._lock:
             self._connection.send(message)
+
+
+class _Orders(Control):
+    """A training's control that remembers which orders were given out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._put: list[int] = []
+        self._given: list[int] = []
+
+    def hear(self, told: Told) -> None:
+        for command in told.commands:
+            self.put(command)
+        self._put.append(told.number)
+
+    def take(self) -> list[Command]:
+        self._given += self._put
+        self._put = []
+        return super().take()
+
+    def done(self) -> list[int]:
+        """The numbers of the orders that were given out since this was asked last."""
+        given, self._given = self._given, []
+        return given
 
 
 class _Log(logging.Handler):
@@ -141,7 +182,7 @@ def _serve(pipe: _Pipe, tasks: Tasks) -> None:
             order = pipe.recv()
         except EOFError:
             return
-        if isinstance(order, Run):  # a Stop that crossed the end of its job is late
+        if isinstance(order, Run):  # a Stop or a Told that crossed the end of its job is late
             ended = _work(pipe, tasks, order)
             try:
                 pipe.send(ended)
@@ -153,9 +194,10 @@ def _serve(pipe: _Pipe, tasks: Tasks) -> None:
 
 def _work(pipe: _Pipe, tasks: Tasks, run: Run) -> Ended:
     """One job from its decoding to its end."""
+    orders = _Orders()
     try:
-        with closing(tasks.reports(run.spec)) as reports:
-            stopped = any(not _told(pipe, report) for report in reports)
+        with closing(tasks.reports(run.spec, orders)) as reports:
+            stopped = any(not _told(pipe, report, orders) for report in reports)
         return Ended(stopped=stopped)
     except UnderstudyError as error:
         return Ended(error=errors.message(error).SerializeToString())
@@ -164,18 +206,29 @@ def _work(pipe: _Pipe, tasks: Tasks, run: Run) -> Ended:
         return Ended(error=errors.message(fault).SerializeToString(), trace=traceback.format_exc())
 
 
-def _told(pipe: _Pipe, report: Report | WeightsReport) -> bool:
-    """Send one report; False where the work is to stop."""
+def _told(pipe: _Pipe, report: Report | WeightsReport, orders: _Orders) -> bool:
+    """Send one report and hear all that waits; False where the work is to stop, whatever else it was told."""
     try:
+        if (
+            isinstance(report, TrainReport) and report.losses
+        ):  # of an iteration, before which orders are carried out
+            for number in orders.done():
+                pipe.send(Done(number))
         pipe.send(Reported(report))
-        if not pipe.poll():
-            return True
-        order = pipe.recv()
-        assert isinstance(order, Stop), f"a {type(order).__name__} came during a job"
-        pipe.send(Stopping())
+        going_on = True
+        while pipe.poll():
+            order = pipe.recv()
+            assert isinstance(order, Stop | Told), f"a {type(order).__name__} came during a job"
+            if isinstance(order, Told):
+                orders.hear(order)
+            else:
+                going_on = False
+        if not going_on:
+            pipe.send(Stopping())
     except (OSError, EOFError):
         log.info("the daemon is gone")
-    return False
+        return False
+    return going_on
 
 
 def _fault(error: Exception, job: str) -> UnderstudyError:

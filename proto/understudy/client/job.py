@@ -11,13 +11,14 @@ Example:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from understudy.client.errors import JobCancelled, JobFailed, TimedOut, Unreachable
+from understudy.client.phases import texts
 from understudy.client.wire import Wire
 from understudy.v1 import job_pb2 as pb
 from understudy.v1.job_pb2_grpc import JobServiceStub
@@ -25,7 +26,16 @@ from understudy.v1.job_pb2_grpc import JobServiceStub
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 _WAIT_S = 60  # one WaitJob; the contract allows up to 5 minutes
 
-Payload = Union[pb.Job, pb.StateChange, pb.Progress, pb.FrameReport, pb.TrainProgress, pb.Artifact, pb.Error]
+Payload = Union[
+    pb.Job,
+    pb.StateChange,
+    pb.Progress,
+    pb.FrameReport,
+    pb.TrainProgress,
+    pb.Artifact,
+    pb.Error,
+    pb.TrainingUpdate,
+]
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class Event:
     Attributes:
         job: id of the job.
         kind: `snapshot` (a Job), `state_change`, `progress`, `frame` (a FrameReport), `training` (a
-            TrainProgress), `artifact` or `warning` (an Error).
+            TrainProgress), `artifact`, `warning` (an Error) or `training_update`.
         sequence: grows from event to event of a job; a snapshot has that of the latest event before it.
         time: when it happened, UTC.
         message: the message of `understudy.v1` that belongs to the kind.
@@ -223,6 +233,29 @@ class Job:
         """Queue it again after its end: what is finished is skipped, what failed is done again."""
         reply = self._wire.call(JobServiceStub, "RetryJobFrames", pb.RetryJobFramesRequest(id=self.id))
         return self._update(reply)
+
+    def update_training(
+        self,
+        options: Mapping[str, object] | None = None,
+        *,
+        preview: bool = False,
+        save: bool = False,
+        back_up: bool = False,
+    ) -> Job:
+        """Tell a running training to go on with other options, or to make a preview, checkpoint or backup now.
+
+        The event `training_update` says when it is done.
+
+        Args:
+            options: by name, as `session.info().training` lists them: numbers, text, True and False.
+
+        Raises:
+            Refused: it is no training, is not running, nothing is asked for, or an option is wrong.
+        """
+        request = pb.UpdateTrainingRequest(
+            job_id=self.id, options=texts(options or {}), preview=preview, save=save, back_up=back_up
+        )
+        return self._update(self._wire.call(JobServiceStub, "UpdateTraining", request))
 
     def frames(self, states: Sequence[str] = ()) -> Iterator[pb.FrameReport]:
         """The latest report of each frame, by frame number; only those in `states` (`FAILED`, …) if given."""

@@ -21,6 +21,7 @@ from understudy.v1 import job_pb2 as pb
 EVERY_S = 10.0  # between two plain lines about the same job
 SCORES = {"iou": "IoU"}  # as people write them
 _BY_HAND = ("label_faces",)  # stages whose every frame is a person's work: what is odd about one is said
+_NEWS = ("CHANGED", "PHASE", "MEMORY", "PLATEAU", "UNTIL")  # what a training says of itself: no warnings
 _TROUBLE = {pb.FRAME_STATE_FAILED: "failed", pb.FRAME_STATE_MISSING: "missing"}
 
 
@@ -182,7 +183,7 @@ def notable(event: Event, every_frame: bool = False, *, odd: bool = False) -> st
     """What is worth a line in any log; empty for the rest. With `odd`, a frame that has a warning is."""
     message = event.message
     if isinstance(message, pb.Error):
-        return f"warning: {message.message}"
+        return message.message if message.reason in _NEWS else f"warning: {message.message}"
     if (
         isinstance(message, pb.StateChange)
         and message.to_state == pb.JOB_STATE_QUEUED

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,19 +22,20 @@ from understudy.client.endpoint import Local, Remote, Transport, from_environmen
 from understudy.client.errors import DaemonFault
 from understudy.client.facesets import Facesets
 from understudy.client.job import Job
+from understudy.client.models import Models
 from understudy.client.segments import Segments
 from understudy.client.wire import Wire
 from understudy.v1 import job_pb2, plate_pb2, resource_pb2, system_pb2
 from understudy.v1.job_pb2_grpc import JobServiceStub
 from understudy.v1.plate_pb2_grpc import PlateServiceStub
-from understudy.v1.resource_pb2_grpc import ModelServiceStub, ReleaseServiceStub
+from understudy.v1.resource_pb2_grpc import ReleaseServiceStub
 from understudy.v1.system_pb2_grpc import SystemServiceStub, WeightsServiceStub
 
 VERIFY_S = 600.0  # hashing all weights on a slow disk
 HEADERS_S = 600.0  # opening all frames of a long plate on a slow one
 
 
-class Session(Facesets, Segments):
+class Session(Facesets, Models, Segments):
     """A connection to the user's daemon; one is started for the session's time where none runs.
 
     Args:
@@ -133,6 +134,30 @@ class Session(Facesets, Segments):
         """Train a model on two facesets. Options: as `specs.train`."""
         return self.start(specs.train(model, src, dst, **options), label=label, depends_on=depends_on)
 
+    def plot_history(
+        self,
+        model: specs.PathLike,
+        output: specs.PathLike,
+        *,
+        label: str = "",
+        depends_on: Sequence[Job] = (),
+    ) -> Job:
+        """Draw a model's losses over its iterations as a PNG."""
+        return self.start(specs.plot_history(model, output), label=label, depends_on=depends_on)
+
+    def update_training(
+        self,
+        job: Job | str,
+        options: Mapping[str, object] | None = None,
+        *,
+        preview: bool = False,
+        save: bool = False,
+        back_up: bool = False,
+    ) -> Job:
+        """Tell a running training, a job or its id, what to do; as `Job.update_training`."""
+        told = self.job(job) if isinstance(job, str) else job
+        return told.update_training(options, preview=preview, save=save, back_up=back_up)
+
     def merge(
         self,
         plate: specs.PathLike | specs.Plate,
@@ -223,16 +248,6 @@ class Session(Facesets, Segments):
             PlateServiceStub, "GetPlate", request, timeout=HEADERS_S
         )
         return reply.plate
-
-    def model(self, path: specs.PathLike) -> resource_pb2.Model:
-        """What a model is and how far it is trained.
-
-        Raises:
-            NotFound: there is no such folder.
-        """
-        request = resource_pb2.GetModelRequest(path=specs.absolute(path))
-        reply: resource_pb2.GetModelResponse = self._wire.call(ModelServiceStub, "GetModel", request)
-        return reply.model
 
     def create_release(self, release: resource_pb2.Release, path: specs.PathLike) -> resource_pb2.Release:
         """Make a release record and write it to a file.

@@ -1,6 +1,7 @@
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from understudy.v1 import common_pb2 as _common_pb2
+from understudy.v1 import model_pb2 as _model_pb2
 from understudy.v1 import recipe_pb2 as _recipe_pb2
 from understudy.v1 import resource_pb2 as _resource_pb2
 from understudy.v1 import segment_pb2 as _segment_pb2
@@ -58,7 +59,7 @@ USER_MATTE_USE_ADD: UserMatteUse
 USER_MATTE_USE_KEEP: UserMatteUse
 
 class JobSpec(_message.Message):
-    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights", "check_plate", "torture", "measure_faceset", "faceset_sheet", "faceset_coverage", "pack_faceset", "unpack_faceset", "resize_faceset", "import_faceset", "export_faceset", "join_facesets", "label_faces", "train_segmenter", "apply_segmenter", "preview_segmentation")
+    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights", "check_plate", "torture", "measure_faceset", "faceset_sheet", "faceset_coverage", "pack_faceset", "unpack_faceset", "resize_faceset", "import_faceset", "export_faceset", "join_facesets", "label_faces", "train_segmenter", "apply_segmenter", "preview_segmentation", "export_model", "import_model", "combine_models", "restore_model", "plot_history")
     INGEST_FIELD_NUMBER: _ClassVar[int]
     EXTRACT_FIELD_NUMBER: _ClassVar[int]
     TRAIN_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +81,11 @@ class JobSpec(_message.Message):
     TRAIN_SEGMENTER_FIELD_NUMBER: _ClassVar[int]
     APPLY_SEGMENTER_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_SEGMENTATION_FIELD_NUMBER: _ClassVar[int]
+    EXPORT_MODEL_FIELD_NUMBER: _ClassVar[int]
+    IMPORT_MODEL_FIELD_NUMBER: _ClassVar[int]
+    COMBINE_MODELS_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    PLOT_HISTORY_FIELD_NUMBER: _ClassVar[int]
     ingest: IngestSpec
     extract: ExtractSpec
     train: TrainSpec
@@ -101,7 +107,12 @@ class JobSpec(_message.Message):
     train_segmenter: _segment_pb2.TrainSegmenterSpec
     apply_segmenter: _segment_pb2.ApplySegmenterSpec
     preview_segmentation: _segment_pb2.PreviewSegmentationSpec
-    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ..., check_plate: _Optional[_Union[CheckPlateSpec, _Mapping]] = ..., torture: _Optional[_Union[TortureSpec, _Mapping]] = ..., measure_faceset: _Optional[_Union[MeasureFacesetSpec, _Mapping]] = ..., faceset_sheet: _Optional[_Union[FacesetSheetSpec, _Mapping]] = ..., faceset_coverage: _Optional[_Union[FacesetCoverageSpec, _Mapping]] = ..., pack_faceset: _Optional[_Union[PackFacesetSpec, _Mapping]] = ..., unpack_faceset: _Optional[_Union[UnpackFacesetSpec, _Mapping]] = ..., resize_faceset: _Optional[_Union[ResizeFacesetSpec, _Mapping]] = ..., import_faceset: _Optional[_Union[ImportFacesetSpec, _Mapping]] = ..., export_faceset: _Optional[_Union[ExportFacesetSpec, _Mapping]] = ..., join_facesets: _Optional[_Union[JoinFacesetsSpec, _Mapping]] = ..., label_faces: _Optional[_Union[_segment_pb2.LabelFacesSpec, _Mapping]] = ..., train_segmenter: _Optional[_Union[_segment_pb2.TrainSegmenterSpec, _Mapping]] = ..., apply_segmenter: _Optional[_Union[_segment_pb2.ApplySegmenterSpec, _Mapping]] = ..., preview_segmentation: _Optional[_Union[_segment_pb2.PreviewSegmentationSpec, _Mapping]] = ...) -> None: ...
+    export_model: _model_pb2.ExportModelSpec
+    import_model: _model_pb2.ImportModelSpec
+    combine_models: _model_pb2.CombineModelsSpec
+    restore_model: _model_pb2.RestoreModelSpec
+    plot_history: _model_pb2.PlotHistorySpec
+    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ..., check_plate: _Optional[_Union[CheckPlateSpec, _Mapping]] = ..., torture: _Optional[_Union[TortureSpec, _Mapping]] = ..., measure_faceset: _Optional[_Union[MeasureFacesetSpec, _Mapping]] = ..., faceset_sheet: _Optional[_Union[FacesetSheetSpec, _Mapping]] = ..., faceset_coverage: _Optional[_Union[FacesetCoverageSpec, _Mapping]] = ..., pack_faceset: _Optional[_Union[PackFacesetSpec, _Mapping]] = ..., unpack_faceset: _Optional[_Union[UnpackFacesetSpec, _Mapping]] = ..., resize_faceset: _Optional[_Union[ResizeFacesetSpec, _Mapping]] = ..., import_faceset: _Optional[_Union[ImportFacesetSpec, _Mapping]] = ..., export_faceset: _Optional[_Union[ExportFacesetSpec, _Mapping]] = ..., join_facesets: _Optional[_Union[JoinFacesetsSpec, _Mapping]] = ..., label_faces: _Optional[_Union[_segment_pb2.LabelFacesSpec, _Mapping]] = ..., train_segmenter: _Optional[_Union[_segment_pb2.TrainSegmenterSpec, _Mapping]] = ..., apply_segmenter: _Optional[_Union[_segment_pb2.ApplySegmenterSpec, _Mapping]] = ..., preview_segmentation: _Optional[_Union[_segment_pb2.PreviewSegmentationSpec, _Mapping]] = ..., export_model: _Optional[_Union[_model_pb2.ExportModelSpec, _Mapping]] = ..., import_model: _Optional[_Union[_model_pb2.ImportModelSpec, _Mapping]] = ..., combine_models: _Optional[_Union[_model_pb2.CombineModelsSpec, _Mapping]] = ..., restore_model: _Optional[_Union[_model_pb2.RestoreModelSpec, _Mapping]] = ..., plot_history: _Optional[_Union[_model_pb2.PlotHistorySpec, _Mapping]] = ...) -> None: ...
 
 class IngestSpec(_message.Message):
     __slots__ = ("video", "pattern", "first", "frames", "colour_space")
@@ -162,7 +173,14 @@ class ExtractSpec(_message.Message):
     def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., faceset: _Optional[str] = ..., detector: _Optional[str] = ..., landmarker: _Optional[str] = ..., face_type: _Optional[str] = ..., size: _Optional[int] = ..., release: _Optional[str] = ..., pose: _Optional[str] = ..., search_every: _Optional[int] = ..., smallest: _Optional[float] = ..., max_faces: _Optional[int] = ..., min_score: _Optional[float] = ..., looks: _Optional[int] = ..., upright_only: bool = ..., identity: _Optional[str] = ..., pick: _Optional[_Union[_common_pb2.Pick, _Mapping]] = ..., reference: _Optional[str] = ..., reference_distance: _Optional[float] = ..., device: _Optional[str] = ..., workers: _Optional[int] = ...) -> None: ...
 
 class TrainSpec(_message.Message):
-    __slots__ = ("model", "src", "dst", "preset", "target_iterations", "target_time", "batch_size", "seed", "device", "src_track", "dst_track", "release")
+    __slots__ = ("model", "src", "dst", "preset", "target_iterations", "target_time", "batch_size", "seed", "device", "src_track", "dst_track", "release", "way", "options", "phases", "start_from", "new_inter", "memory_bytes", "until_plateau", "until", "preview_exr", "compile")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SRC_FIELD_NUMBER: _ClassVar[int]
     DST_FIELD_NUMBER: _ClassVar[int]
@@ -175,6 +193,16 @@ class TrainSpec(_message.Message):
     SRC_TRACK_FIELD_NUMBER: _ClassVar[int]
     DST_TRACK_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    WAY_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    PHASES_FIELD_NUMBER: _ClassVar[int]
+    START_FROM_FIELD_NUMBER: _ClassVar[int]
+    NEW_INTER_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_PLATEAU_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_EXR_FIELD_NUMBER: _ClassVar[int]
+    COMPILE_FIELD_NUMBER: _ClassVar[int]
     model: str
     src: str
     dst: str
@@ -187,7 +215,34 @@ class TrainSpec(_message.Message):
     src_track: int
     dst_track: int
     release: str
-    def __init__(self, model: _Optional[str] = ..., src: _Optional[str] = ..., dst: _Optional[str] = ..., preset: _Optional[str] = ..., target_iterations: _Optional[int] = ..., target_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., src_track: _Optional[int] = ..., dst_track: _Optional[int] = ..., release: _Optional[str] = ...) -> None: ...
+    way: str
+    options: _containers.ScalarMap[str, str]
+    phases: _containers.RepeatedCompositeFieldContainer[TrainPhase]
+    start_from: str
+    new_inter: bool
+    memory_bytes: int
+    until_plateau: bool
+    until: _timestamp_pb2.Timestamp
+    preview_exr: bool
+    compile: bool
+    def __init__(self, model: _Optional[str] = ..., src: _Optional[str] = ..., dst: _Optional[str] = ..., preset: _Optional[str] = ..., target_iterations: _Optional[int] = ..., target_time: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., batch_size: _Optional[int] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., src_track: _Optional[int] = ..., dst_track: _Optional[int] = ..., release: _Optional[str] = ..., way: _Optional[str] = ..., options: _Optional[_Mapping[str, str]] = ..., phases: _Optional[_Iterable[_Union[TrainPhase, _Mapping]]] = ..., start_from: _Optional[str] = ..., new_inter: bool = ..., memory_bytes: _Optional[int] = ..., until_plateau: bool = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., preview_exr: bool = ..., compile: bool = ...) -> None: ...
+
+class TrainPhase(_message.Message):
+    __slots__ = ("iteration", "share", "options")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ITERATION_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    iteration: int
+    share: float
+    options: _containers.ScalarMap[str, str]
+    def __init__(self, iteration: _Optional[int] = ..., share: _Optional[float] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class MergeSpec(_message.Message):
     __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "user_matte", "device", "no_contact_sheet", "frames", "layers", "user_mattes")
@@ -445,7 +500,7 @@ class Job(_message.Message):
     def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., label: _Optional[str] = ..., user: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., depends_on: _Optional[_Iterable[str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., attempts: _Optional[int] = ..., frames_failed: _Optional[int] = ..., frames_missing: _Optional[int] = ..., last_sequence: _Optional[int] = ..., artifacts: _Optional[_Iterable[_Union[Artifact, _Mapping]]] = ..., training: _Optional[_Union[TrainProgress, _Mapping]] = ...) -> None: ...
 
 class JobEvent(_message.Message):
-    __slots__ = ("sequence", "time", "state_change", "progress", "frame", "training", "artifact", "warning")
+    __slots__ = ("sequence", "time", "state_change", "progress", "frame", "training", "artifact", "warning", "training_update")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     STATE_CHANGE_FIELD_NUMBER: _ClassVar[int]
@@ -454,6 +509,7 @@ class JobEvent(_message.Message):
     TRAINING_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     WARNING_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_UPDATE_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     time: _timestamp_pb2.Timestamp
     state_change: StateChange
@@ -462,7 +518,8 @@ class JobEvent(_message.Message):
     training: TrainProgress
     artifact: Artifact
     warning: Error
-    def __init__(self, sequence: _Optional[int] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., state_change: _Optional[_Union[StateChange, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., frame: _Optional[_Union[FrameReport, _Mapping]] = ..., training: _Optional[_Union[TrainProgress, _Mapping]] = ..., artifact: _Optional[_Union[Artifact, _Mapping]] = ..., warning: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+    training_update: TrainingUpdate
+    def __init__(self, sequence: _Optional[int] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., state_change: _Optional[_Union[StateChange, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., frame: _Optional[_Union[FrameReport, _Mapping]] = ..., training: _Optional[_Union[TrainProgress, _Mapping]] = ..., artifact: _Optional[_Union[Artifact, _Mapping]] = ..., warning: _Optional[_Union[Error, _Mapping]] = ..., training_update: _Optional[_Union[TrainingUpdate, _Mapping]] = ...) -> None: ...
 
 class StateChange(_message.Message):
     __slots__ = ("from_state", "to_state", "error")
@@ -539,6 +596,25 @@ class TrainProgress(_message.Message):
     checkpoint: bool
     scores: _containers.ScalarMap[str, float]
     def __init__(self, iteration: _Optional[int] = ..., time_spent: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., losses: _Optional[_Mapping[str, float]] = ..., rate: _Optional[float] = ..., checkpoint: bool = ..., scores: _Optional[_Mapping[str, float]] = ...) -> None: ...
+
+class TrainingUpdate(_message.Message):
+    __slots__ = ("options", "preview", "save", "back_up")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
+    BACK_UP_FIELD_NUMBER: _ClassVar[int]
+    options: _containers.ScalarMap[str, str]
+    preview: bool
+    save: bool
+    back_up: bool
+    def __init__(self, options: _Optional[_Mapping[str, str]] = ..., preview: bool = ..., save: bool = ..., back_up: bool = ...) -> None: ...
 
 class StartJobRequest(_message.Message):
     __slots__ = ("request_id", "spec", "label", "depends_on")
@@ -691,6 +767,33 @@ class RetryJobFramesRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class RetryJobFramesResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: Job
+    def __init__(self, job: _Optional[_Union[Job, _Mapping]] = ...) -> None: ...
+
+class UpdateTrainingRequest(_message.Message):
+    __slots__ = ("job_id", "options", "preview", "save", "back_up")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
+    BACK_UP_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    options: _containers.ScalarMap[str, str]
+    preview: bool
+    save: bool
+    back_up: bool
+    def __init__(self, job_id: _Optional[str] = ..., options: _Optional[_Mapping[str, str]] = ..., preview: bool = ..., save: bool = ..., back_up: bool = ...) -> None: ...
+
+class UpdateTrainingResponse(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: Job

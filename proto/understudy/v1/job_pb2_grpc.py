@@ -65,6 +65,11 @@ class JobServiceStub(object):
                 request_serializer=understudy_dot_v1_dot_job__pb2.RetryJobFramesRequest.SerializeToString,
                 response_deserializer=understudy_dot_v1_dot_job__pb2.RetryJobFramesResponse.FromString,
                 )
+        self.UpdateTraining = channel.unary_unary(
+                '/understudy.v1.JobService/UpdateTraining',
+                request_serializer=understudy_dot_v1_dot_job__pb2.UpdateTrainingRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_job__pb2.UpdateTrainingResponse.FromString,
+                )
 
 
 class JobServiceServicer(object):
@@ -174,6 +179,20 @@ class JobServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateTraining(self, request, context):
+        """Tells a running training to change options from now on, to show a preview, to save a checkpoint or to make a backup.
+        It is stored before the answer and done between two iterations; an event `training_update` says when it was. What
+        comes too late for a worker that stops, or that dies, is told to the next one of the same job; a job that ends before
+        has a warning (JOB_STATE). Changes hold for the model's life, over the spec's options and phases. MAY be repeated.
+        NOT_FOUND: no such job.
+        INVALID_ARGUMENT: it is no training, nothing is asked for, or an option is wrong for what this job trains
+        (INVALID_INPUT).
+        FAILED_PRECONDITION: it is not running (JOB_STATE), or an option needs weights that are not here (WEIGHTS_MISSING).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -226,6 +245,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.RetryJobFrames,
                     request_deserializer=understudy_dot_v1_dot_job__pb2.RetryJobFramesRequest.FromString,
                     response_serializer=understudy_dot_v1_dot_job__pb2.RetryJobFramesResponse.SerializeToString,
+            ),
+            'UpdateTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTraining,
+                    request_deserializer=understudy_dot_v1_dot_job__pb2.UpdateTrainingRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_job__pb2.UpdateTrainingResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -405,5 +429,22 @@ class JobService(object):
         return grpc.experimental.unary_unary(request, target, '/understudy.v1.JobService/RetryJobFrames',
             understudy_dot_v1_dot_job__pb2.RetryJobFramesRequest.SerializeToString,
             understudy_dot_v1_dot_job__pb2.RetryJobFramesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def UpdateTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.JobService/UpdateTraining',
+            understudy_dot_v1_dot_job__pb2.UpdateTrainingRequest.SerializeToString,
+            understudy_dot_v1_dot_job__pb2.UpdateTrainingResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -355,7 +355,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("path", "id", "architecture", "preset", "resolution", "face_type", "parameters", "iteration", "time_spent", "losses", "release_ids")
+    __slots__ = ("path", "id", "architecture", "preset", "resolution", "face_type", "parameters", "iteration", "time_spent", "losses", "release_ids", "options", "e_dims", "d_dims", "d_mask_dims", "ae_dims", "part_parameters", "releases", "way", "pretrained", "changes", "average", "combined", "src_id", "dst_id", "working_space", "versions", "backups")
     class LossesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -363,6 +363,27 @@ class Model(_message.Message):
         key: str
         value: float
         def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class PartParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class CombinedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class VersionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     PATH_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
@@ -374,6 +395,23 @@ class Model(_message.Message):
     TIME_SPENT_FIELD_NUMBER: _ClassVar[int]
     LOSSES_FIELD_NUMBER: _ClassVar[int]
     RELEASE_IDS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    E_DIMS_FIELD_NUMBER: _ClassVar[int]
+    D_DIMS_FIELD_NUMBER: _ClassVar[int]
+    D_MASK_DIMS_FIELD_NUMBER: _ClassVar[int]
+    AE_DIMS_FIELD_NUMBER: _ClassVar[int]
+    PART_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    RELEASES_FIELD_NUMBER: _ClassVar[int]
+    WAY_FIELD_NUMBER: _ClassVar[int]
+    PRETRAINED_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    AVERAGE_FIELD_NUMBER: _ClassVar[int]
+    COMBINED_FIELD_NUMBER: _ClassVar[int]
+    SRC_ID_FIELD_NUMBER: _ClassVar[int]
+    DST_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKING_SPACE_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    BACKUPS_FIELD_NUMBER: _ClassVar[int]
     path: str
     id: str
     architecture: str
@@ -385,7 +423,75 @@ class Model(_message.Message):
     time_spent: _duration_pb2.Duration
     losses: _containers.ScalarMap[str, float]
     release_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, path: _Optional[str] = ..., id: _Optional[str] = ..., architecture: _Optional[str] = ..., preset: _Optional[str] = ..., resolution: _Optional[int] = ..., face_type: _Optional[str] = ..., parameters: _Optional[int] = ..., iteration: _Optional[int] = ..., time_spent: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., losses: _Optional[_Mapping[str, float]] = ..., release_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    options: str
+    e_dims: int
+    d_dims: int
+    d_mask_dims: int
+    ae_dims: int
+    part_parameters: _containers.ScalarMap[str, int]
+    releases: _containers.RepeatedCompositeFieldContainer[ModelRelease]
+    way: str
+    pretrained: str
+    changes: _containers.RepeatedCompositeFieldContainer[ModelChange]
+    average: bool
+    combined: _containers.ScalarMap[str, str]
+    src_id: str
+    dst_id: str
+    working_space: str
+    versions: _containers.ScalarMap[str, str]
+    backups: int
+    def __init__(self, path: _Optional[str] = ..., id: _Optional[str] = ..., architecture: _Optional[str] = ..., preset: _Optional[str] = ..., resolution: _Optional[int] = ..., face_type: _Optional[str] = ..., parameters: _Optional[int] = ..., iteration: _Optional[int] = ..., time_spent: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., losses: _Optional[_Mapping[str, float]] = ..., release_ids: _Optional[_Iterable[str]] = ..., options: _Optional[str] = ..., e_dims: _Optional[int] = ..., d_dims: _Optional[int] = ..., d_mask_dims: _Optional[int] = ..., ae_dims: _Optional[int] = ..., part_parameters: _Optional[_Mapping[str, int]] = ..., releases: _Optional[_Iterable[_Union[ModelRelease, _Mapping]]] = ..., way: _Optional[str] = ..., pretrained: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[ModelChange, _Mapping]]] = ..., average: bool = ..., combined: _Optional[_Mapping[str, str]] = ..., src_id: _Optional[str] = ..., dst_id: _Optional[str] = ..., working_space: _Optional[str] = ..., versions: _Optional[_Mapping[str, str]] = ..., backups: _Optional[int] = ...) -> None: ...
+
+class ModelRelease(_message.Message):
+    __slots__ = ("release", "valid", "message")
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    VALID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    release: Release
+    valid: bool
+    message: str
+    def __init__(self, release: _Optional[_Union[Release, _Mapping]] = ..., valid: bool = ..., message: _Optional[str] = ...) -> None: ...
+
+class ModelChange(_message.Message):
+    __slots__ = ("iteration", "options")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ITERATION_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    iteration: int
+    options: _containers.ScalarMap[str, str]
+    def __init__(self, iteration: _Optional[int] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ListModelBackupsRequest(_message.Message):
+    __slots__ = ("path",)
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    def __init__(self, path: _Optional[str] = ...) -> None: ...
+
+class ListModelBackupsResponse(_message.Message):
+    __slots__ = ("backups",)
+    BACKUPS_FIELD_NUMBER: _ClassVar[int]
+    backups: _containers.RepeatedCompositeFieldContainer[ModelBackup]
+    def __init__(self, backups: _Optional[_Iterable[_Union[ModelBackup, _Mapping]]] = ...) -> None: ...
+
+class ModelBackup(_message.Message):
+    __slots__ = ("name", "id", "iteration", "time_spent", "create_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ITERATION_FIELD_NUMBER: _ClassVar[int]
+    TIME_SPENT_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    id: str
+    iteration: int
+    time_spent: _duration_pb2.Duration
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ..., iteration: _Optional[int] = ..., time_spent: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Release(_message.Message):
     __slots__ = ("id", "subject", "kind", "granted_by", "granted_time", "valid_from", "valid_until", "scope", "document_sha256")

@@ -443,6 +443,11 @@ class ModelServiceStub(object):
                 request_serializer=understudy_dot_v1_dot_resource__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=understudy_dot_v1_dot_resource__pb2.GetModelResponse.FromString,
                 )
+        self.ListModelBackups = channel.unary_unary(
+                '/understudy.v1.ModelService/ListModelBackups',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.ListModelBackupsRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.ListModelBackupsResponse.FromString,
+                )
 
 
 class ModelServiceServicer(object):
@@ -459,6 +464,14 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModelBackups(self, request, context):
+        """Checkpoints that were kept, the oldest first.
+        NOT_FOUND, FAILED_PRECONDITION, PERMISSION_DENIED: as GetModel.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -466,6 +479,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=understudy_dot_v1_dot_resource__pb2.GetModelRequest.FromString,
                     response_serializer=understudy_dot_v1_dot_resource__pb2.GetModelResponse.SerializeToString,
+            ),
+            'ListModelBackups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModelBackups,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.ListModelBackupsRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.ListModelBackupsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -492,6 +510,23 @@ class ModelService(object):
         return grpc.experimental.unary_unary(request, target, '/understudy.v1.ModelService/GetModel',
             understudy_dot_v1_dot_resource__pb2.GetModelRequest.SerializeToString,
             understudy_dot_v1_dot_resource__pb2.GetModelResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListModelBackups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.ModelService/ListModelBackups',
+            understudy_dot_v1_dot_resource__pb2.ListModelBackupsRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.ListModelBackupsResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

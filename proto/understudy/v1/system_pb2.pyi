@@ -24,7 +24,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("version", "api_versions", "devices", "read_roots", "write_roots", "colour", "families", "recipe", "state_folder", "process_id", "start_time", "embedded")
+    __slots__ = ("version", "api_versions", "devices", "read_roots", "write_roots", "colour", "families", "recipe", "state_folder", "process_id", "start_time", "embedded", "training")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     API_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +37,7 @@ class GetInfoResponse(_message.Message):
     PROCESS_ID_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     EMBEDDED_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_FIELD_NUMBER: _ClassVar[int]
     version: str
     api_versions: _containers.RepeatedScalarFieldContainer[str]
     devices: _containers.RepeatedCompositeFieldContainer[Device]
@@ -49,7 +50,8 @@ class GetInfoResponse(_message.Message):
     process_id: int
     start_time: _timestamp_pb2.Timestamp
     embedded: bool
-    def __init__(self, version: _Optional[str] = ..., api_versions: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., read_roots: _Optional[_Iterable[str]] = ..., write_roots: _Optional[_Iterable[str]] = ..., colour: _Optional[_Union[ColourInfo, _Mapping]] = ..., families: _Optional[_Iterable[_Union[Family, _Mapping]]] = ..., recipe: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ..., state_folder: _Optional[str] = ..., process_id: _Optional[int] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., embedded: bool = ...) -> None: ...
+    training: _containers.RepeatedCompositeFieldContainer[_common_pb2.Parameter]
+    def __init__(self, version: _Optional[str] = ..., api_versions: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., read_roots: _Optional[_Iterable[str]] = ..., write_roots: _Optional[_Iterable[str]] = ..., colour: _Optional[_Union[ColourInfo, _Mapping]] = ..., families: _Optional[_Iterable[_Union[Family, _Mapping]]] = ..., recipe: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ..., state_folder: _Optional[str] = ..., process_id: _Optional[int] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., embedded: bool = ..., training: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("name", "description", "memory_bytes")

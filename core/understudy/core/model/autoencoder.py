@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from understudy.core.model.layers import Block
+from understudy.core.model.layers import Block, Recomputed
 from understudy.core.model.parts import Decoder, Encoder
 from understudy.core.model.presets import ModelConfig
 
@@ -37,6 +37,19 @@ class Network(nn.Module, ABC):
 
     config: ModelConfig
     encoder: Encoder
+
+    @property
+    def recompute(self) -> bool:
+        """Whether a training computes parts of the forward pass twice and keeps less of it (Chen et al., "Training
+        Deep Nets with Sublinear Memory Cost", arXiv 1604.06174). No result hangs on it.
+        """
+        return self.encoder.recompute
+
+    @recompute.setter
+    def recompute(self, wanted: bool) -> None:
+        for module in self.modules():
+            if isinstance(module, Recomputed):
+                module.recompute = wanted
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from understudy.core.model.layers import Activation, Block, Residual, Upscale
+from understudy.core.model.layers import Activation, Block, Recomputed, Residual, Upscale
 
 # (kernel, dilation, width as a multiple of the encoder's)
 _COLUMNS = ((3, 1, 2.0), (5, 1, 2.0), (5, 2, 0.5), (7, 2, 0.5))
@@ -88,7 +88,7 @@ class Bump(Block):
         self.up.conv1.weight.mul_(math.sqrt(0.5))
 
 
-class Trunk(Block):
+class Trunk(Recomputed, Block):
     """A code to features that a picture's heads read: (B, channels, H, W) → (B, widths[-1], 8H, 8W)."""
 
     def __init__(self, channels: int, widths: Sequence[int], act: Activation) -> None:
@@ -103,9 +103,9 @@ class Trunk(Block):
 
     def forward(self, code_BCHW: Tensor) -> Tensor:
         x: Tensor
-        x, above = self.bumps[0](code_BCHW)
+        x, above = self.run(self.bumps[0], code_BCHW)
         for upscale, bump in zip(self.upscales, self.bumps[1:], strict=True):
-            x, above = bump(self.act(upscale(x) + above, 0.2))
+            x, above = self.run(bump, self.act(upscale(x) + above, 0.2))
         return x
 
     def begin(self) -> None:

@@ -7,16 +7,20 @@ A block's `begin` is the last word on its fresh weights: `Network.initialise` dr
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 Activation = Callable[[Tensor, float], Tensor]
+Out = TypeVar("Out")
 
 
 def leaky(x: Tensor, slope: float) -> Tensor:
-    return functional.leaky_relu(x, slope)
+    """In place: what comes in is a layer's own, and what comes out is all that the backward pass needs to keep."""
+    return functional.leaky_relu(x, slope, inplace=True)
 
 
 def x_cos_x(x: Tensor, _slope: float) -> Tensor:
@@ -33,6 +37,25 @@ class Block(nn.Module):
 
     def begin(self) -> None:
         """Change weights that were drawn like all others, without gradient."""
+
+
+class Recomputed:
+    """What may forget its inner layers' outputs, and compute them a second time for the backward pass.
+
+    Attributes:
+        recompute: whether it does; for a training alone, and no result hangs on it.
+    """
+
+    recompute = False
+
+    def run(self, layers: Callable[[Tensor], Out], x: Tensor) -> Out:
+        """`layers(x)`, of which only x and the result are kept where `recompute` says so."""
+        if not (self.recompute and torch.is_grad_enabled()):
+            return layers(x)
+        found: Out = checkpoint(
+            layers, x, use_reentrant=False, preserve_rng_state=False
+        )  # there is no chance
+        return found
 
 
 class Downscale(nn.Module):
@@ -52,8 +75,10 @@ class Upscale(Block):
         self.act = act
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        x = self.act(self.conv1(x_BCHW), 0.1)  # (B, 4·out, H, W)
-        return functional.pixel_shuffle(x, 2)  # (B, out, 2H, 2W)
+        x = functional.pixel_shuffle(self.conv1(x_BCHW), 2)  # (B, out, 2H, 2W)
+        return self.act(
+            x, 0.1
+        )  # after the shuffle: the next layer's input and what the activation keeps are one
 
     def begin(self) -> None:
         """Make sub-pixels equal, so that no grid is painted (ICNR, Aitken et al., arXiv 1707.02937)."""

@@ -11,11 +11,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from understudy.core.model.hd import Columns, Trunk
-from understudy.core.model.layers import Block, Downscale, Residual, Upscale, activation, pixel_norm
+from understudy.core.model.layers import (
+    Activation,
+    Block,
+    Downscale,
+    Recomputed,
+    Residual,
+    Upscale,
+    activation,
+    pixel_norm,
+)
 from understudy.core.model.presets import ModelConfig
 
 
-class Encoder(nn.Module):
+class Encoder(Recomputed, nn.Module):
     """A face to flat features: (B, 3, S, S) → (B, F).
 
     F is 8e·(S/16)², with `t` 8e·(S/32)², of the HD kin 40e·(S/16)².
@@ -41,7 +50,7 @@ class Encoder(nn.Module):
         self.features = channels * side * side
 
     def forward(self, face_BCHW: Tensor) -> Tensor:
-        x_BF: Tensor = self.layers(face_BCHW).flatten(1)  # channel first, whatever the memory layout
+        x_BF = self.run(self.layers, face_BCHW).flatten(1)  # channel first, whatever the memory layout
         return pixel_norm(x_BF) if self.normalise else x_BF
 
 
@@ -65,7 +74,7 @@ class Inter(nn.Module):
         return code_BCHW
 
 
-class Decoder(Block):
+class Decoder(Recomputed, Block):
     """A code to a face (B, 3, S, S) and its matte (B, 1, S, S), both as logits: `sigmoid` makes them 0 to 1."""
 
     def __init__(self, config: ModelConfig, channels: int) -> None:
@@ -95,7 +104,7 @@ class Decoder(Block):
 
     def matte_only(self, code_BCHW: Tensor) -> Tensor:
         """The matte's logits (B, 1, S, S) without the face, which costs most."""
-        matte: Tensor = self.out_matte(self.matte(code_BCHW))
+        matte: Tensor = self.out_matte(self.run(self.matte, code_BCHW))
         return matte
 
     def begin(self) -> None:
@@ -107,14 +116,26 @@ class Decoder(Block):
         self.out_matte.weight.mul_(0.3)
 
 
+class Scales(Recomputed, nn.Sequential):
+    """An upscale and a residual block on each scale: (B, channels, H, W) → (B, widths[-1], nH, nW), n 2^scales."""
+
+    def __init__(self, channels: int, widths: list[int], act: Activation) -> None:
+        super().__init__()
+        for width in widths:
+            self.append(Upscale(channels, width, act))
+            self.append(Residual(width, act))
+            channels = width
+
+    def forward(self, code_BCHW: Tensor) -> Tensor:
+        x, layers = code_BCHW, list(self)
+        for upscale, residual in zip(layers[::2], layers[1::2], strict=True):
+            x = self.run(nn.Sequential(upscale, residual), x)
+        return x
+
+
 def _face(config: ModelConfig, channels: int, widths: list[int]) -> nn.Module:
     """A decoder's layers between the code and the heads of the picture."""
     act = activation(config.options)
     if config.hd:
         return Trunk(channels, widths, act)
-    layers = nn.Sequential()
-    for width in widths:
-        layers.append(Upscale(channels, width, act))
-        layers.append(Residual(width, act))
-        channels = width
-    return layers
+    return Scales(channels, widths, act)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
-    "CONFIG", "OPTIMIZER", "POINTER", "STATE", "WEIGHTS", "State", "back_up", "create", "current", "exists", "load",
-    "load_optimizer", "read_config", "read_state", "restore", "save",
+    "CONFIG", "OPTIMIZER", "POINTER", "STATE", "WEIGHTS", "State", "back_up", "create", "current", "exists",
+    "fall_back", "load", "load_optimizer", "read_config", "read_state", "restore", "save",
 ]  # fmt: skip
 
 
@@ -39,13 +39,30 @@ class State(checkpoints.State):
         digest: of the weights: what frames name as their model.
         src, dst: digests of the facesets it was last trained on.
         src_folder: where src was then; it may have moved since.
-        releases: the release records that came with src.
+        releases: the release records that came with src, and those of the model that it started from.
+        preset: name of its configuration, as it was last asked for.
+        way, options: how it was last asked to be trained: `train.settings`.
+        changes: what a person changed while it ran, as `train.plan.Phase` for JSON.
+        pretrained: digest of the model that it started from.
+        combined: part → digest of the model that it was taken from, where it was made of several (`combine`).
+        average: whether the weights are a running mean over iterations.
+        losses: means of the last report, by name.
+        plateau: how long the loss has not got better: `train.plateau`.
     """
 
     src: str = ""
     dst: str = ""
     src_folder: str = ""
     releases: tuple[Release, ...] = ()
+    preset: str = ""
+    way: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Mapping[str, Any], ...] = ()
+    pretrained: str = ""
+    combined: Mapping[str, str] = field(default_factory=dict)
+    average: bool = False
+    losses: Mapping[str, float] = field(default_factory=dict)
+    plateau: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; a release record as it lies in a file."""
@@ -55,11 +72,13 @@ class State(checkpoints.State):
     def from_dict(cls, values: Mapping[str, Any], *, origin: Path) -> Self:
         """Raises ReleaseInvalid where a release record in it was altered."""
         records = tuple(Release.from_dict(record, origin=origin) for record in values.get("releases", ()))
-        return super().from_dict({**values, "releases": records}, origin=origin)
+        changes = tuple(values.get("changes", ()))
+        return super().from_dict({**values, "releases": records, "changes": changes}, origin=origin)
 
 
 _models = checkpoints.Checkpoints("model", ModelConfig, State)
 exists = _models.exists
+fall_back = _models.fall_back
 read_config = _models.read_config
 read_state = _models.read_state
 current = _models.current

@@ -31,7 +31,7 @@ class SwapModel:
         self.config: ModelConfig = net.config
         self.state = state
         self.device = device
-        self._net = net.to(device).eval().requires_grad_(False)
+        self.net = net.to(device).eval().requires_grad_(False)
 
     @property
     def digest(self) -> str:
@@ -60,17 +60,17 @@ class SwapModel:
         Raises:
             InvalidInput: the crops are not of the model's resolution.
         """
-        faces, mattes = self._through(self._net.swap, crops, batch_size)
+        faces, mattes = self._through(self.net.swap, crops, batch_size)
         return faces, mattes[..., 0]
 
     def swap_back(self, crops: Float, batch_size: int = 16) -> tuple[Float, Float]:
         """Put dst's face on src's crops, as `swap` puts src's on dst's; `releases` do not speak of dst's likeness."""
-        faces, mattes = self._through(self._net.swap_back, crops, batch_size)
+        faces, mattes = self._through(self.net.swap_back, crops, batch_size)
         return faces, mattes[..., 0]
 
     def swap_and_dst(self, crops: Float, batch_size: int = 16) -> tuple[Float, Float, Float]:
         """As `swap`, and the mattes (N, S, S) of dst's own faces in the crops."""
-        faces, mattes, own = self._through(self._net.swap_and_dst, crops, batch_size)
+        faces, mattes, own = self._through(self.net.swap_and_dst, crops, batch_size)
         return faces, mattes[..., 0], own[..., 0]
 
     def _through(

@@ -6,7 +6,7 @@ with `augmentation.DFL`: another background, moves, flares, colour, sharper or s
 are occluders, under which the label goes, and grain. From colour on, each is done to a part of the picture only, a
 disc with a soft edge (`spots`).
 
-Blurs and changes of size are products with a matrix from either side (`degrade`), of any width at the same price.
+Blurs and changes of size are products with a matrix from either side (`train.degrade`), of any width at the same price.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from understudy.core.segment import degrade
 from understudy.core.segment.augmentation import Augmentation
-from understudy.core.train.augment import affine, grids, sample, uniform
+from understudy.core.train import degrade
+from understudy.core.train.augment import affine, field, sample, uniform
 
 
 def batch(
@@ -42,8 +42,7 @@ def batch(
     Returns:
         inputs (B, 3, side, side) in [0, 1]; targets (B, 1, side, side), 1 on visible face.
     """
-    _, bent = grids(len(crops_BCHW), side, amount, generator, share=share)
-    bent = bent.to(crops_BCHW.device)
+    bent = _grid(len(crops_BCHW), side, amount, generator, share=share).to(crops_BCHW.device)
     x, label = sample(crops_BCHW[:, :3], bent, "bicubic"), sample(crops_BCHW[:, 3:], bent, "bilinear")
     x = _elsewhere(x, label, crops_BCHW, amount, generator, share=share)
     x, label = _covered(x, label, occluders_BCHW, bent)
@@ -56,6 +55,15 @@ def batch(
     x = _grain(x, amount, generator)
     x = _compressed(x, amount, generator)
     return x.clamp(0, 1), label
+
+
+def _grid(count: int, side: int, amount: Augmentation, generator: Generator, *, share: float) -> Tensor:
+    """Where in the crops, from -1 to 1, the pixels of samples lie: (count, side, side, 2)."""
+    placed = affine(count, amount, amount.flip, generator) * share
+    bend = field(count, side, amount.warp, generator)
+    plain = functional.affine_grid(placed, [count, 1, side, side], align_corners=False)
+    # the field bends the sample's own square, then the affine places it: sum of the moved point and its turned bend
+    return plain + torch.einsum("bij,bhwj->bhwi", placed[:, :, :2], bend)
 
 
 def _chosen(count: int, chance: float, generator: Generator) -> Tensor:
@@ -73,11 +81,7 @@ def spots(count: int, side: int, generator: Generator) -> Tensor:
     centre = torch.rand(count, 2, generator=generator)
     inner = torch.rand(count, generator=generator)
     outer = inner + (1 - inner) * torch.rand(count, generator=generator)
-    at = (torch.arange(side) + 0.5) / side
-    dx, dy = (at[None] - centre[:, i : i + 1] for i in (0, 1))
-    away = torch.hypot(dx[:, None, :], dy[:, :, None])
-    inner, outer = inner[:, None, None], outer[:, None, None]
-    return ((outer - away) / (outer - inner).clamp(min=1e-3)).clamp(0, 1)[:, None]
+    return degrade.discs(centre, inner, outer, side)
 
 
 def _put(x: Tensor, chosen: Tensor, changed: Tensor, generator: Generator) -> Tensor:
@@ -94,7 +98,7 @@ def _elsewhere(
     count, side = len(x), x.shape[-1]
     chosen = _chosen(count, amount.background, generator)
     turn = _between(generator, count, -math.pi, math.pi)
-    placed = affine(count, _BACKGROUND, generator) * share
+    placed = affine(count, _BACKGROUND, _BACKGROUND.flip, generator) * share
     weight = _between(generator, count, 0.15, 1.0)
     if count < 2 or not len(chosen):
         return x

@@ -20,7 +20,7 @@ from understudy.core.segment.config import SegmenterConfig
 from understudy.core.segment.plan import Plan
 from understudy.core.segment.samples import SHARE, Samples
 from understudy.core.train.augment import straight
-from understudy.core.train.data import indices
+from understudy.core.train.sampling import indices
 
 Rows = npt.NDArray[np.int64]
 

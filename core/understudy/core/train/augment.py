@@ -1,50 +1,85 @@
-"""Every sample differs: affine moves, a random warp of the input, flips and light, batched on the training device.
+"""Every sample differs: moves, light, a warp of the input, and what lenses and codecs do to it.
 
-The network sees a *warped* crop and must paint the straight one, so that it learns the face and not the picture.
-Parameters are drawn on the CPU from one seeded generator, so that all devices see the same samples.
-Ranges are DeepFaceLab's (core/imagelib/warp.py) but for two of its quirks: its two displacement fields are one and
-the same transposed, which makes warps √2 stronger along the diagonal and never independent; ours are independent,
-at equal strength.
+The network sees a *warped* and spoilt crop and must paint the straight and clean one, so that it learns the face and
+not the picture. Colour transfer comes first, then moves and light, which input and target share; then, for the input
+alone, hue, shadow, motion, focus, resolution, noise and JPEG, in the order in which they befall a picture. All in
+batches on the training device.
+
+Parameters are drawn on the CPU from one seeded generator, all of them at each call and in one order, so that all
+devices see the same samples and an option that is turned on changes none of the others' draws.
+
+Ranges are DeepFaceLab's (core/imagelib/warp.py) where it has them, but for its quirks. Its two displacement fields are
+one and the same transposed, which makes warps √2 stronger along the diagonal and never independent; ours are
+independent, at equal strength. It has one switch for both people's flips; ours have one each.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from understudy.core.train import degrade, transfer
 from understudy.core.train.augmentation import Augmentation
+from understudy.core.train.colours import mixed, power_, turns
 
 CELLS = (2, 4, 8)  # of the warp's grid along a side
 REACH = 0.24 * math.sqrt(2)  # the farthest a grid point moves, in cells
 _CUT = 2.5  # standard deviations at which the displacement is cut
+_LOOKED_AT = 80  # pixels along a side, or a few more, that colour transfer is fitted on
+_DRAWS = 9  # for each sample and each way to spoil it
+_WIDE = 256  # pixels: widths are those of samples of this side
+_TAPS = 4  # of a picture that moves
+_GRAIN = 0.04  # deviation of noise at most, in codes
+_COARSE = (0.1, 0.6, 1.0)  # pixels: deviations of what makes noise coarse
 
 
-def batch(
-    crops_BCHW: Tensor, side: int, amount: Augmentation, generator: Generator, *, share: float
+def pairs(
+    src_BCHW: Tensor,
+    dst_BCHW: Tensor,
+    side: int,
+    amount: Augmentation,
+    generator: Generator,
+    *,
+    share: float,
 ) -> tuple[Tensor, Tensor]:
-    """Warped inputs and straight targets of one draw.
+    """Warped and spoilt inputs and straight targets of one draw, src first.
+
+    Where the input is warped it is sampled bilinearly, which costs a third of a bicubic sample.
 
     Args:
-        crops_BCHW: three colours in swap space and the matte, (B, 4, M, M).
+        src_BCHW, dst_BCHW: crops of the two people, (B, C, M, M) float32: three colours in swap space, then mattes.
         side: of the samples, in pixels.
+        generator: on the CPU.
         share: of the crop's side that a sample without any augmentation shows; the rest is margin.
 
     Returns:
-        inputs (B, 3, side, side), warped; targets (B, 4, side, side), colours and matte.
+        inputs (2B, 3, side, side); targets (2B, C, side, side), colours and mattes. All in [0, 1].
     """
-    count, device = len(crops_BCHW), crops_BCHW.device
-    straight, bent = (grid.to(device) for grid in grids(count, side, amount, generator, share=share))
-    light = _light(count, amount, generator).to(device)
-    colours = crops_BCHW[:, :3] * light
-    inputs = sample(colours, bent, "bicubic")
-    targets = torch.cat(
-        [sample(colours, straight, "bicubic"), sample(crops_BCHW[:, 3:], straight, "bilinear")], 1
-    )
-    return inputs, targets
+    sizes = [len(src_BCHW), len(dst_BCHW)]
+    like = torch.randint(sizes[1], (sizes[0],), generator=generator)
+    bases = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    flips = torch.tensor([amount.flip_src] * sizes[0] + [amount.flip_dst] * sizes[1])
+    moves = affine(sum(sizes), amount, flips, generator) * share
+    bends = field(sum(sizes), CELLS[-1] + 1, amount.warp, generator)
+    params = [p.to(src_BCHW.device) for p in (*_nodes(moves, bends, side), *_light(len(flips), amount, generator))]
+    inputs = src_BCHW.new_empty(len(flips), 3, side, side)
+    targets = src_BCHW.new_empty(len(flips), src_BCHW.shape[1], side, side)
+    with torch.no_grad(), torch.autocast(src_BCHW.device.type, enabled=False):
+        colours = _transferred(src_BCHW[:, :3], dst_BCHW[:, :3], like, amount.transfer, bases)
+        for rgb, mattes, *own in zip(
+            (colours, dst_BCHW[:, :3]),
+            (src_BCHW[:, 3:], dst_BCHW[:, 3:]),
+            *(part.split(sizes) for part in (inputs, targets, *params)),  # type: ignore[no-untyped-call]
+            strict=True,
+        ):
+            _painted(rgb, mattes, *own, amount)
+        return _spoilt(inputs, amount, generator), targets
 
 
 def straight(crops_BCHW: Tensor, side: int, *, share: float) -> Tensor:
@@ -63,27 +98,11 @@ class Moves(Protocol):
     def scale(self) -> float: ...
     @property
     def shift(self) -> float: ...
-    @property
-    def flip(self) -> float: ...
-    @property
-    def warp(self) -> float: ...
-
-
-def grids(
-    count: int, side: int, amount: Moves, generator: Generator, *, share: float
-) -> tuple[Tensor, Tensor]:
-    """Where in the crops, from -1 to 1, the pixels of samples lie: (count, side, side, 2), not warped and warped."""
-    moved = affine(count, amount, generator) * share
-    bend = field(count, side, amount.warp, generator)
-    plain = functional.affine_grid(moved, [count, 1, side, side], align_corners=False)
-    # the field bends the sample's own square, then the affine places it: sum of the moved point and its turned bend
-    return plain, plain + torch.einsum("bij,bhwj->bhwi", moved[:, :, :2], bend)
 
 
 def sample(x_BCHW: Tensor, grid: Tensor, mode: str) -> Tensor:
     """(B, C, h, w) of the picture at `grid`, held to [0, 1]; beyond the crop are its edge pixels."""
-    sampled = functional.grid_sample(x_BCHW, grid, mode=mode, padding_mode="border", align_corners=False)
-    return sampled.clamp(0, 1)  # bicubic overshoots
+    return _sample(x_BCHW, grid, mode).clamp_(0, 1)  # bicubic overshoots
 
 
 def uniform(generator: Generator, *shape: int) -> Tensor:
@@ -91,12 +110,12 @@ def uniform(generator: Generator, *shape: int) -> Tensor:
     return torch.rand(*shape, generator=generator) * 2 - 1
 
 
-def affine(count: int, amount: Moves, generator: Generator) -> Tensor:
-    """(B, 2, 3): where in the crop, from -1 to 1, a point of the sample lies."""
+def affine(count: int, amount: Moves, flip: float | Tensor, generator: Generator) -> Tensor:
+    """(B, 2, 3): where in the crop, from -1 to 1, a point of the sample lies; `flip` is the chance, (B,) or one."""
     turn = uniform(generator, count) * math.radians(amount.rotation)
     low, high = 1 / (1 + amount.scale), 1 + amount.scale
     zoom = 1 / (low + (high - low) * torch.rand(count, generator=generator))
-    mirror = 1 - 2 * (torch.rand(count, generator=generator) < amount.flip).float()
+    mirror = 1 - 2 * (torch.rand(count, generator=generator) < flip).float()
     shift = uniform(generator, count, 2) * 2 * amount.shift
     cos, sin = zoom * turn.cos(), zoom * turn.sin()
     linear = torch.stack([torch.stack([cos * mirror, -sin], 1), torch.stack([sin * mirror, cos], 1)], 1)
@@ -117,8 +136,151 @@ def field(count: int, side: int, strength: float, generator: Generator) -> Tenso
     return total.permute(0, 2, 3, 1)
 
 
-def _light(count: int, amount: Augmentation, generator: Generator) -> Tensor:
-    """(B, 3, 1, 1) gains."""
+def _nodes(moves: Tensor, bends: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Where in the crop, from -1 to 1, the warp's nodes lie: (B, 2, N, N), not warped and warped.
+
+    Between the nodes all is linear, the moves as well as the warp: they say where each pixel lies.
+
+    Args:
+        moves: (B, 2, 3).
+        bends: (B, N, N, 2); bend the sample's own square, which is then moved.
+    """
+    at = torch.linspace(1 / side - 1, 1 - 1 / side, bends.shape[1])  # from the first pixel's centre to the last's
+    points = torch.stack(torch.meshgrid(at, at, indexing="xy"), 2)
+    linear = moves[:, :, :2]
+    plain = torch.einsum("bij,yxj->biyx", linear, points) + moves[:, :, 2, None, None]
+    return plain, plain + torch.einsum("bij,byxj->biyx", linear, bends)
+
+
+def _light(count: int, amount: Augmentation, generator: Generator) -> tuple[Tensor, Tensor]:
+    """(B, 3, 1, 1) gains and (B, 1, 1, 1) exponents, of codes: those go about as the square root of light."""
     exposure = uniform(generator, count, 1) * amount.exposure
     tint = uniform(generator, count, 3) * amount.tint
-    return (1 + exposure + tint)[:, :, None, None]
+    curve = uniform(generator, count, 1, 1, 1) * math.log1p(amount.gamma)
+    return (1 + exposure + tint)[:, :, None, None], curve.exp()
+
+
+def _transferred(src: Tensor, dst: Tensor, like: Tensor, kind: str, generator: Generator) -> Tensor:
+    """src (B, 3, M, M) with the colours of the dst samples `like` (B,)."""
+    if kind == "none":
+        return src
+    every = max(1, src.shape[-1] // _LOOKED_AT)
+    wanted = dst[..., ::every, ::every][like.to(dst.device)]
+    return transfer.fit(kind, src[..., ::every, ::every], wanted, generator)(src).clamp_(0, 1)
+
+
+def _painted(
+    rgb: Tensor,
+    mattes: Tensor,
+    inputs: Tensor,
+    targets: Tensor,
+    plain: Tensor,
+    bent: Tensor,
+    gain: Tensor,
+    curve: Tensor,
+    amount: Augmentation,
+) -> None:
+    """One person's samples of the crops, written into `inputs` and `targets`."""
+
+    def lit(x: Tensor, out: Tensor) -> None:
+        x.mul_(gain)
+        if amount.gamma:
+            power_(x.clamp_(min=1e-6), curve)
+        torch.clamp(x, 0, 1, out=out)
+
+    grid = _spread(plain, inputs.shape[-1])
+    torch.clamp(_sample(mattes, grid, "bilinear"), 0, 1, out=targets[:, 3:])
+    lit(_sample(rgb, grid, "bicubic"), targets[:, :3])
+    if amount.warp:
+        lit(_sample(rgb, _spread(bent, inputs.shape[-1]), "bilinear"), inputs)
+    else:
+        inputs.copy_(targets[:, :3])
+
+
+def _spread(nodes: Tensor, side: int) -> Tensor:
+    """(B, side, side, 2): where the pixels lie, from where the nodes do."""
+    spread = functional.interpolate(nodes, (side, side), mode="bilinear", align_corners=True)
+    return spread.permute(0, 2, 3, 1)
+
+
+def _sample(x: Tensor, grid: Tensor, mode: str) -> Tensor:
+    return functional.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=False)
+
+
+def _spoilt(x: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
+    """What befalls the inputs (B, 3, S, S) alone; in [0, 1]."""
+    shift = uniform(generator, len(x), 2).to(x.device)
+    if amount.hue or amount.saturation:
+        matrices = turns(shift[:, 0] * math.radians(amount.hue), 1 + shift[:, 1] * amount.saturation)
+        x = mixed(x, matrices).clamp_(0, 1)
+    for name, change in _SPOILS.items():
+        draws = torch.rand(len(x), 1 + _DRAWS, generator=generator)
+        chosen = torch.nonzero(draws[:, 0] < getattr(amount, name))[:, 0]
+        if len(chosen):
+            there = chosen.to(x.device)
+            x.index_copy_(0, there, change(x[there], draws[chosen, 1:]))
+    return x
+
+
+def _shadowed(x: Tensor, draws: Tensor) -> Tensor:
+    """A disc of any size, its edge soft, in which codes are up to a half darker or lighter."""
+    there = draws.to(x.device)
+    inner = there[:, 2] * 0.8
+    disc = degrade.discs(there[:, :2] * 1.5 - 0.25, inner, inner + 0.05 + 0.55 * there[:, 3], x.shape[-1])
+    return x.mul_(disc.mul_(there[:, 4, None, None, None] - 0.5).add_(1)).clamp_(0, 1)
+
+
+def _moved(x: Tensor, draws: Tensor) -> Tensor:
+    length = (1 + 5 * draws[:, 0]) * x.shape[-1] / _WIDE
+    return degrade.moved(x, length, draws[:, 1] * math.pi, _TAPS)
+
+
+def _blurred(x: Tensor, draws: Tensor) -> Tensor:
+    side = x.shape[-1]
+    sigma = (0.3 + 1.7 * draws[:, 0]) * side / _WIDE
+    return degrade.both_ways(x, degrade.gaussian(sigma.to(x.device), side), math.ceil(11 * side / _WIDE))
+
+
+def _shrunk(x: Tensor, draws: Tensor) -> Tensor:
+    side = x.shape[-1]
+    sizes = ((1 - 0.75 * draws[:, 0]) * side).round().clamp(min=2)
+    kernel = degrade.resize(sizes, side, torch.zeros(len(x), dtype=torch.bool))
+    return degrade.both_ways(x, kernel.to(x.device), 8)
+
+
+def _noisy(x: Tensor, draws: Tensor) -> Tensor:
+    """Finer or coarser, more or less of it in colour."""
+    tint, strong = (draws[:, i, None, None, None].to(x.device) for i in (0, 1))
+    noise = _noise(x.shape[-1], x.device)
+    places = (draws[:, 3:9].reshape(-1, 2, 3) * noise.shape[1]).long().to(x.device)
+    own = noise[(draws[:, 2:3] * len(noise)).long().to(x.device), places[:, 0], places[:, 1]]
+    return torch.lerp(own[:, :1], own, tint).mul_(strong * _GRAIN).add_(x).clamp_(0, 1)
+
+
+@lru_cache(maxsize=2)
+def _noise(side: int, device: torch.device) -> Tensor:
+    """(K, P, P, side, side): every piece of a large picture of noise, finer to coarser, deviation 1: a view.
+
+    Drawn afresh it would cost as much as all else: random numbers are slow on CPUs, and others on each kind of device.
+    """
+    large = side + _WIDE
+    noise = torch.randn(1, 1, large, large, generator=Generator().manual_seed(0))
+    widths = torch.tensor(_COARSE) * max(side / _WIDE, 0.5)
+    noise = degrade.both_ways(noise.expand(len(widths), -1, -1, -1), degrade.gaussian(widths, large))[:, 0]
+    noise = noise / noise.std((1, 2), keepdim=True)
+    return noise.to(device).unfold(1, side, 1).unfold(2, side, 1)
+
+
+def _compressed(x: Tensor, draws: Tensor) -> Tensor:
+    return degrade.jpeg(x, 10 + 90 * draws[:, 0])
+
+
+_SPOILS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "shadow": _shadowed,
+    "motion": _moved,
+    "blur": _blurred,
+    "downscale": _shrunk,
+    "noise": _noisy,
+    "jpeg": _compressed,
+}
+"""Shares of inputs, by the augmentation's field: each by its own `_DRAWS` numbers from 0 to 1; may reuse its argument."""

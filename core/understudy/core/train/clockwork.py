@@ -105,6 +105,7 @@ class Session(ABC, Generic[S]):
         self._resumed = now  # when the clock of training last began to run
         self._last = dict.fromkeys(("report", "save", "preview", "backup"), now)
         self._scores: dict[str, float] = {}
+        self.losses: dict[str, float] = {}  # of the last report that had some
 
     @abstractmethod
     def step(self, done: float) -> dict[str, Tensor]:
@@ -116,15 +117,27 @@ class Session(ABC, Generic[S]):
 
     @abstractmethod
     def go_back(self) -> None:
-        """To the last checkpoint's weights; what the session noted stays."""
+        """To the last checkpoint's weights; `state` is back there already, with what the session noted."""
 
     @abstractmethod
     def preview(self) -> Artifact:
         """Write a picture of where the training stands."""
 
+    def previews(self) -> Iterator[Artifact]:
+        """All pictures that are made at a time."""
+        yield self.preview()
+
     def progress(self) -> float:
         """Share of the work that is done; the session ends at 1."""
         return progress(self.targets, self.state)
+
+    def asked(self) -> Iterator[Report]:
+        """Before each iteration: do what was asked for meanwhile, and say so."""
+        yield from ()
+
+    def ended(self) -> bool:
+        """After each iteration: whether to end here, short of the target."""
+        return False
 
     def finish(self) -> None:
         """After the last iteration, before its checkpoint."""
@@ -196,26 +209,29 @@ class Session(ABC, Generic[S]):
         losses: list[dict[str, Tensor]] = []
         self._known_good = self.state  # the weights are those on disk, but what is trained on was noted since
         self._resumed = time.monotonic()
-        while (share := self.progress()) < 1:
+        done = self.progress() >= 1
+        while not done:
+            yield from self.asked()
             with self.threads.step():
-                losses.append(self.step(share))
+                losses.append(self.step(self.progress()))
             self._tick(1)
-            if done := self.progress() >= 1:
+            if done := self.progress() >= 1 or self.ended():
                 self.finish()
             if not (self.due("report", _REPORT_SECONDS) or done):
                 continue
-            means = {n: float(torch.stack([part[n] for part in losses]).mean()) for n in losses[0]}
-            losses = []
+            means, losses = _means(losses), []
             save = self.due("save", self.targets.save_seconds) or done
             if not all(map(math.isfinite, means.values())) or (save and not self.trainer.sound()):
-                yield self._recover()
+                yield self.recover()
+                done = self.progress() >= 1
                 continue
+            self.losses = means
             if save:
                 self.save()
-            yield self._report(means, checkpoint=save)
+            yield self.report(means, checkpoint=save)
             self.kept()
             if self.due("preview", self.targets.preview_seconds) or done:
-                yield self.preview()
+                yield from self.previews()
         yield from self.last_words()
         yield Artifact(kind=self.kind, path=self.folder)
 
@@ -230,7 +246,8 @@ class Session(ABC, Generic[S]):
         self.state = replace(self.state, **changed)
         self._resumed = now
 
-    def _report(self, losses: dict[str, float], *, checkpoint: bool) -> TrainReport:
+    def report(self, losses: dict[str, float], *, checkpoint: bool) -> TrainReport:
+        """Where the training stands, and how fast it went since the last."""
         before, self._reported = self._reported, self.state
         scores, self._scores = self._scores, {}
         iterations = self.state.iteration - before.iteration
@@ -244,7 +261,7 @@ class Session(ABC, Generic[S]):
             scores=scores,
         )
 
-    def _recover(self) -> Warned:
+    def recover(self) -> Warned:
         """The loss or a weight is no number: take the last checkpoint back and go on with other samples."""
         self.retries += 1
         lost = self.state.iteration - self._known_good.iteration
@@ -257,12 +274,18 @@ class Session(ABC, Generic[S]):
                 field="precision",
                 value=self.targets.precision,
             )
+        self.state = replace(self._known_good, seconds=self.state.seconds)
         self.go_back()
         self._scores = {}
-        self.state = replace(self._known_good, seconds=self.state.seconds)
         self.trainer.seed += 1
         return Warned(
             reason="DIVERGED",
             message=f"{self.folder}: the loss is no longer a number; went {lost} iterations back to "
             f"{self._known_good.iteration} and on with other samples",
         )
+
+
+def _means(losses: list[dict[str, Tensor]]) -> dict[str, float]:
+    """Of several iterations by name, each over those that have it: which there are may change on the way."""
+    names = dict.fromkeys(name for each in losses for name in each)
+    return {n: float(torch.stack([each[n] for each in losses if n in each]).mean()) for n in names}

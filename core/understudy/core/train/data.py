@@ -3,7 +3,7 @@
 Crops are cut once, with a margin around what the network sees, so that a turned or moved sample still shows picture
 and not a smeared border. The file is float16 on disk and read where it is needed: memory does not grow with the
 faceset, and what becomes of the faceset meanwhile is nothing to a training that has begun. It is named by what it
-was made of, and disposable.
+was made of, labels and mattes included, and disposable.
 """
 
 from __future__ import annotations
@@ -12,34 +12,43 @@ import hashlib
 import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from understudy.core import align, warp
+from understudy.core.align import Points
 from understudy.core.colour import SwapCurve
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
 from understudy.core.face import Alignment
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.files import Places, replacing
 from understudy.core.frames import Float, Window
+from understudy.core.half import narrowed
 from understudy.core.image import fill_nonfinite
-from understudy.core.matte import soft
+from understudy.core.matte import eyes, mouth, soft
 from understudy.core.matte.hull import hull
+from understudy.core.merge.masking import Occlusion
 from understudy.core.model.presets import ModelConfig
 from understudy.core.pipeline import cores, overlapped
 from understudy.core.reports import Warned
+from understudy.core.train.sampling import Poses
 
 SHARE = 0.8  # of a cached crop's side that the network sees; the rest is margin
-_VERSION = 1  # of how crops are cut
+_VERSION = 2  # of how crops are cut
 _LOST = 0.1  # of the faces: if more cannot be read, it is the disk or the folder and not a face
 _NAMED = 10  # of the faces that were left out
+_FEW = 5  # faces of src: fewer are learnt by heart, and the swap has no look but theirs
+_WHOLE = 0.95  # of what the network sees: a face whose own image holds less is smeared at its border
+_SOFT = 256  # pixels a side that eyes and mouth are drawn in at most
+_TICKS = (np.arange(16) + 0.5) / 16 - 0.5  # over what the network sees, its side 1
 
 Item = TypeVar("Item")
 
@@ -49,15 +58,17 @@ class Crops:
     """One person's crops.
 
     Attributes:
-        array: (N, M, M, 4) float16, mapped from `source`: colours through the swap curve, held to [0, 1], and the
-            matte.
+        array: (N, M, M, C) float16, mapped from `source`: colours through the swap curve, held to [0, 1], and the
+            matte; of `prepare` also eyes and mouth, as far as they are seen.
         digest: of the faceset.
         source: the file that `array` is mapped from, and where in it the crops begin; None where they are in memory.
+        pose: (N, 2) float32, pitch and yaw in radians, signs as in `face.Face`; None where nobody goes by it.
     """
 
     array: npt.NDArray[np.float16]
     digest: str
     source: tuple[Places, int] | None = None
+    pose: Float | None = None
 
     @classmethod
     def open(cls, file: Path, digest: str) -> Crops:
@@ -68,8 +79,14 @@ class Crops:
     def __len__(self) -> int:
         return len(self.array)
 
+    @cached_property
+    def poses(self) -> Poses:
+        """`pose`, made ready to draw by."""
+        assert self.pose is not None, "these crops have no poses"
+        return Poses(self.pose)
+
     def gather(self, indices: npt.NDArray[np.int64]) -> Tensor:
-        """(B, 4, M, M) float32.
+        """(B, C, M, M) float32.
 
         Crops are read from the file, not through the map: pages of a map stay resident until memory is short.
 
@@ -86,16 +103,19 @@ class Crops:
                     raise FrameUnreadable(
                         f"the crops were cut short at sample {index}; train again to cut them anew"
                     )
-        return torch.from_numpy(taken.astype(np.float32)).permute(0, 3, 1, 2)
+        return torch.from_numpy(taken).permute(0, 3, 1, 2).float()
 
 
 def prepare(
     faceset: Faceset, folder: Path, side: str, config: ModelConfig, curve: SwapCurve
 ) -> Generator[Crops | Warned | None, None, None]:
-    """Cut the crops into `folder`, unless they are there; yields None after each face and the crops at the end.
+    """Cut the crops into `folder`, unless they are there; yields None as it goes, after each face, and the crops last.
 
-    A face that is gone or broken when its turn comes is left out with a warning: the others are good. Where that was
-    in the session that cut the crops, the warning says how many were left out.
+    The matte of a crop is what is seen of the face, as a merge has it (`Occlusion`): its label's, else that of the
+    segmenter, either in place of the hull as DeepFaceLab takes an XSeg mask (samplelib/SampleProcessor.py); without
+    both the hull of its landmarks. A face that is gone or broken when its turn comes, or whose matte is, is left out
+    with a warning: the others are good. Where that was in the session that cut the crops, the warning says how many
+    were left out.
 
     Args:
         side: `src` or `dst`: the file's name begins with it, and what it replaces goes.
@@ -103,26 +123,63 @@ def prepare(
 
     Raises:
         NoFace: the faceset is empty.
-        InvalidInput: its pixels are of several working spaces.
+        InvalidInput: its pixels are of several working spaces; a face has two labels.
         FrameUnreadable: more than a tenth of the faces cannot be read; names the first.
         WriteFailed, DiskFull: the file could not be written.
     """
     _check(faceset, side)
-    file = folder / f"{side}-{_key(faceset, config, curve)}.npy"
-    if not file.is_file():
-
-        def cut(record: FaceRecord) -> Float:
-            return crop(faceset.load(record), record, config, curve)
-
+    total, occlusion = len(faceset.columns), Occlusion.of(faceset)
+    if side == "src" and total < _FEW:
+        yield Warned(reason="FEW_FACES", message=_few(faceset))
+    key = yield from _key(faceset, occlusion, config, curve)
+    file = folder / f"{side}-{key}.npy"
+    try:
+        crops, shares = _opened(file, faceset.digest())
+    except (OSError, ValueError, EOFError):  # it is not there, or torn
         remove(folder, side)
         with replacing(file) as beside, beside.open("wb") as opened:
-            yield from write(opened, faceset.records, cut, side_of(config.resolution), str(faceset.path))
-        yield Crops.open(file, faceset.digest())
-        return
-    crops = Crops.open(file, faceset.digest())
-    if lost := len(faceset.columns) - len(crops):
-        yield left_out(lost, str(faceset.path), file)
+            yield from _cut(opened, faceset, occlusion, config, curve)
+        crops, shares = _opened(file, faceset.digest())
+    else:
+        if lost := total - len(crops):
+            yield left_out(lost, str(faceset.path), file)
+    if narrow := int((shares < _WHOLE).sum()):
+        yield Warned(reason="CROPS_NARROW", message=_narrow(faceset, narrow, config.face_type))
     yield crops
+
+
+def _cut(
+    file: BinaryIO, faceset: Faceset, occlusion: Occlusion, config: ModelConfig, curve: SwapCurve
+) -> Generator[Warned | None, None, None]:
+    """Write the crops, and behind them a second array, (N, 3) float32: pitch, yaw, and what `held` gives."""
+    records, columns = faceset.records, faceset.columns
+    shares = np.zeros(len(records), np.float32)
+
+    def cut(row: int) -> Float:
+        record = records[row]
+        try:
+            wanted = alignment(record, config.face_type, config.resolution)
+            shares[row] = held(record, wanted)
+            occ = occlusion.occ(record, wanted) if occlusion.knows(record) else None
+            return crop(faceset.load(record), record, config, curve, occ)
+        except InvalidInput as error:  # landmarks or an alignment that are none
+            raise FrameUnreadable(f"{record.path}: {error.message}", path=record.path) from error
+
+    side = side_of(config.resolution)
+    kept = yield from write(file, range(len(records)), cut, side, str(faceset.path), channels=5)
+    pose = np.nan_to_num(np.radians(columns.pose[kept, :2]))  # a header may say anything
+    file.seek(0, 2)
+    np.save(file, np.column_stack([pose, shares[kept]]).astype(np.float32))
+
+
+def _opened(file: Path, digest: str) -> tuple[Crops, Float]:
+    """The crops with their poses, and what `held` gave of each, (N,); raises OSError, ValueError or EOFError."""
+    crops = Crops.open(file, digest)
+    assert crops.source is not None
+    with file.open("rb") as opened:
+        opened.seek(crops.source[1] + crops.array.nbytes)
+        notes: Float = np.load(opened)
+    return replace(crops, pose=np.ascontiguousarray(notes[:, :2])), notes[:, 2]
 
 
 def remove(folder: Path, prefix: str) -> None:
@@ -137,6 +194,22 @@ def left_out(lost: int, where: str, file: Path) -> Warned:
         reason="FRAME_UNREADABLE",
         message=f"{where}: {lost} of its faces could not be read when its crops were cut, and are left "
         f"out; if they are whole now, delete {file}",
+    )
+
+
+def _few(faceset: Faceset) -> str:
+    count = len(faceset.columns)
+    return (
+        f"{faceset.path}: src has {count} face{'s' * (count > 1)}, and the swap will look like "
+        f"{'these' if count > 1 else 'that'} only; a likeness wants hundreds, of many poses and expressions"
+    )
+
+
+def _narrow(faceset: Faceset, count: int, face_type: str) -> str:
+    return (
+        f"{faceset.path}: {count} of {len(faceset.columns)} faces show less than face type {face_type} does: what "
+        "is beyond their images is smeared; extract them again with more around the face, or train a model of a "
+        "face type that shows less"
     )
 
 
@@ -168,12 +241,19 @@ def one_space(faceset: Faceset, field: str) -> None:
 
 
 def write(
-    file: BinaryIO, items: Sequence[Item], cut: Callable[[Item], Float], size: int, where: str
+    file: BinaryIO,
+    items: Sequence[Item],
+    cut: Callable[[Item], Float],
+    size: int,
+    where: str,
+    *,
+    channels: int = 4,
 ) -> Generator[Warned | None, None, list[int]]:
     """Write the crop of each item, one after the other: mapped, what is written would stay resident.
 
     Args:
-        cut: gives (size, size, 4), in any thread; where it raises FrameMissing or FrameUnreadable, there is no crop.
+        cut: gives (size, size, channels) in [0, 1], in any thread; where it raises FrameMissing or FrameUnreadable,
+            there is no crop.
         where: what a message about all of them begins with.
 
     Returns:
@@ -186,11 +266,11 @@ def write(
 
     def tried(item: Item) -> npt.NDArray[np.float16] | str:
         try:
-            return cut(item).astype(np.float16)
+            return narrowed(cut(item))
         except (FrameMissing, FrameUnreadable) as error:
             return error.message
 
-    start = _head(file, (total, size, size, 4))
+    start = _head(file, (total, size, size, channels))
     with closing(overlapped(items, tried, _same, _same, ahead=cores())) as work:
         for place, made in enumerate(work):
             if isinstance(made, str):
@@ -204,7 +284,7 @@ def write(
         more = f"{where}: left out {len(lost)} faces in all that cannot be read"
         yield Warned(reason="FRAME_UNREADABLE", message=more)
     file.seek(0)
-    end = _head(file, (len(kept), size, size, 4))
+    end = _head(file, (len(kept), size, size, channels))
     assert end == start, "numpy leaves room in a header for any count"
     return kept
 
@@ -229,15 +309,32 @@ def _head(file: BinaryIO, shape: tuple[int, ...]) -> int:
     return file.tell()
 
 
-def _same(made: npt.NDArray[np.float16] | str) -> npt.NDArray[np.float16] | str:
+def _same(made: Item) -> Item:
     return made
 
 
-def crop(rgb: Float, record: FaceRecord, config: ModelConfig, curve: SwapCurve) -> Float:
-    """(M, M, 4) float32: one face, (S, S, 3) in the working space, cut and encoded as the network is to see it."""
+def crop(
+    rgb: Float, record: FaceRecord, config: ModelConfig, curve: SwapCurve, occ: Float | None = None
+) -> Float:
+    """(M, M, 5) float32 in [0, 1]: one face, (S, S, 3) in the working space, cut and encoded as the network is to see
+    it; its matte; eyes and mouth.
+
+    Args:
+        occ: (M, M) what is seen of the face, in the crop that `alignment` gives; None takes the hull.
+    """
     wanted = alignment(record, config.face_type, config.resolution)
-    matte = soft(hull, wanted.apply(record.face.landmarks.points), (wanted.size,) * 2)
-    return np.concatenate([colours(rgb, record, wanted, curve), matte[..., None]], axis=2)
+    points = wanted.apply(record.face.landmarks.points)
+    matte = soft(hull, points, (wanted.size,) * 2) if occ is None else np.clip(occ, 0, 1)
+    mattes = np.stack([matte, matte * _parts(points, wanted.size)], axis=2)
+    return np.concatenate([colours(rgb, record, wanted, curve), mattes], axis=2)
+
+
+def _parts(points: Points, size: int) -> Float:
+    """(size, size) in [0, 1]: around eyes and mouth, so soft that it may be drawn small, in a tenth of the time."""
+    side = min(size, _SOFT)
+    small, shape = points * (side / size), (side, side)
+    drawn = np.minimum(eyes.draw(small, shape) + mouth.draw(small, shape), 1)
+    return np.asarray(cv2.resize(drawn, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def alignment(record: FaceRecord, face_type: str, resolution: int) -> Alignment:
@@ -254,24 +351,32 @@ def colours(rgb: Float, record: FaceRecord, wanted: Alignment, curve: SwapCurve)
     return np.clip(shot.encode(warp.to_aligned(fill_nonfinite(rgb)[0], data, between)), 0, 1)
 
 
-def indices(count: int, batch: int, iteration: int, seed: int) -> npt.NDArray[np.int64]:
-    """(batch,) which of `count` samples an iteration takes.
-
-    Every epoch is a fresh shuffle in which each sample comes once. A function of its arguments alone, so that a
-    resumed training goes on with the samples it would have taken.
-    """
-    places = np.arange(iteration * batch, (iteration + 1) * batch)
-    return np.array([_order(count, seed, int(place // count))[place % count] for place in places], np.int64)
+def held(record: FaceRecord, wanted: Alignment) -> float:
+    """Share of what a network sees of the crop `wanted` that the face's own image holds."""
+    ticks = wanted.size * (0.5 + SHARE * _TICKS)
+    seen = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    points = warp.between(wanted, record.alignment).apply(seen)
+    return float(((points >= 0) & (points <= record.alignment.size)).all(axis=1).mean())
 
 
-@lru_cache(
-    maxsize=8
-)  # two people, each at the border of two epochs; drawing one for 100,000 faces takes milliseconds
-def _order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """(count,) in which order an epoch takes the samples."""
-    return np.random.default_rng((seed, epoch)).permutation(count)
-
-
-def _key(faceset: Faceset, config: ModelConfig, curve: SwapCurve) -> str:
+def _key(
+    faceset: Faceset, occlusion: Occlusion, config: ModelConfig, curve: SwapCurve
+) -> Generator[None, None, str]:
+    """Names what the crops are made of; yields None after each label or matte that it has read."""
     made_of: list[Any] = [_VERSION, faceset.digest(), config.resolution, config.face_type, SHARE]
-    return hashlib.sha256(json.dumps([*made_of, curve.knee, curve.maximum]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([*made_of, curve.knee, curve.maximum]).encode())
+    known = [row for row, name in enumerate(faceset.columns.name.tolist()) if name in occlusion.known]
+
+    def one(record: FaceRecord) -> str:
+        try:
+            return f"{record.path.name} {occlusion.digest(record)}\n"
+        except FrameUnreadable:  # the face is left out, with a word about it, when it is cut
+            return f"{record.path.name} unread\n"
+
+    with closing(
+        overlapped(faceset.subset(np.array(known, np.int64)).records, one, _same, _same, ahead=cores())
+    ) as work:
+        for line in work:
+            key.update(line.encode())
+            yield None
+    return key.hexdigest()[:16]

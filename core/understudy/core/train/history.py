@@ -1,19 +1,34 @@
-"""The losses over time, for TensorBoard."""
+"""The losses over time: for TensorBoard, and line by line for `plots`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
+from understudy.core.files import failed
 from understudy.core.reports import TrainReport
+from understudy.core.train.plots import FILE
 
 
 class History:
-    """Appends to a folder of event files; points from `iteration` on, which a kill left behind, are superseded."""
+    """Appends to a folder: event files, and a file of JSON lines, of which a kill takes the one that is being written.
+
+    Points from `iteration` on, which a kill left behind, are superseded.
+
+    Raises:
+        WriteFailed, DiskFull: naming the file.
+    """
 
     def __init__(self, folder: Path, iteration: int) -> None:
+        self._path = folder / FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lines = self._path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise failed(self._path, error) from error
         self._writer = SummaryWriter(str(folder), purge_step=iteration or None)
 
     def __enter__(self) -> History:
@@ -23,10 +38,20 @@ class History:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._writer.close()
+        self._lines.close()
 
     def write(self, report: TrainReport) -> None:
+        """Raises WriteFailed, DiskFull."""
         for name, value in report.losses.items():
             self._writer.add_scalar(f"loss/{name}", value, report.iteration)
         for name, value in report.scores.items():
             self._writer.add_scalar(f"score/{name}", value, report.iteration)
         self._writer.add_scalar("iterations_per_second", report.rate, report.iteration)
+        said = {"iteration": report.iteration, "losses": report.losses, "scores": report.scores}
+        try:
+            self._lines.write(
+                f"\n{json.dumps(said)}"
+            )  # the break goes before: a kill may have cut the last line
+            self._lines.flush()
+        except OSError as error:
+            raise failed(self._path, error) from error

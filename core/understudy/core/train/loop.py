@@ -2,138 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from understudy.core import release
-from understudy.core.colour import ColourConfig, SwapCurve
-from understudy.core.errors import InvalidInput
+from understudy.core.colour import ColourConfig
 from understudy.core.faceset import Faceset, attach_release
 from understudy.core.model import store
-from understudy.core.model.device import pick
-from understudy.core.model.presets import preset
-from understudy.core.release import Release
+from understudy.core.model.presets import ModelConfig, preset
 from understudy.core.reports import Artifact, Report, Warned
-from understudy.core.train import clockwork, preview
-from understudy.core.train.data import Crops, prepare
-from understudy.core.train.plan import plan
-from understudy.core.train.settings import TrainSettings
-from understudy.core.train.trainer import Trainer
+from understudy.core.train import beginning, clockwork
+from understudy.core.train.beginning import Beginning
+from understudy.core.train.control import Control
+from understudy.core.train.session import Session, listed, over
+from understudy.core.train.settings import WAY, TrainSettings
+from understudy.core.weights import WeightStore
+
+if TYPE_CHECKING:
+    from understudy.core.train.distributed import Team
 
 
-def run(settings: TrainSettings, *, colour: ColourConfig) -> Iterator[Report]:
+def run(
+    settings: TrainSettings,
+    *,
+    colour: ColourConfig,
+    weights: WeightStore | None = None,
+    control: Control | None = None,
+    team: Team | None = None,
+) -> Iterator[Report]:
     """Train a model until it has its target, counted over all sessions; one that has returns at once.
 
     Yields `Started`, a `TrainReport` every second or so (also while facesets are made ready), an `Artifact` for
-    each preview and at the end for the model. Closing the generator writes a checkpoint first. Killed, the model
-    stays as its last checkpoint has it and goes on from there, with the samples it would have had.
+    each preview and at the end for the model, and `Warned` for what a person should know: a phase that begins, a
+    change that was taken up or refused, a checkpoint that was broken, why it ended short of the target. Closing the
+    generator writes a checkpoint first. Killed, the model stays as its last checkpoint has it and goes on from there,
+    with the samples it would have had. Where that checkpoint is broken, training goes on from the one before it or a
+    backup.
+
+    Args:
+        weights: where a perceptual loss finds its network.
+        control: what a person asks for while it runs.
+        team: the processes that share the work, of which this one leads; made here where the settings name several
+            devices.
 
     Raises:
-        InvalidInput: the model there has another configuration; two people's faceset in several colour spaces.
+        InvalidInput: the model there has another configuration; two people's faceset in several colour spaces; an
+            option is wrong, or the device's memory is too little.
         NoFace: a faceset is empty.
-        NotFound: a faceset is not there.
+        NotFound: a faceset, or the model to start from, is not there.
         FrameUnreadable: a pack is broken, or more than a tenth of a faceset's faces cannot be read.
         TrackAmbiguous: a faceset holds several people and no track was chosen.
         ReleaseMissing, ReleaseInvalid: src has no release that holds today.
-        ModelInvalid: a file of the model is broken, or training keeps running off to infinity.
+        WeightsMissing, WeightsCorrupt: as `perceptual.load`.
+        ModelInvalid: a file of the model is broken and there is nothing to fall back to, or training keeps running
+            off to infinity.
         WriteFailed, DiskFull: a checkpoint could not be written; the one before still holds.
     """
+    if team is None and "," in settings.device:
+        from understudy.core.train import distributed
+
+        with distributed.gather(settings.device) as made:
+            yield from run(settings, colour=colour, weights=weights, control=control, team=made)
+        return
     if settings.release is not None:
         attach_release(settings.src, settings.release)
     src = Faceset.open(settings.src).select(settings.src_track)
     dst = Faceset.open(settings.dst).select(settings.dst_track)
     granted = src.release()
     release.check(granted, date.today(), f"train {settings.model.name} on {settings.src}")
-    store.create(settings.model, preset(settings.preset))
-    state = store.read_state(settings.model) if store.exists(settings.model) else store.State()
+    fallen = store.fall_back(settings.model)
+    config = preset(settings.preset) if settings.preset else store.read_config(settings.model)
+    there = store.exists(settings.model)
+    begin = _begin(settings, config) if not there else None
+    store.create(settings.model, config)
+    state = _asked(settings, store.read_state(settings.model) if there else store.State())
     yield clockwork.started(settings, state)
-    if clockwork.progress(settings, state) >= 1:
+    yield from _said(settings, state, fallen, there=there, begin=begin)
+    ending = over(settings, state)
+    if ending is not None or clockwork.progress(settings, state) >= 1:
+        yield from () if ending is None else (ending,)
         yield clockwork.standing(state)
         yield Artifact(kind="model", path=settings.model)
         return
-    session = _Session(settings, colour, state)
-    yield from session.prepare(src, dst, granted)
+    session = Session(settings, colour, state, config, weights=weights, control=control, team=team)
+    yield from session.prepare(src, dst, granted, begin)
     yield from session.train()
 
 
-class _Session(clockwork.Session[store.State]):
-    trainer: Trainer
+def _begin(settings: TrainSettings, config: ModelConfig) -> Beginning | None:
+    """What a new model begins with, of another."""
+    if settings.start_from is None:
+        return None
+    return beginning.of(settings.start_from, config, new_inter=settings.new_inter)
 
-    def __init__(self, settings: TrainSettings, colour: ColourConfig, state: store.State) -> None:
-        super().__init__(settings.model, settings, state)
-        self.settings, self.colour = settings, colour
-        self.config = preset(settings.preset)
-        self.curve = SwapCurve.from_dict({"gain": 1.0, **state.curve})
 
-    def prepare(self, src: Faceset, dst: Faceset, granted: Release | None) -> Iterator[Report]:
-        """Everything up to the first iteration."""
-        device = pick(self.settings.device)
-        for message in (*src.warnings, *src.broken, *dst.warnings, *dst.broken):
-            yield Warned(reason="FACESET", message=message)
-        bfloat16, (self.src, self.dst) = yield from self.prepared(device, self._crops(src, dst))
-        self._note(src, dst, granted)
-        chosen = plan(self.settings.preset)
-        if self.settings.batch_size is not None:
-            chosen = replace(chosen, batch_size=self.settings.batch_size)
-        self.trainer = Trainer(self.config, chosen, device, seed=self.settings.seed, bfloat16=bfloat16)
-        if store.exists(self.settings.model):
-            self.go_back()
-        else:
-            self.save()
+def _asked(settings: TrainSettings, state: store.State) -> store.State:
+    """The state with what is asked for now. An option that was asked for otherwise before holds over what a person
+    changed since, and where anything is asked for anew, waiting for a better loss begins anew.
+    """
+    options = dict(settings.options)
+    if settings.batch_size is not None:
+        options["batch_size"] = str(settings.batch_size)
+    way = settings.way or state.way or WAY
+    anew = {name for name, value in options.items() if state.options.get(name) != value}
+    kept = (
+        {**change, "options": {n: v for n, v in change["options"].items() if n not in anew}}
+        for change in state.changes
+    )
+    same = way == state.way and options == dict(state.options)
+    return replace(
+        state,
+        preset=settings.preset or state.preset,
+        way=way,
+        options=options,
+        changes=tuple(change for change in kept if change["options"]),
+        plateau=state.plateau if same else {},
+    )
 
-    def step(self, done: float) -> dict[str, Tensor]:
-        return self.trainer.step(self.src, self.dst, self.state.iteration, done)
 
-    def write(self) -> store.State:
-        return store.save(self.folder, self.state, self.trainer.weights(), self.trainer.moments())
-
-    def go_back(self) -> None:
-        self.trainer.restore(store.load(self.folder)[1], store.load_optimizer(self.folder))
-
-    def kept(self) -> None:
-        if self.due("backup", self.settings.backup_seconds):
-            store.back_up(self.folder)
-
-    def preview(self) -> Artifact:
-        rows = self.trainer.look(*(c.gather(preview.choose(len(c))) for c in (self.src, self.dst)))
-        path = self.folder / "previews" / f"{self.state.iteration:08d}.png"
-        preview.write(path, rows, self.curve, self.colour)
-        return Artifact(kind="preview", path=path)
-
-    def _crops(self, src: Faceset, dst: Faceset) -> Generator[Report | None, None, tuple[Crops, Crops]]:
-        found: list[Crops] = []
-        for side, faceset in (("src", src), ("dst", dst)):
-            for crops in prepare(faceset, self.folder / "cache", side, self.config, self.curve):
-                if isinstance(crops, Crops):
-                    found.append(crops)
-                else:
-                    yield crops
-        return found[0], found[1]
-
-    def _note(self, src: Faceset, dst: Faceset, granted: Release | None) -> None:
-        """Write into the state what this session trains on; refuse what the model can not mean."""
-        space = src.records[0].colour
-        for name, found in (("src", space), ("dst", dst.records[0].colour)):
-            wanted = self.state.working_space or space
-            if found != wanted:
-                raise InvalidInput(
-                    f"train: the faces of {name} are in {found!r}, but the model works in {wanted!r}; "
-                    "extract them again with the model's colour config",
-                    field=name,
-                    value=found,
-                )
-        records = {r.id: r for r in (*self.state.releases, granted) if r is not None}  # the newest of an id
-        self.state = replace(
-            self.state,
-            src=src.digest(),
-            dst=dst.digest(),
-            src_folder=str(self.settings.src),
-            releases=tuple(records.values()),
-            curve={"knee": self.curve.knee, "maximum": self.curve.maximum},
-            working_space=space,
-            colour=src.records[0].config,
-            versions=clockwork.versions(),
+def _said(
+    settings: TrainSettings,
+    state: store.State,
+    fallen: tuple[str, str] | None,
+    *,
+    there: bool,
+    begin: Beginning | None,
+) -> Iterator[Warned]:
+    """What a training begins with that nobody could know from what was asked."""
+    if fallen is not None:
+        wrong, taken = fallen
+        yield Warned(
+            reason="RESTORED",
+            message=f"{wrong}; goes on from {settings.model / taken}, iteration {state.iteration}",
+        )
+    if begin is not None:
+        yield Warned(reason="START_FROM", message=f"{settings.model}: of {settings.start_from} {begin}")
+    given = settings.start_from
+    if there and given and store.exists(given) and store.read_state(given).digest != state.pretrained:
+        yield Warned(
+            reason="START_FROM",
+            message=f"{settings.model}: is there, and goes on with its own weights; only a new one starts from "
+            f"{given}",
+        )
+    if state.changes:
+        held = {name: value for change in state.changes for name, value in change["options"].items()}
+        yield Warned(
+            reason="CHANGED", message=f"{settings.model}: goes on with what was changed: {listed(held)}"
         )

@@ -2,7 +2,7 @@
 
 A `Plan` is everything that may change while a training runs. A `Course` is a plan over the life of a model: how it
 begins, the phases that were laid down for it, and what a person changed while it ran. The plan of an iteration is
-a function of the course, the iteration and the progress, so that a training that goes on is the one it would have been.
+a function of the course, the iteration and the progress, so that a training that is gone on with takes the same steps.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -19,6 +20,11 @@ def bfloat16(asked: str, device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and _has_matrix_unit() and _speedup() > _WORTH
+
+
+def autocast(device: torch.device, enabled: bool) -> AbstractContextManager[object]:
+    """Within it networks on the device compute in bfloat16 where `enabled`; else as they are, on whatever device."""
+    return torch.autocast(device.type, torch.bfloat16) if enabled else nullcontext()
 
 
 def _has_matrix_unit() -> bool:

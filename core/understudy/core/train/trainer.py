@@ -1,107 +1,278 @@
-"""One model being trained: its network, its optimiser and what one iteration does. Knows no disk."""
+"""One model being trained: its network, its optimisers and what one iteration does. Knows no disk."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from understudy.core.model.networks import build
+from understudy.core.errors import InvalidInput
+from understudy.core.model.networks import Network, Reconstruction, build
 from understudy.core.model.presets import ModelConfig
-from understudy.core.train import augment, losses
-from understudy.core.train.data import SHARE, Crops, indices
+from understudy.core.train import augment, precision
+from understudy.core.train.averaging import Average
+from understudy.core.train.data import SHARE, Crops
+from understudy.core.train.judges import Disguise, Judges, under
+from understudy.core.train.objective import Made, Objective, Targets, halves, people
+from understudy.core.train.perceptual import Vgg
 from understudy.core.train.plan import Plan
+from understudy.core.train.sampling import picks
+from understudy.core.train.stepper import Stepper
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+if TYPE_CHECKING:
+    from understudy.core.train.distributed import Team
+
+MATTES = 3
+"""How many of the rows of `Trainer.look` are mattes, the last ones."""
+
+
+class _Part(NamedTuple):
+    """Some of an iteration's samples, which are computed in one go."""
+
+    inputs: Tensor  # (2b, 3, S, S)
+    targets: Targets
+    disguise: Disguise | None
 
 
 class Trainer:
-    """Steps through iterations; each is a function of the weights, the seed and the iteration's number."""
+    """Steps through iterations; each is a function of what `weights` and `moments` give, the plan, the seed and the
+    iteration's number.
+
+    Args:
+        plan: of the first iteration; `adopt` has others follow.
+        seed: of first weights, samples and all else that is left to chance.
+        bfloat16: whether networks compute in it.
+        vgg: what a perceptual loss looks through.
+        team: the processes that share an iteration's samples; none where this is the only one.
+        compiled: whether the network is compiled first.
+
+    Attributes:
+        warnings: sentences for a person, until somebody takes them out.
+
+    Raises:
+        InvalidInput: the plan has a perceptual loss and there is no `vgg`.
+    """
 
     def __init__(
-        self, config: ModelConfig, plan: Plan, device: torch.device, *, seed: int, bfloat16: bool
+        self,
+        config: ModelConfig,
+        plan: Plan,
+        device: torch.device,
+        *,
+        seed: int,
+        bfloat16: bool,
+        vgg: Vgg | None = None,
+        team: Team | None = None,
+        compiled: bool = False,
     ) -> None:
         self.config, self.plan, self.device = config, plan, device
-        self.seed, self.bfloat16 = seed, bfloat16
+        self.seed, self.bfloat16, self.vgg, self.team = seed, bfloat16, vgg, team
+        self.warnings: list[str] = []
         net = build(config)
         net.initialise(torch.Generator().manual_seed(seed))
         self.net = net.to(device)
         if bfloat16:  # kernels for bfloat16 want channels last; in float32 it gains nothing on CPUs
             self.net = self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        fused = device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=plan.learning_rate, fused=fused)
+        self._compiled: Any = torch.compile(self.net) if compiled else None
+        self.stepper = Stepper(dict(self.net.named_parameters()), plan)
+        code = _code(self.net, device)
+        self.judges = Judges(config.resolution, code, device, seed=seed, bfloat16=bfloat16)
+        self.mean: Average[Network] | None = None
+        self.adopt(plan)
+
+    def adopt(self, plan: Plan) -> None:
+        """Follow a plan from the next step on; raises as the class."""
+        if plan.perceptual and self.vgg is None:
+            raise InvalidInput(
+                "train: perceptual needs the weights vgg16, which are not loaded; pull them, or set it to 0",
+                field="perceptual",
+                value=plan.perceptual,
+            )
+        self.plan = plan
+        self.net.recompute = plan.recompute
+        self.stepper.adopt(plan)
+        self.judges.adopt(plan)
+        if not plan.average:
+            self.mean = None
+        elif self.mean is None:
+            self.mean = Average(self.net, plan.average)
+        else:
+            self.mean.decay = plan.average
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        """Take others' weights, or a part of them, to begin with."""
+        self.restore({**self.net.state_dict(), **weights}, {})
 
     def step(self, src: Crops, dst: Crops, iteration: int, progress: float) -> dict[str, Tensor]:
-        """Train on one batch of both people; the losses by name, left on the device."""
-        inputs, targets = self.samples(src, dst, iteration, progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.rate(iteration, progress)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            both = self.net.reconstruct(*inputs.chunk(2))
-        faces, mattes = torch.sigmoid(both.faces.float()), torch.sigmoid(both.mattes.float())
-        parts = losses.reconstruction(targets[:, :3], targets[:, 3:], faces, mattes, beyond=self.plan.beyond)
-        total_B = torch.stack(list(parts.values())).sum(0)
-        self.optimizer.zero_grad()
-        total_B.mean().backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        src_B, dst_B = total_B.detach().chunk(2)
-        return {"src": src_B.mean(), "dst": dst_B.mean()} | {n: p.detach().mean() for n, p in parts.items()}
+        """Train on one batch of both people; the losses by name, left on the device.
+
+        `src` and `dst` are the people's (`objective.people`), the others parts of them; what ends in `_judge` is what
+        a discriminator's errors cost it.
+        """
+        parts = list(self._parts(src, dst, iteration, progress))
+        moved, found, told = self._moved(progress), list[dict[str, Tensor]](), list[Tensor]()
+        objective = self._objective()
+        for part in parts:
+            made = self._made(part.inputs)
+            losses = objective.parts(made, part.targets, part.disguise)
+            total = torch.stack([loss.sum() for loss in losses.values()]).sum()
+            (total * self._scale(2)).backward(inputs=moved)  # type: ignore[no-untyped-call]
+            told.append(people(losses).detach())
+            found.append({name: loss.detach() for name, loss in losses.items()})
+            if self.plan.form == "ours":
+                found[-1] |= self._contest(made, part)
+        self._share(moved)
+        self.stepper.step(iteration, progress, self.seed)
+        if self.plan.form == "dfl":  # its discriminators see what the network makes after its step
+            for said, part in zip(found, parts, strict=True):
+                said.update(self._contest(self._seen(part.inputs), part))
+        self._judge(iteration, progress)
+        if self.mean is not None:
+            self.mean.update(self.net, iteration)
+        src_B, dst_B = torch.cat(told, dim=1)
+        means = {name: torch.cat([losses[name] for losses in found]).mean() for name in found[0]}
+        return self._shared({"src": src_B.mean(), "dst": dst_B.mean(), **means})
 
     def samples(self, src: Crops, dst: Crops, iteration: int, progress: float) -> tuple[Tensor, Tensor]:
-        """Inputs (2B, 3, S, S) and targets (2B, 4, S, S) of an iteration, src first."""
-        batch = self.plan.batch_size
-        picks = [
-            crops.gather(indices(len(crops), batch, iteration, 2 * self.seed + i))
-            for i, crops in enumerate((src, dst))
-        ]
+        """Inputs (2b, 3, S, S) and targets (2b, 5, S, S) of an iteration, src first: what falls to this process."""
+        rows = picks(src, dst, self.plan, iteration, self.seed)
+        crops = (each.gather(taken).to(self.device) for each, taken in zip((src, dst), rows, strict=True))
         dice = torch.Generator().manual_seed((self.seed * 1_000_003 + iteration) % 2**63)
-        inputs, targets = augment.batch(
-            torch.cat(picks).to(self.device),
-            self.config.resolution,
-            self.plan.augment(progress),
-            dice,
-            share=SHARE,
-        )
-        if self.bfloat16:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        amount = self.plan.augment(progress)
+        inputs, targets = augment.pairs(*crops, self.config.resolution, amount, dice, share=SHARE)
+        if self.team is not None:
+            own = self.team.part(self.plan.batch_size)
+            inputs, targets = halves(inputs, own), halves(targets, own)
         return inputs, targets
 
     @torch.inference_mode()
     def look(self, src: Tensor, dst: Tensor) -> list[Tensor]:
-        """Rows of a preview, each (N, 3, S, S) in swap space, for crops (N, 4, M, M) of both people.
+        """Rows of a preview, each (N, 3, S, S) in swap space, for crops (N, C, M, M) of both people.
 
-        src, src → src, dst, dst → dst, the swap, its matte.
+        src, src → src, dst, dst → dst, the swap, the swap back, and the mattes of the second, fourth and fifth.
         """
+        net = self.net if self.mean is None else self.mean.net
         side = self.config.resolution
-        src, dst = (augment.straight(c.to(self.device), side, share=SHARE)[:, :3] for c in (src, dst))
-        rebuilt_src, rebuilt_dst = torch.sigmoid(self.net.reconstruct(src, dst).faces.float()).chunk(2)
-        swap, matte = self.net.swap(dst)
-        return [src, rebuilt_src, dst, rebuilt_dst, swap, matte.expand(-1, 3, -1, -1)]
+        src, dst = (augment.straight(c[:, :3].to(self.device), side, share=SHARE) for c in (src, dst))
+        both = Made.of(net.reconstruct(src, dst))
+        (own_src, own_dst), (matte_src, matte_dst) = both.faces.chunk(2), both.mattes.chunk(2)
+        (swap, matte), (back, _) = net.swap(dst), net.swap_back(src)
+        mattes = [each.expand(-1, 3, -1, -1) for each in (matte_src, matte_dst, matte)]
+        return [src, own_src, dst, own_dst, swap, back, *mattes]
 
     def weights(self) -> dict[str, Tensor]:
-        """What swaps."""
-        return dict(self.net.state_dict())
+        """What swaps: the network's, or where the plan wants it their running mean."""
+        return dict((self.net if self.mean is None else self.mean.net).state_dict())
 
     def moments(self) -> dict[str, Tensor]:
-        """What the optimiser remembers, by the weights' names."""
-        found: dict[str, Tensor] = {}
-        for name, weight in self.net.named_parameters():
-            memory = self.optimizer.state.get(weight, {})
-            found |= {f"{kind}/{name}": memory[kind] for kind in (*_MOMENTS, "step") if kind in memory}
-        return found
+        """What training goes on from beside `weights`: the optimiser's memory by the weights' names, discriminators
+        with theirs, and the network's own weights where `weights` are their mean.
+        """
+        own = {f"own/{n}": w for n, w in self.net.state_dict().items()} if self.mean is not None else {}
+        return {**own, **self.stepper.moments(), **self.judges.moments()}
 
     def restore(self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor]) -> None:
-        """Go back to what `weights` and `moments` gave."""
-        self.net.load_state_dict(weights)
-        self.optimizer.state.clear()
-        for name, weight in self.net.named_parameters():
-            if f"step/{name}" not in moments:
-                continue  # saved before the first step
-            memory = {kind: torch.empty_like(weight).copy_(moments[f"{kind}/{name}"]) for kind in _MOMENTS}
-            step = moments[f"step/{name}"].to(self.device, copy=True)
-            self.optimizer.state[weight] = {"step": step, **memory}
+        """Go back to what `weights` and `moments` gave; the plan is that of the iteration that comes next."""
+        self.net.load_state_dict(under(moments, "own") or weights)
+        if self.plan.average:
+            self.mean = Average(self.net, self.plan.average)
+            self.mean.net.load_state_dict(weights)
+        self.stepper.restore(moments)
+        self.judges.restore(moments, self.plan)
 
     def sound(self) -> bool:
         """Whether every weight is finite."""
-        return all(bool(torch.isfinite(w).all()) for w in self.net.parameters())
+        nets = (self.net, *(() if self.mean is None else (self.mean.net,)))
+        found = all(bool(torch.isfinite(w).all()) for net in nets for w in net.parameters())
+        return found and self.judges.sound()
+
+    def _objective(self) -> Objective:
+        return Objective(
+            plan=self.plan, net=self.net, judges=self.judges, vgg=self.vgg, bfloat16=self.bfloat16
+        )
+
+    def _parts(self, src: Crops, dst: Crops, iteration: int, progress: float) -> Iterator[_Part]:
+        """An iteration's samples, in as many parts as the plan accumulates."""
+        inputs, drawn = self.samples(src, dst, iteration, progress)
+        targets, count = self._objective().targets(drawn), len(inputs) // 2
+        hidden = self.judges.disguise(self.plan, count, iteration, self.seed)
+        size = count // self.plan.accumulate
+        for start in range(0, count, size):
+            rows = slice(start, start + size)
+            disguise = None if hidden is None else hidden.part(rows)
+            yield _Part(halves(inputs, rows), targets.part(rows), disguise)
+
+    def _moved(self, progress: float) -> list[Tensor]:
+        """The weights that an iteration moves."""
+        # DeepFaceLab's LIAE leaves what both people share where it is once the random warp is off
+        still = self.plan.form == "dfl" and self.plan.augment(progress).warp == 0
+        return [w for n, w in self.net.named_parameters() if not (still and n.startswith("inter_AB."))]
+
+    def _made(self, inputs: Tensor) -> Made:
+        with precision.autocast(self.device, self.bfloat16):
+            return Made.of(self._reconstruct(*self._laid(inputs).chunk(2)))
+
+    @torch.no_grad()
+    def _seen(self, inputs: Tensor) -> Made:
+        return self._made(inputs)
+
+    def _laid(self, inputs: Tensor) -> Tensor:
+        return inputs.contiguous(memory_format=torch.channels_last) if self.bfloat16 else inputs
+
+    def _reconstruct(self, src: Tensor, dst: Tensor) -> Reconstruction:
+        if self._compiled is not None and not self.plan.recompute:
+            try:
+                found: Reconstruction = self._compiled(src, dst)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:  # of all that compilers can say
+                self._compiled = None
+                said = str(error).strip().partition("\n")[0]
+                self.warnings.append(f"the network can not be compiled here, and trains as it is: {said}")
+            else:
+                return found
+        return self.net.reconstruct(src, dst)
+
+    def _scale(self, people: int) -> float:
+        """What the sum over the samples of this process counts, of so many people: DeepFaceLab minimises the sum of
+        a batch, we the mean. Gradients are then averaged over the team.
+        """
+        processes = 1 if self.team is None else self.team.size
+        return float(processes) if self.plan.form == "dfl" else processes / (people * self.plan.batch_size)
+
+    def _contest(self, made: Made, part: _Part) -> dict[str, Tensor]:
+        """Have the discriminators learn of a part."""
+        if not self.judges.at_work(self.plan):
+            return {}
+        contest = self._objective().contest(made, part.targets, part.disguise)
+        return self.judges.learn(self.plan, contest, self._scale(1))
+
+    def _judge(self, iteration: int, progress: float) -> None:
+        """Take the discriminators' steps."""
+        for judge in self.judges.at_work(self.plan):
+            self._share(judge.net.parameters())
+        self.judges.step(self.plan, iteration, progress, self.seed)
+        if (confidence := self.judges.due(self.plan, iteration)) is not None:
+            self._shared({"confidence": confidence})
+            self.judges.tune(confidence, 1 if self.team is None else self.team.size)
+
+    def _share(self, weights: Any) -> None:
+        """Average the gradients over the team."""
+        if self.team is not None:
+            self.team.mean([weight.grad for weight in weights if weight.grad is not None])
+
+    def _shared(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The same, averaged over the team in place."""
+        if self.team is not None:
+            self.team.mean(values.values())
+        return values
+
+
+@torch.no_grad()
+def _code(net: Network, device: torch.device) -> tuple[int, int]:
+    """Channels and side of the codes that its decoders take."""
+    face = torch.zeros(1, 3, net.config.resolution, net.config.resolution, device=device)
+    shape = net.code_as_src(net.encoder(face)).shape
+    return shape[1], shape[2]

@@ -12,21 +12,34 @@ from typing import Any
 
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput
-from understudy.daemon.decode import facesets, segment, stages
+from understudy.daemon.decode import facesets, models, segment, stages, train
 from understudy.daemon.decode.extract import extract
-from understudy.daemon.decode.settings import CheckPlate, Ingest, Merge, Pull, Torture, Verify, Work
+from understudy.daemon.decode.settings import (
+    CheckPlate,
+    Ingest,
+    Merge,
+    PlotHistory,
+    Pull,
+    Torture,
+    Verify,
+    Work,
+)
+from understudy.daemon.decode.train import changed, commands, course
 from understudy.daemon.outputs import Output
 from understudy.daemon.refs import Refs
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
 
-__all__ = ["CheckPlate", "Ingest", "Merge", "Pull", "Torture", "Verify", "Work", "work"]
+__all__ = [
+    "CheckPlate", "Ingest", "Merge", "PlotHistory", "Pull", "Torture", "Verify", "Work", "changed", "commands",
+    "course", "work",
+]  # fmt: skip
 
 _KINDS: Mapping[str, Callable[[Any, Refs], Work]] = MappingProxyType(
     {
         "ingest": stages.ingest,
         "extract": extract,
-        "train": stages.train,
+        "train": train.train,
         "merge": stages.merge,
         "verify": stages.verify_,
         "pull_weights": stages.pull_weights,
@@ -45,17 +58,28 @@ _KINDS: Mapping[str, Callable[[Any, Refs], Work]] = MappingProxyType(
         "train_segmenter": segment.train,
         "apply_segmenter": segment.apply,
         "preview_segmentation": segment.preview,
+        "export_model": models.export,
+        "import_model": models.import_,
+        "combine_models": models.combine,
+        "restore_model": models.restore,
+        "plot_history": train.plot_history,
     }
 )
 
 
 def work(
-    spec: job_pb2.JobSpec, promised: tuple[Output, ...] = (), *, site: Site, colour: ColourConfig
+    spec: job_pb2.JobSpec,
+    promised: tuple[Output, ...] = (),
+    *,
+    site: Site,
+    colour: ColourConfig,
+    new: bool = False,
 ) -> Work:
     """Check a spec.
 
     Args:
         promised: what the jobs that this one waits for will write; inputs among it are not looked at.
+        new: somebody asks for the job now; otherwise one that was accepted begins, or goes on.
 
     Raises:
         InvalidInput: a field is wrong; names it and its value.
@@ -66,5 +90,5 @@ def work(
     kind = spec.WhichOneof("kind")
     if kind is None:
         raise InvalidInput("spec: no kind is set; exactly one must be", field="spec", value="")
-    refs = Refs(site=site, colour=colour, promised=promised)
+    refs = Refs(site=site, colour=colour, promised=promised, new=new)
     return _KINDS[kind](getattr(spec, kind), refs)

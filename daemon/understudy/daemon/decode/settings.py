@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # loaded by the jobs that need them: most daemons live for on
     from understudy.core.faceset.pack import PackSettings, UnpackSettings
     from understudy.core.faceset.resize import ResizeSettings
     from understudy.core.faceset.sheet import SheetSettings
+    from understudy.core.model.backups import RestoreSettings
+    from understudy.core.model.combine import CombineSettings
+    from understudy.core.model.exchange.settings import ExportSettings as ExportModelSettings
+    from understudy.core.model.exchange.settings import ImportSettings as ImportModelSettings
     from understudy.core.segment.apply import ApplySettings
     from understudy.core.segment.label import LabelSettings
     from understudy.core.segment.preview import PreviewSettings
@@ -63,14 +67,21 @@ class Torture:
     folder: Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlotHistory:
+    model: Path
+    out: Path
+
+
 FacesetSettings: TypeAlias = (
     "MeasureSettings | SheetSettings | CoverageSettings | PackSettings | UnpackSettings | ResizeSettings"
     " | ImportSettings | ExportSettings | JoinSettings"
 )
 SegmentSettings: TypeAlias = "LabelSettings | SegmentTrainSettings | ApplySettings | PreviewSettings"
+ModelSettings: TypeAlias = "ExportModelSettings | ImportModelSettings | CombineSettings | RestoreSettings"
 Settings: TypeAlias = (
-    "Ingest | ExtractSettings | TrainSettings | Merge | Verify | Pull | CheckPlate | Torture"
-    " | FacesetSettings | SegmentSettings"
+    "Ingest | ExtractSettings | TrainSettings | Merge | Verify | Pull | CheckPlate | Torture | PlotHistory"
+    " | FacesetSettings | SegmentSettings | ModelSettings"
 )
 
 

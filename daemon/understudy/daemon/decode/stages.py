@@ -1,32 +1,28 @@
-"""The specs of whole stages, but for extraction: ingest, train, merge, verify, and what goes beside them."""
+"""The specs of whole stages, but for extraction and training: ingest, merge, verify, and what goes beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 
 from google.protobuf import json_format
 
 from understudy.core import release, verify
-from understudy.core.errors import InvalidInput, ModelInvalid
+from understudy.core.errors import InvalidInput
 from understudy.core.merge import expression, masking
 from understudy.core.merge.recipe import Recipe
 from understudy.core.merge.settings import MergeSettings, Use, UserMatte
 from understudy.core.model import store as models
-from understudy.core.model.presets import PRESETS
 from understudy.core.plate.video import probe
-from understudy.core.train.settings import TrainSettings
 from understudy.daemon.decode import families
-from understudy.daemon.decode.inputs import person_of, release_of
+from understudy.daemon.decode.inputs import person_of
 from understudy.daemon.decode.segment import segmenter_of
 from understudy.daemon.decode.settings import CheckPlate, Ingest, Merge, Pull, Torture, Verify, Work
 from understudy.daemon.outputs import Output
 from understudy.daemon.refs import Refs, device, named, one_of
 from understudy.v1 import job_pb2, recipe_pb2
 
-PRESET = "quick96"
 FIRST_FRAME = 1001
 VIDEO_OUT = ".exr"
 _USES: Mapping[int, Use] = MappingProxyType(
@@ -61,43 +57,6 @@ def ingest(spec: job_pb2.IngestSpec, refs: Refs) -> Work:
     )
     outputs = (Output.of_sequence(template, frames),)
     return Work(settings=settings, outputs=outputs, label=f"ingest {settings.video.name}")
-
-
-def train(spec: job_pb2.TrainSpec, refs: Refs) -> Work:
-    model = refs.folder_out(spec.model, "train.model")
-    src, dst = refs.faceset(spec.src, "train.src"), refs.faceset(spec.dst, "train.dst")
-    seconds = spec.target_time.ToTimedelta().total_seconds() if spec.HasField("target_time") else None
-    if not spec.target_iterations and seconds is None:
-        raise InvalidInput(
-            "train: neither target_iterations nor target_time is set; at least one must be",
-            field="train.target_iterations",
-            value=0,
-        )
-    attached = release_of(spec.release, refs, "train.release")
-    if attached is not None and not src.is_file():
-        refs.folder_out(spec.src, "train.src")  # the record is laid into the faceset
-    chosen = _preset(spec.preset, model)
-    where = device(spec.device, "train.device")
-    with named("train", {"target_seconds": "target_time"}):
-        settings = TrainSettings(
-            model=model,
-            src=src,
-            dst=dst,
-            preset=chosen,
-            target_iterations=spec.target_iterations or None,
-            target_seconds=seconds,
-            batch_size=spec.batch_size or None,
-            seed=spec.seed,
-            device=where,
-            src_track=spec.src_track if spec.HasField("src_track") else None,
-            dst_track=spec.dst_track if spec.HasField("dst_track") else None,
-            release=attached,
-        )
-    source = person_of(src, refs, "train.src", settings.src_track)
-    if source is not None and attached is None:
-        release.check(source.release(), date.today(), f"training with {src}")
-    person_of(dst, refs, "train.dst", settings.dst_track)
-    return Work(settings=settings, outputs=(Output.of_folder(model),), label=f"train {model.name}")
 
 
 def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
@@ -191,24 +150,6 @@ def torture(spec: job_pb2.TortureSpec, refs: Refs) -> Work:
     folder = refs.folder_out(spec.folder, "torture.folder")
     outputs = (Output.of_folder(folder),)
     return Work(settings=Torture(folder=folder), outputs=outputs, label=f"torture {folder.name}")
-
-
-def _preset(name: str, model: Path) -> str:
-    """The preset asked for, which a model that is there must have; else the model's own, else the default."""
-    if name:
-        one_of(name, PRESETS, "train.preset")
-    if not (model / models.CONFIG).is_file():
-        return name or PRESET
-    config = models.read_config(model)
-    own = next((n for n, sizes in PRESETS.items() if sizes == config), "none of this version's")
-    if (name or own) != own or own not in PRESETS:
-        raise ModelInvalid(
-            f"train.preset: {model} is a model of preset {own}, not {name or PRESET}; name its own, or another folder",
-            path=model,
-            field="train.preset",
-            value=name,
-        )
-    return own
 
 
 def _user_mattes(spec: job_pb2.MergeSpec, refs: Refs) -> tuple[UserMatte, ...]:

@@ -26,16 +26,25 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     Args:
         store: where jobs are.
         check: decodes a spec and refuses a wrong one.
+        changed: refuses what a training cannot be told.
         user: login name of whoever may call: the socket is theirs alone.
         stopping: set when the daemon stops: streams then end.
         watchers: threads that streams and waits may hold, so that the others always find one.
     """
 
     def __init__(
-        self, store: Store, check: control.Check, *, user: str, stopping: threading.Event, watchers: int
+        self,
+        store: Store,
+        check: control.Check,
+        changed: control.Changed,
+        *,
+        user: str,
+        stopping: threading.Event,
+        watchers: int,
     ) -> None:
         self._store = store
         self._check = check
+        self._changed = changed
         self._user = user
         self._stopping = stopping
         self._seats = threading.BoundedSemaphore(watchers)
@@ -134,6 +143,11 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         self, request: job_pb2.RetryJobFramesRequest, context: grpc.ServicerContext
     ) -> job_pb2.RetryJobFramesResponse:
         return job_pb2.RetryJobFramesResponse(job=control.retry(self._store, request.id))
+
+    def UpdateTraining(
+        self, request: job_pb2.UpdateTrainingRequest, context: grpc.ServicerContext
+    ) -> job_pb2.UpdateTrainingResponse:
+        return job_pb2.UpdateTrainingResponse(job=control.update(self._store, request, self._changed))
 
     def _follow(self, job: str, context: grpc.ServicerContext) -> Iterator[tuple[State, int]]:
         """State and latest sequence, again and again, while the caller is there and the daemon runs."""

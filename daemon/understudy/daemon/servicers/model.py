@@ -6,10 +6,11 @@ from pathlib import Path
 
 import grpc
 
-from understudy.core.model import store
-from understudy.core.model.presets import PRESETS
-from understudy.daemon import encode
+from understudy.core.model import backups, store
+from understudy.daemon import encode, encode_model
+from understudy.daemon.decode.train import preset_of
 from understudy.daemon.paths import Roots
+from understudy.daemon.refs import named
 from understudy.v1 import resource_pb2, resource_pb2_grpc
 
 
@@ -21,23 +22,24 @@ class ModelServicer(resource_pb2_grpc.ModelServiceServicer):
         self, request: resource_pb2.GetModelRequest, context: grpc.ServicerContext
     ) -> resource_pb2.GetModelResponse:
         path = self._roots.readable(request.path, "path")
-        return resource_pb2.GetModelResponse(model=_model(path))
+        with named("", {"model": "path"}):
+            return resource_pb2.GetModelResponse(model=_model(path))
+
+    def ListModelBackups(
+        self, request: resource_pb2.ListModelBackupsRequest, context: grpc.ServicerContext
+    ) -> resource_pb2.ListModelBackupsResponse:
+        path = self._roots.readable(request.path, "path")
+        with named("", {"model": "path"}):
+            found = backups.listed(path)
+        return resource_pb2.ListModelBackupsResponse(backups=map(encode_model.backup, found))
 
 
 def _model(path: Path) -> resource_pb2.Model:
     config = store.read_config(path)
-    preset = next((name for name, sizes in PRESETS.items() if sizes == config), "")
-    model = resource_pb2.Model(
-        path=str(path),
-        architecture=config.arch,
-        preset=preset,
-        resolution=config.resolution,
-        face_type=config.face_type,
-    )
-    if store.exists(path):  # training may not have come to its first checkpoint
-        state = store.read_state(path)
-        model.id, model.iteration = state.digest, state.iteration
-        model.parameters = encode.tensor_elements(store.current(path) / store.WEIGHTS)
-        model.time_spent.FromMilliseconds(round(state.seconds * 1000))
-        model.release_ids.extend(record.id for record in state.releases)
-    return model
+    state = store.read_state(path) if store.exists(path) else None  # it may not have come to a checkpoint
+    message = encode_model.model(path, config, preset_of(config, state))
+    message.backups = len(backups.listed(path))
+    if state is not None:
+        elements = encode.tensor_elements(store.current(path) / store.WEIGHTS)
+        encode_model.trained(message, state, elements)
+    return message

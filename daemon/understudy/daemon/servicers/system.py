@@ -12,13 +12,13 @@ from understudy.core import _plugins
 from understudy.core.align import FACE_TYPES
 from understudy.core.colour import ColourConfig
 from understudy.core.extract.station import FAMILIES
-from understudy.core.merge.recipe import Recipe
-from understudy.core.model.presets import PRESETS
+from understudy.core.merge import recipe
+from understudy.core.train import plan
 from understudy.daemon import devices, encode
 from understudy.daemon.config import DaemonConfig, version
 from understudy.daemon.decode import families
 from understudy.daemon.decode.extract import FACE_TYPE
-from understudy.daemon.decode.stages import PRESET
+from understudy.daemon.decode.train import KNOWN, PRESET, WAY
 from understudy.v1 import system_pb2, system_pb2_grpc
 
 
@@ -46,7 +46,8 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
                 colour_spaces=self._colour.names(),
             ),
             families=_families(),
-            recipe=encode.parameters(),
+            recipe=encode.parameters(recipe.parameters()),
+            training=encode.parameters(plan.options()),
             state_folder=str(self._config.state),
             process_id=os.getpid(),
             start_time=self._started,
@@ -59,16 +60,17 @@ def _families() -> list[system_pb2.Family]:
     from understudy.core.segment.config import DEFAULT
     from understudy.core.segment.config import PRESETS as SEGMENTERS
 
-    recipe = Recipe()
+    look = recipe.Recipe()
     table = {
         name: (families.DEFAULTS[family], _plugins.names(family))
         for name, family in {**FAMILIES, "enhance": "enhance"}.items()
     }
     table |= {
         "sort_key": ("", tuple(KEYS)),  # none: by frame and track
-        "match": (recipe.match, _plugins.names("match")),
-        "blend": (recipe.blend, _plugins.names("blend")),
-        "preset": (PRESET, tuple(PRESETS)),
+        "match": (look.match, _plugins.names("match")),
+        "blend": (look.blend, _plugins.names("blend")),
+        "preset": (PRESET, tuple(KNOWN)),
+        "way": (WAY, tuple(plan.WAYS)),
         "segmenter": (SEGMENTERS[DEFAULT].network, _plugins.names("segmenter")),
         "segmenter_preset": (DEFAULT, tuple(SEGMENTERS)),
         "face_type": (FACE_TYPE, tuple(FACE_TYPES)),

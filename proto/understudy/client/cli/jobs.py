@@ -122,6 +122,21 @@ def _steer(context: typer.Context, id_: str, ask: object) -> None:
 
 
 @app.command()
+def update(
+    context: typer.Context,
+    *,
+    id_: Id,
+    set_: options.Sets = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Make a preview now.")] = False,
+    save: Annotated[bool, typer.Option("--save", help="Write a checkpoint now.")] = False,
+    back_up: Annotated[bool, typer.Option("--back-up", help="Make a backup now.")] = False,
+) -> None:
+    """Tell a running training to go on with other options, or what to do now; it goes on."""
+    told = options.settings(set_)
+    _steer(context, id_, lambda job: job.update_training(told, preview=preview, save=save, back_up=back_up))
+
+
+@app.command()
 def resume(context: typer.Context, id_: Id, detach: options.Detach = False) -> None:
     """Go on with a paused job, and follow it to its end."""
     _queue(context, id_, Job.resume, detach)

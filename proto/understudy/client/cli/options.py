@@ -57,6 +57,14 @@ Iterations = Annotated[
 Minutes = Annotated[
     Real, typer.Option("--minutes", min=0.0, help="Train until the model has had so many minutes in all.")
 ]
+Sets = Annotated[
+    Texts,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="An option of the training; repeatable. `understudy train --list-options` lists all.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, machine and versions: same run.")]
 SrcTrack = Annotated[Whole, typer.Option("--src-track", help="Which person of src, where there are several.")]
 DstTrack = Annotated[Whole, typer.Option("--dst-track", help="Which person of dst, where there are several.")]
@@ -131,6 +139,23 @@ Detach = Annotated[
     bool,
     typer.Option("--detach", help="Leave the job to the daemon and print its id. Needs `understudy serve`."),
 ]
+
+
+def settings(texts: Texts) -> dict[str, str]:
+    """What `--set` says: name → value.
+
+    Raises:
+        Refused: one is not NAME=VALUE, or is said twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise Refused.invalid("set", text, f"{text!r} is not NAME=VALUE")
+        if name in found:
+            raise Refused.invalid("set", text, f"{name} is set twice, to {found[name]} and to {value}")
+        found[name] = value
+    return found
 
 
 def user_mattes(dialect: str, *, limit: Texts, add: Texts, keep: Texts, channel: str) -> list[UserMatte]:

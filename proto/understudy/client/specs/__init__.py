@@ -18,6 +18,7 @@ from understudy.client.specs.facesets import (
     resize_faceset,
     unpack_faceset,
 )
+from understudy.client.specs.model import combine_models, export_model, import_model, restore_model
 from understudy.client.specs.parts import (
     Frames,
     PathLike,
@@ -42,9 +43,9 @@ from understudy.client.specs.stages import (
     pull_weights,
     recipe,
     torture,
-    train,
     verify,
 )
+from understudy.client.specs.train import phase, plot_history, train
 
 __all__ = [
     "Frames",
@@ -54,11 +55,14 @@ __all__ = [
     "absolute",
     "apply_segmenter",
     "check_plate",
+    "combine_models",
     "export_faceset",
+    "export_model",
     "extract",
     "faceset_coverage",
     "faceset_sheet",
     "import_faceset",
+    "import_model",
     "ingest",
     "is_video",
     "join_facesets",
@@ -67,12 +71,15 @@ __all__ = [
     "measure_faceset",
     "merge",
     "pack_faceset",
+    "phase",
     "plate",
+    "plot_history",
     "preview_segmentation",
     "pull_weights",
     "query",
     "recipe",
     "resize_faceset",
+    "restore_model",
     "segments",
     "torture",
     "train",

@@ -1,4 +1,4 @@
-"""The specs of the stages, from a video to a checked comp, and of what goes beside them."""
+"""The specs of the stages but for training, from a video to a checked comp, and of what goes beside them."""
 
 from __future__ import annotations
 
@@ -146,43 +146,6 @@ def extract(
         workers=workers,
     )
     return pb.JobSpec(extract=spec)
-
-
-def train(
-    model: PathLike,
-    src: PathLike,
-    dst: PathLike,
-    *,
-    preset: str = "",
-    iterations: int | None = None,
-    minutes: float | None = None,
-    batch_size: int = 0,
-    seed: int = 0,
-    device: str = "",
-    src_track: int | None = None,
-    dst_track: int | None = None,
-    release: PathLike = "",
-) -> pb.JobSpec:
-    """Two facesets become a model. `iterations` and `minutes` are totals over the model's life.
-
-    `release` is the path of a record to attach to src, where `extract` attached none.
-    """
-    spec = pb.TrainSpec(
-        model=absolute(model),
-        src=absolute(src),
-        dst=absolute(dst),
-        preset=preset,
-        target_iterations=iterations or 0,
-        batch_size=batch_size,
-        seed=seed,
-        device=device,
-        src_track=src_track,
-        dst_track=dst_track,
-        release=absolute(release),
-    )
-    if minutes is not None:
-        spec.target_time.FromMilliseconds(round(minutes * 60_000))
-    return pb.JobSpec(train=spec)
 
 
 def merge(

@@ -8,6 +8,6 @@
 | `weights` | safetensors with a model card | (the numbers alone) |
 | `saehd` | DeepFaceLab's saved SAEHD and Quick96 | (comes in) |
 
-Every file says whose likeness it holds: the model card (`card`) is in it or beside it. No file gets its name before it
-has answered as the model does.
+Every file says whose likeness it holds: the model card (`card`) is in it or beside it, and `inside` reads it there. No
+file gets its name before it has answered as the model does. `settings` has what is asked for, `job` does it.
 """

@@ -6,6 +6,7 @@ something to say under them. Imports no torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from understudy.core.model.presets import ModelConfig
@@ -25,19 +26,28 @@ LIMITS = (
 )
 
 
-def describe(config: ModelConfig, state: State, *, parameters: int, paths: bool = False) -> dict[str, Any]:
+def describe(
+    config: ModelConfig,
+    state: State,
+    *,
+    parameters: int,
+    folders: bool = False,
+    export: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The card as plain values for JSON.
 
     Args:
         parameters: how many weights the network has.
-        paths: whether folders of the machine that trained it are told. They may hold names of people and shows.
+        folders: whether those of the machine that trained it are told. They may hold names of people and shows.
+        export: the options by which the file was made that the card goes into.
     """
     facesets = {"src": {"digest": state.src}, "dst": {"digest": state.dst}}
-    if paths and state.src_folder:
+    if folders and state.src_folder:
         facesets["src"]["folder"] = state.src_folder
     return {
         "format": FORMAT,
         "digest": state.digest,
+        **({"export": dict(export)} if export else {}),
         "configuration": {**config.to_dict(), "parameters": parameters},
         "colour": {
             "curve": dict(state.curve),
@@ -47,6 +57,12 @@ def describe(config: ModelConfig, state: State, *, parameters: int, paths: bool 
         "training": {
             "iterations": state.iteration,
             "hours": round(state.seconds / 3600, 2),
+            "preset": state.preset,
+            "way": state.way,
+            "changes": [dict(each) for each in state.changes],
+            "average": state.average,
+            "started_from": state.pretrained,
+            "parts_from": dict(state.combined),
             "facesets": facesets,
             "versions": dict(state.versions),
         },
@@ -62,6 +78,12 @@ def markdown(card: dict[str, Any]) -> str:
     rows = {
         "Iterations": training["iterations"],
         "Hours of training": training["hours"],
+        "Preset": training["preset"] or "none",
+        "Way of training": training["way"] or "not told",
+        "Changed while it trained": "; ".join(map(_change, training["changes"])) or "nothing",
+        "Weights": "the mean over iterations" if training["average"] else "as trained",
+        "Started from (digest)": training["started_from"] or "nothing",
+        **{f"Part {part} from (digest)": digest for part, digest in training["parts_from"].items()},
         "Faceset of src (digest)": training["facesets"]["src"]["digest"] or "not told",
         "Faceset of dst (digest)": training["facesets"]["dst"]["digest"] or "not told",
         **{
@@ -95,6 +117,11 @@ def markdown(card: dict[str, Any]) -> str:
         card["limits"],
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    options = ", ".join(f"{name} {value}" for name, value in change.get("options", {}).items())
+    return f"{options} from iteration {change.get('iteration')} on"
 
 
 def _granted(release: Release) -> dict[str, str]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from understudy.core.colour import _OFFSET, _POWER, _TOE, _TOE_CODE, _TOE_SLOPE, _TOP, SwapCurve
+from understudy.core.colour import (
+    SRGB_OFFSET,
+    SRGB_POWER,
+    SRGB_TOE,
+    SRGB_TOE_CODE,
+    SRGB_TOE_SLOPE,
+    TOP,
+    SwapCurve,
+)
 
 
 class Curve(nn.Module):
@@ -16,10 +24,10 @@ class Curve(nn.Module):
 
     def __init__(self, curve: SwapCurve) -> None:
         super().__init__()
-        self.k, self.a, self.b = curve._shoulder
+        self.k, self.a, self.b = curve.shoulder
         self.knee, self.maximum = curve.knee, curve.maximum
-        self.power, self.offset, self.top = _POWER, _OFFSET, _TOP
-        self.toe, self.toe_code, self.toe_slope = _TOE, _TOE_CODE, _TOE_SLOPE
+        self.power, self.offset, self.top = SRGB_POWER, SRGB_OFFSET, TOP
+        self.toe, self.toe_code, self.toe_slope = SRGB_TOE, SRGB_TOE_CODE, SRGB_TOE_SLOPE
 
     def encode(self, rgb: Tensor, gain: float) -> Tensor:
         """Scene-linear of any shape → codes in [−63/64, 63/64]."""
@@ -40,11 +48,11 @@ class Curve(nn.Module):
 
 def from_srgb(code: Tensor) -> Tensor:
     """sRGB codes in 0 to 1 → linear light."""
-    raised = ((code.clamp(_TOE_CODE, 1.0) + _OFFSET) / (1.0 + _OFFSET)).pow(_POWER)
-    return torch.where(code <= _TOE_CODE, code / _TOE_SLOPE, raised)
+    raised = ((code.clamp(SRGB_TOE_CODE, 1.0) + SRGB_OFFSET) / (1.0 + SRGB_OFFSET)).pow(SRGB_POWER)
+    return torch.where(code <= SRGB_TOE_CODE, code / SRGB_TOE_SLOPE, raised)
 
 
 def to_srgb(linear: Tensor) -> Tensor:
     """Linear light in 0 to 1 → sRGB codes."""
-    code = (1.0 + _OFFSET) * linear.clamp(_TOE, 1.0).pow(1.0 / _POWER) - _OFFSET
-    return torch.where(linear <= _TOE, linear * _TOE_SLOPE, code)
+    code = (1.0 + SRGB_OFFSET) * linear.clamp(SRGB_TOE, 1.0).pow(1.0 / SRGB_POWER) - SRGB_OFFSET
+    return torch.where(linear <= SRGB_TOE, linear * SRGB_TOE_SLOPE, code)

@@ -10,15 +10,18 @@ and was not trained since learnt such codes, so for that one nothing is converte
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import InvalidInput
 from understudy.core.model.exchange import onnx
+from understudy.core.model.exchange.settings import same_space
 from understudy.core.model.exchange.wrapped import (
     DeepFaceLive,
     Display,
     Exported,
+    card_of,
     crops,
     curve_of,
     swap_of,
@@ -32,7 +35,14 @@ PORTS = onnx.Ports(
 
 
 def export(
-    model: SwapModel, path: Path, *, colour: ColourConfig | None = None, gain: float = 1.0, half: bool = False
+    model: SwapModel,
+    path: Path,
+    *,
+    colour: ColourConfig | None = None,
+    gain: float = 1.0,
+    half: bool = False,
+    back: bool = False,
+    said: Mapping[str, Any] | None = None,
 ) -> Exported:
     """Write the model for DeepFaceLive.
 
@@ -41,26 +51,21 @@ def export(
         colour: in which the model was trained. Not needed for one that learnt display codes.
         gain: brings a face as shown to mid grey; what `exposure_gain` gives for a shot.
         half: weights and arithmetic in float16.
+        back: src goes in and dst's face comes out.
+        said: the options, for the card.
 
     Raises:
         InvalidInput: `colour` lacks or is another, or the gain is out of range; and as `onnx.export`.
         ModelInvalid, DiskFull, WriteFailed: as `onnx.export`.
     """
-    module = DeepFaceLive(swap_of(model, half=half), _display(model, colour, gain)).eval()
+    module = DeepFaceLive(swap_of(model, half=half, back=back), _display(model, colour, gain)).eval()
     tried = crops(model, 3).permute(0, 2, 3, 1).contiguous()
-    return onnx.write(module, tried, path, PORTS, model, opset=OPSET, half=half)
+    facts = card_of(model, export=said)
+    return onnx.write(module, tried, path, PORTS, facts, options=model.config.options, opset=OPSET, half=half)
 
 
 def _display(model: SwapModel, colour: ColourConfig | None, gain: float) -> Display | None:
-    learnt = model.state.working_space
-    if not learnt:
+    same_space(model.state, colour.working if colour is not None else None)
+    if colour is None or not model.state.working_space:
         return None
-    there = colour.working if colour is not None else None
-    if colour is None or there != learnt:
-        raise InvalidInput(
-            f"export: the model was trained in {learnt!r}, but the colour config's working space is {there!r}; export "
-            "with the model's colour config",
-            field="colour_config",
-            value=there,
-        )
     return Display(curve_of(model, gain), colour)

@@ -7,6 +7,7 @@ begins at 18 and needs onnxscript. It needs the package onnx; the check needs on
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from torch import Tensor, nn
 
 from understudy.core.errors import InvalidInput, ModelInvalid
 from understudy.core.files import replacing
+from understudy.core.model.exchange.inside import KEY
+from understudy.core.model.exchange.settings import OPSET, OPSETS, PACKAGES, lacks
 from understudy.core.model.exchange.wrapped import Exported, card_of, crops, swap_of, tracing
 from understudy.core.model.swap import SwapModel
 
-OPSET = 17
-_OPSETS = range(11, 21)  # of the classic exporter; below 11, clamping has no limits of its own
 _LARGEST = 2**31 - 2**20  # bytes of a protobuf message, less what the graph takes
 _TOLERANCE = 1e-3  # a code of 8 bits is 4e-3
 _COARSE = 2e-2  # in half precision; and of x·cos(x), which multiplies rounding layer by layer
@@ -39,7 +40,15 @@ class Ports:
 PORTS = Ports(input="dst", outputs=("face", "matte", "matte_dst"))
 
 
-def export(model: SwapModel, path: Path, *, opset: int = OPSET, half: bool = False) -> Exported:
+def export(
+    model: SwapModel,
+    path: Path,
+    *,
+    opset: int = OPSET,
+    half: bool = False,
+    back: bool = False,
+    said: Mapping[str, Any] | None = None,
+) -> Exported:
     """Write the network as ONNX.
 
     `dst` (N, 3, S, S) RGB in swap space goes in; `face` (N, 3, S, S) likewise, its `matte` and dst's own `matte_dst`
@@ -49,23 +58,39 @@ def export(model: SwapModel, path: Path, *, opset: int = OPSET, half: bool = Fal
     Args:
         path: of the file; replaced if it is there.
         half: weights and arithmetic in float16.
+        back: src goes in and dst's face comes out; `matte_dst` is then src's own.
+        said: the options, for the card.
 
     Raises:
         InvalidInput: opset out of range, a package is not installed, or the model is too large for the format.
         ModelInvalid: onnxruntime answers otherwise than torch; nothing was written.
         DiskFull, WriteFailed: nothing was written.
     """
-    swap, tried = swap_of(model, half=half), crops(model, max(_BATCHES))
-    return write(swap, tried, path, PORTS, model, opset=opset, half=half)
+    swap, tried = swap_of(model, half=half, back=back), crops(model, max(_BATCHES))
+    facts = card_of(model, export=said)
+    return write(swap, tried, path, PORTS, facts, options=model.config.options, opset=opset, half=half)
 
 
 def write(
-    module: nn.Module, tried: Tensor, path: Path, ports: Ports, model: SwapModel, *, opset: int, half: bool
+    module: nn.Module,
+    tried: Tensor,
+    path: Path,
+    ports: Ports,
+    facts: str,
+    *,
+    options: str,
+    opset: int,
+    half: bool,
 ) -> Exported:
-    """Write a form of the model, for any size of batch, and compare its answers on `tried`; raises as `export`."""
-    if opset not in _OPSETS:
+    """Write a form of a model, for any size of batch, and compare its answers on `tried`; raises as `export`.
+
+    Args:
+        facts: the model card.
+        options: of the model's configuration.
+    """
+    if opset not in OPSETS:
         raise InvalidInput(
-            f"export: opset {opset} is not from {_OPSETS[0]} to {_OPSETS[-1]}", field="opset", value=opset
+            f"export: opset {opset} is not from {OPSETS[0]} to {OPSETS[-1]}", field="opset", value=opset
         )
     size = sum(each.numel() * each.element_size() for each in module.state_dict().values())
     if size > _LARGEST:
@@ -75,13 +100,13 @@ def write(
             field="half",
             value=half,
         )
-    onnx, onnxruntime = (_package(name) for name in ("onnx", "onnxruntime"))
-    tolerance = _COARSE if half or "c" in model.config.options else _TOLERANCE
+    onnx, onnxruntime = (_package(name) for name in PACKAGES)
+    tolerance = _COARSE if half or "c" in options else _TOLERANCE
     with replacing(path) as beside:
         _trace(module, tried, beside, ports, opset)
         graph = onnx.load_model_from_string(beside.read_bytes())
         onnx.checker.check_model(graph)
-        onnx.helper.set_model_props(graph, {"understudy": card_of(model)})
+        onnx.helper.set_model_props(graph, {KEY: facts})
         beside.write_bytes(graph.SerializeToString())
         difference = _difference(onnxruntime, beside, module, tried, ports)
         if not difference <= tolerance:  # NaN neither
@@ -126,8 +151,4 @@ def _package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise InvalidInput(
-            f"export: the package {name} is not installed; `pip install understudy[export]` has it",
-            field="format",
-            value=name,
-        ) from error
+        raise lacks(name) from error

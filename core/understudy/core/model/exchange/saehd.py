@@ -10,6 +10,7 @@ Quick96's sizes from Model_Quick96/Model.py:125-151.
 
 Such a network learnt sRGB codes of Rec.709. The model gets the swap curve that is nearest to them (the same up to code
 0.95); in a working space with other primaries its colours are a little off until it is trained on.
+Imports torch only to make the model.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ import numpy as np
 from understudy.core.errors import FrameUnreadable, InvalidInput, ModelInvalid, NotFound, WeightsCorrupt
 from understudy.core.faceset.dfl import arrays, pickles
 from understudy.core.frames import Array
-from understudy.core.model import dfl, store
+from understudy.core.model import store
+from understudy.core.model.exchange.settings import refuse_trained
 from understudy.core.model.presets import ModelConfig, preset
 from understudy.core.release import Release
 
 _DF = ("encoder", "inter", "decoder_src", "decoder_dst")
 _LIAE = ("encoder", "inter_AB", "inter_B", "decoder")
 PARTS = {"df": _DF, "liae": _LIAE, "dfhd": _DF, "liaehd": _LIAE}
-"""Files of weights by architecture; of spring 2020 are the last two."""
+"""By architecture, as `Network.parts` has them: each is a file of weights; of spring 2020 are the last two."""
 
 CURVE = {"knee": 0.95, "maximum": 4.0}
 """Of the swap curves the one with the most of sRGB."""
@@ -74,13 +76,9 @@ def import_(folder: Path, model: Path, *, name: str = "", releases: tuple[Releas
         NotFound, ModelInvalid, WeightsCorrupt: as `read`, and for weights that are missing or of other shapes.
         DiskFull, WriteFailed: no model was made.
     """
-    if store.exists(model):
-        raise InvalidInput(
-            f"{model}: there is a trained model already; name another folder",
-            path=model,
-            field="model",
-            value=model,
-        )
+    from understudy.core.model import dfl  # torch
+
+    refuse_trained(model)
     saved = read(folder, name)
     try:
         weights = dfl.state_dict(saved.weights, saved.config)
@@ -104,7 +102,7 @@ def read(folder: Path, name: str = "") -> Saved:
         ModelInvalid: of a kind or configuration that there is no network for, or a file is missing; names it.
         WeightsCorrupt: a file is cut, altered, or asks for anything but numbers.
     """
-    data_file, kind = _choose(folder, name)
+    data_file, kind = choose(folder, name)
     data = _data(data_file)
     config = preset("quick96") if kind == "Quick96" else _config(data.get("options"), data_file)
     iteration = _number(data.get("iter"), data_file, "iter")
@@ -123,8 +121,12 @@ def read(folder: Path, name: str = "") -> Saved:
     return Saved(kind=kind, config=config, iteration=iteration, weights=weights)
 
 
-def _choose(folder: Path, name: str) -> tuple[Path, str]:
-    """The file of data of the model that is meant, and its kind."""
+def choose(folder: Path, name: str = "") -> tuple[Path, str]:
+    """The file of data of the model that is meant, and its kind.
+
+    Raises:
+        NotFound, InvalidInput, ModelInvalid: as `read`, without a look into any file.
+    """
     if not folder.is_dir():
         raise NotFound(f"{folder}: there is no such folder", path=folder, field="folder", value=folder)
     there = {file.name.removesuffix(_DATA): file for file in sorted(folder.glob(f"*{_DATA}"))}

@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +30,9 @@ from torch import Tensor, nn
 from understudy.core.errors import ModelInvalid
 from understudy.core.files import replacing
 from understudy.core.model.exchange.curve import Curve
+from understudy.core.model.exchange.inside import FACTS
 from understudy.core.model.exchange.wrapped import Exported, card_of, crops, curve_of, quiet, swap_of, tracing
 from understudy.core.model.swap import SwapModel
-
-FACTS = "understudy.json"
-"""The model card's name among the archive's extra files."""
 
 _TOLERANCE = 1e-3
 
@@ -68,24 +68,28 @@ class Inference(nn.Module):
         return torch.cat([linear, matte.to(torch.float32)], dim=1).to(image.dtype)
 
 
-def export(model: SwapModel, path: Path) -> Exported:
+def export(
+    model: SwapModel, path: Path, *, back: bool = False, said: Mapping[str, Any] | None = None
+) -> Exported:
     """Write the model for Nuke's CatFileCreator. The model card is in the archive as `understudy.json`.
 
     Args:
         path: of the file, which CatFileCreator expects to end in `.pt`; replaced if it is there.
+        back: src goes in and dst's face comes out.
+        said: the options, for the card.
 
     Raises:
         ModelInvalid: what was written answers otherwise than the model; nothing is left.
         DiskFull, WriteFailed: nothing was written.
     """
-    swap, size = swap_of(model), model.config.resolution
+    swap, size = swap_of(model, back=back), model.config.resolution
     curve = Curve(curve_of(model))
     with replacing(path) as beside:
         with tracing():
             traced = torch.jit.trace(swap, crops(model, 2), check_trace=False)  # type: ignore[no-untyped-call]
         with quiet():
             scripted = torch.jit.script(Inference(traced, curve, size).eval())
-            _save(scripted, beside, card_of(model))
+            _save(scripted, beside, card_of(model, export=said))
             written = torch.jit.load(str(beside), map_location="cpu")  # type: ignore[no-untyped-call]
             difference = _difference(written, Inference(swap, curve, size).eval(), crops(model, 1))
         if not difference <= _TOLERANCE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,17 +47,23 @@ class Swap(nn.Module):
     Args:
         net: of the model; it is kept as it is.
         half: whether it computes in float16. What goes in and comes out stays float32.
+        back: whether dst's face goes on src; the matte beside is then src's own.
     """
 
-    def __init__(self, net: Network, *, half: bool = False) -> None:
+    def __init__(self, net: Network, *, half: bool = False, back: bool = False) -> None:
         super().__init__()
         self.net = copy.deepcopy(net).cpu().to(torch.float16 if half else torch.float32)
-        self.half_inside = half
+        self.half_inside, self.back = half, back
 
     def forward(self, face_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inside = face_BCHW.clamp(0, 1)  # as `SwapModel` does
         if self.half_inside:
             inside = inside.half()
+        if self.back:
+            as_src, as_dst = self.net.codes(self.net.encoder(inside))
+            face, matte = self.net.decoders[1](as_dst)
+            own = self.net.decoders[0].matte_only(as_src)
+            return torch.sigmoid(face.float()), torch.sigmoid(matte.float()), torch.sigmoid(own.float())
         face, matte, own = self.net.swap_and_dst(inside)
         return face, matte, own
 
@@ -108,9 +114,9 @@ class DeepFaceLive(nn.Module):
         return own.permute(0, 2, 3, 1), face.permute(0, 2, 3, 1).flip(3), matte.permute(0, 2, 3, 1)
 
 
-def swap_of(model: SwapModel, *, half: bool = False) -> Swap:
+def swap_of(model: SwapModel, *, half: bool = False, back: bool = False) -> Swap:
     """A copy of the model's network, on the CPU."""
-    return Swap(model._net, half=half).eval().requires_grad_(False)
+    return Swap(model.net, half=half, back=back).eval().requires_grad_(False)
 
 
 def curve_of(model: SwapModel, gain: float = 1.0) -> SwapCurve:
@@ -118,10 +124,11 @@ def curve_of(model: SwapModel, gain: float = 1.0) -> SwapCurve:
     return SwapCurve.from_dict({**model.state.curve, "gain": gain})
 
 
-def card_of(model: SwapModel, *, paths: bool = False) -> str:
-    """The model card as one line of JSON: what travels inside a file."""
-    count = sum(weight.numel() for weight in model._net.parameters())
-    return json.dumps(card.describe(model.config, model.state, parameters=count, paths=paths), sort_keys=True)
+def card_of(model: SwapModel, *, folders: bool = False, export: Mapping[str, Any] | None = None) -> str:
+    """The model card as one line of JSON: what travels inside a file. As `card.describe`."""
+    count = sum(weight.numel() for weight in model.net.parameters())
+    told = card.describe(model.config, model.state, parameters=count, folders=folders, export=export)
+    return json.dumps(told, sort_keys=True)
 
 
 def crops(model: SwapModel, count: int) -> Tensor:

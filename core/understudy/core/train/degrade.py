@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from understudy.core.train.colours import YCC, mixed
+
 # Annex K of ITU-T T.81: how coarsely luminance and colour are rounded, at quality 50
 _LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -26,23 +28,43 @@ _COLOUR = (
     (47, 66, 99, 99, 99, 99, 99, 99),
     *(((99,) * 8,) * 4),
 )
-_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # JFIF 1.02
 _NOTHING = 1e-6  # of a Gaussian: numbers too small to be normal ones make products ten times slower
 _TIE = 1e-9  # pixels: a centre on the line between two belongs to the second
-_TAPS = 7  # of a picture that moves
+_BLOCK = 64  # rows that a banded product works out at a time
 
 
-def both_ways(x: Tensor, kernel: Tensor) -> Tensor:
-    """x (B, C, S, S) through kernel (B, S, S), which makes a row of S pixels of another, along columns and rows."""
-    return kernel[:, None] @ x @ kernel.mT[:, None]
+def both_ways(x: Tensor, kernel: Tensor, reach: int | None = None) -> Tensor:
+    """x (B, C, S, S) through kernel (B, S, S), which makes a row of S pixels of another, along columns and rows.
+
+    Args:
+        reach: pixels from the diagonal beyond which the kernel counts as 0: where it is narrow, most of the work is
+            saved.
+    """
+    side = x.shape[-1]
+    if reach is None or 2 * (reach + _BLOCK) >= side:
+        return kernel[:, None] @ x @ kernel.mT[:, None]
+    return _rows(_rows(x, kernel, reach).mT, kernel, reach).mT
+
+
+def _rows(x: Tensor, kernel: Tensor, reach: int) -> Tensor:
+    """x (B, C, S, W) with its columns through the band of a kernel (B, S, S), by blocks along the diagonal."""
+    side = x.shape[-2]
+    return torch.cat(
+        [
+            kernel[:, None, start : start + _BLOCK, low:high] @ x[:, :, low:high]
+            for start in range(0, side, _BLOCK)
+            for low, high in [(max(0, start - reach), min(side, start + _BLOCK + reach))]
+        ],
+        2,
+    )
 
 
 def gaussian(sigma: Tensor, side: int) -> Tensor:
     """(B, side, side): blurs of `sigma` (B,) pixels; beyond the border are its pixels' own mean, not black."""
-    at = torch.arange(side, dtype=torch.float32)
-    away = at[:, None] - at[None]
-    weights = torch.exp(-0.5 * (away / sigma.clamp(min=0.05)[:, None, None]) ** 2)
+    away = torch.arange(1 - side, side, dtype=torch.float32, device=sigma.device)
+    weights = torch.exp(-0.5 * (away / sigma.clamp(min=0.05)[:, None]) ** 2)
     weights = weights * (weights > _NOTHING)
+    weights = weights.unfold(1, side, 1).flip(1)  # each row has the curve's middle on the diagonal
     return weights / weights.sum(2, keepdim=True)
 
 
@@ -67,16 +89,30 @@ def resize(sizes: Tensor, side: int, nearest: Tensor) -> Tensor:
     return kernel.float()
 
 
-def moved(x: Tensor, length: Tensor, angle: Tensor) -> Tensor:
+def moved(x: Tensor, length: Tensor, angle: Tensor, taps: int = 7) -> Tensor:
     """x (B, C, S, S) as a shutter sees it that moves by `length` (B,) pixels at `angle` (B,) radians."""
     side = x.shape[-1]
     way = torch.stack([angle.cos(), angle.sin()], 1) * (length * 2 / side)[:, None]
     still = functional.affine_grid(torch.eye(2, 3)[None], [1, 1, side, side], align_corners=False)
+    still = still.permute(0, 3, 1, 2).contiguous().to(x.device)
+    way = way[:, :, None, None].to(x.device)
     total = torch.zeros_like(x)
-    for tap in torch.linspace(-0.5, 0.5, _TAPS).tolist():
-        grid = (still + tap * way[:, None, None]).to(x.device)
+    for tap in torch.linspace(-0.5, 0.5, taps).tolist():
+        grid = (still + tap * way).permute(0, 2, 3, 1)
         total += functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
-    return total / _TAPS
+    return total / taps
+
+
+def discs(centre: Tensor, inner: Tensor, outer: Tensor, side: int) -> Tensor:
+    """(B, 1, side, side): 1 within `inner` (B,) of `centre` (B, 2), 0 beyond `outer` (B,), soft between.
+
+    All in sides of the picture, from its upper left corner.
+    """
+    at = (torch.arange(side, device=centre.device) + 0.5) / side
+    dx, dy = (at[None] - centre[:, i : i + 1] for i in (0, 1))
+    away = torch.hypot(dx[:, None, :], dy[:, :, None])
+    inner, outer = inner[:, None, None], outer[:, None, None]
+    return ((outer - away) / (outer - inner).clamp(min=1e-3)).clamp(0, 1)[:, None]
 
 
 def jpeg(x: Tensor, quality: Tensor) -> Tensor:
@@ -86,30 +122,27 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
     JPEG Group's library scales them.
     """
     side, device = x.shape[-1], x.device
-    to = torch.tensor(_YCC, device=device)
     over = -side % 16
-    padded = functional.pad(x, (0, over, 0, over), mode="replicate") * 255
-    ycc = torch.einsum("ij,bjhw->bihw", to, padded)
+    padded = functional.pad(x, (0, over, 0, over), mode="replicate") if over else x
+    ycc = mixed(padded * 255, torch.tensor(YCC, device=device))
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     light = _rounded(ycc[:, :1] - 128, _LUMINANCE, scale) + 128
     tint = _rounded(functional.avg_pool2d(ycc[:, 1:], 2), _COLOUR, scale)
     tint = functional.interpolate(tint, scale_factor=2.0, mode="bilinear", align_corners=False)
-    back = torch.einsum(
-        "ij,bjhw->bihw", torch.linalg.inv(torch.tensor(_YCC)).to(device), torch.cat([light, tint], 1)
-    )
-    return (back[..., :side, :side] / 255).clamp(0, 1)
+    back = mixed(torch.cat([light, tint], 1), torch.linalg.inv(torch.tensor(YCC)).to(device))
+    return back[..., :side, :side].div_(255).clamp_(0, 1)
 
 
 def _rounded(x: Tensor, table: tuple[tuple[int, ...], ...], scale: Tensor) -> Tensor:
     """x (B, C, H, W) with each block's cosine coefficients rounded to multiples of the scaled table."""
     count, channels, height, width = x.shape
     steps = (torch.tensor(table, dtype=torch.float32) * scale[:, None, None] + 0.5).floor().clamp(1, 255)
-    steps = steps.to(x.device)[:, None, None, None]
+    steps = steps.repeat(1, 1, width // 8).to(x.device)[:, None, None]  # of each row of blocks
     base = _cosines().to(x.device)
-    blocks = x.reshape(count, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
-    coefficients = base @ blocks @ base.T
-    kept = torch.round(coefficients / steps) * steps
-    return (base.T @ kept @ base).transpose(3, 4).reshape(x.shape)
+    strips = base @ x.reshape(count, channels, height // 8, 8, width)
+    coefficients = (strips.reshape(-1, 8) @ base.T).view_as(strips)
+    kept = coefficients.div_(steps).round_().mul_(steps)
+    return ((base.T @ kept).reshape(-1, 8) @ base).reshape(x.shape)
 
 
 def _cosines() -> Tensor:

@@ -1,0 +1,266 @@
+"""Colour transfer: the colours of one picture become like those of another, batched, on any device.
+
+    rct   means and deviations in CIE L*a*b*, as DeepFaceLab has it after Reinhard, Ashikhmin, Gooch and Shirley,
+          "Color Transfer between Images", 2001
+    lct   means and covariances of RGB: whitened by one's symmetric root, coloured by the other's
+    mkl   the same by the map that moves colours least: Pitié and Kokaram, "The linear Monge-Kantorovitch linear
+          colour mapping for example-based colour transfer", 2007
+    idt   all of the distribution, along one random basis after the other: Pitié, Kokaram and Dahyot, "N-dimensional
+          probability density function transfer and its application to colour transfer", 2005
+    sot   the same with several bases at a time, and the change smoothed over the picture: Rabin, Delon and Gousseau,
+          "Removing artefacts from color and contrast modifications", 2011
+
+Codes of swap space are taken for sRGB's, which they are up to the curve's knee. Nothing is held to [0, 1].
+idt and sot move the points of a lattice in colour space along with some of the pixels, so that what they find is a
+3D look-up table, which is smooth, and costs the same whatever the size of the picture. DeepFaceLab's idt stops two
+thirds of the way (it goes a twentieth of it twenty times), and its draws differ at each call; ours arrives, and the
+generator says what it draws. A matte weighs the pixels of the statistics; DeepFaceLab counts those beyond it as black.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from understudy.core.train.colours import mixed, power_
+from understudy.core.train.degrade import gaussian
+
+Change = Callable[[Tensor], Tensor]
+
+# linear sRGB to XYZ in units of its white, D65 (IEC 61966-2-1)
+_CONES = (
+    (0.412453 / 0.950456, 0.357580 / 0.950456, 0.180423 / 0.950456),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334 / 1.088754, 0.119193 / 1.088754, 0.950227 / 1.088754),
+)
+_FOOT = 0.0031308  # linear light below which sRGB's curve is a line of slope _SLOPE
+_SLOPE = 12.92
+_DARK = (6 / 29) ** 3  # below which the root of L*a*b* is a line
+_LAB = ((0.0, 1.0, 0.0), (1.0, -1.0, 0.0), (0.0, 1.0, -1.0))  # of the three roots, up to scale: L*, a* and b*
+_BACK = ((1.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0, -1.0))
+_LEAST = 1e-3  # a deviation below it is noise, and is not stretched: a quarter of a code of 8 bits
+_NOISE = {"lct": 1e-5, "mkl": _LEAST**2}  # variance that either picture is given; lct's is DeepFaceLab's
+_ROUNDS = 48  # of a root by Newton's method: enough for float64 and any matrix with such a noise
+_POINTS = 17  # of the lattice, along each axis
+_PIXELS = 48  # along a side, of those that idt and sot look at
+_LEVELS = 128  # of a distribution
+_STEPS = {"idt": (12, 1), "sot": (8, 4)}  # how often, and by how many bases at a time
+_SMOOTH = 1 / 16  # sot: deviation of the blur of its change, in sides; 16 pixels of 256
+
+
+def transfer(
+    kind: str,
+    x_BCHW: Tensor,
+    like_BCHW: Tensor,
+    generator: Generator,
+    *,
+    matte: Tensor | None = None,
+    like_matte: Tensor | None = None,
+) -> Tensor:
+    """(B, 3, H, W): x with the colours of `like`, sample by sample; not held to [0, 1].
+
+    Args:
+        kind: one of `augmentation.TRANSFERS`.
+        x_BCHW, like_BCHW: three channels of swap space's codes, finite; sizes may differ.
+        generator: on the CPU; for idt and sot, others draw nothing.
+        matte, like_matte: (B, 1, H, W) weights of the pixels in the statistics; where one is empty, all count.
+    """
+    return fit(kind, x_BCHW, like_BCHW, generator, matte=matte, like_matte=like_matte)(x_BCHW)
+
+
+def fit(
+    kind: str,
+    x_BCHW: Tensor,
+    like_BCHW: Tensor,
+    generator: Generator,
+    *,
+    matte: Tensor | None = None,
+    like_matte: Tensor | None = None,
+) -> Change:
+    """What makes x (or the picture that x is a smaller copy of) like `like`; arguments as those of `transfer`."""
+    if kind == "none":
+        return lambda x: x
+    with torch.no_grad(), torch.autocast(x_BCHW.device.type, enabled=False):
+        return _FITS[kind](kind, (x_BCHW, _weights(matte)), (like_BCHW, _weights(like_matte)), generator)
+
+
+_Weighed = tuple[Tensor, Tensor | None]
+"""A picture (B, 3, H, W) and the weights of its pixels (B, 1, H, W), or None where all count the same."""
+
+
+def _weights(matte: Tensor | None) -> Tensor | None:
+    return None if matte is None else matte.clamp(min=0) + 1e-9
+
+
+def _mean(x: Tensor, weights: Tensor | None) -> Tensor:
+    """(B, C, 1) of x (B, C, N)."""
+    if weights is None:
+        return x.mean(2, keepdim=True)
+    return (x * weights).sum(2, keepdim=True) / weights.sum(2, keepdim=True)
+
+
+def _moments(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Means (B, C, 1) and covariances (B, C, C) over the pixels; float64, which Apple's GPUs have not."""
+    x = x.flatten(2)
+    weights = None if weights is None else weights.flatten(2)
+    mean = _mean(x, weights)
+    away = x - mean
+    total = x.shape[2] if weights is None else weights.sum(2, keepdim=True)
+    covariance = (away if weights is None else away * weights) @ away.mT / total
+    place = "cpu" if x.device.type == "mps" else x.device
+    return mean.to(place).double(), covariance.to(place).double()
+
+
+def _rct(_: str, x: _Weighed, like: _Weighed, __: Generator) -> Change:
+    """Means and deviations along L*, a* and b*; a map of the roots, since those are L*a*b* but for a matrix."""
+    device = x[0].device
+    lab = torch.tensor(_LAB, device=device)
+    (mean, spread), (wanted, wide) = (
+        _moments(mixed(_roots(picture), lab), weights) for picture, weights in (x, like)
+    )
+    gain = wide.diagonal(dim1=1, dim2=2).sqrt() / spread.diagonal(dim1=1, dim2=2).sqrt().clamp(min=_LEAST)
+    back = torch.tensor(_BACK).to(gain)
+    change = _affine(back @ (gain[:, :, None] * lab.to(gain)), back @ mean, back @ wanted, device)
+    return lambda picture: _unrooted(change(_roots(picture)))
+
+
+def _affine(matrix: Tensor, mean: Tensor, wanted: Tensor, device: torch.device) -> Change:
+    """The map by `matrix` (B, 3, 3) that takes `mean` (B, 3, 1) to `wanted`."""
+    offset = (wanted - matrix @ mean)[..., None].float().to(device)
+    matrix = matrix.float().to(device)
+    return lambda picture: mixed(picture, matrix).add_(offset)
+
+
+def _roots(x: Tensor) -> Tensor:
+    """(B, 3, H, W): X, Y and Z of sRGB codes through the root of L*a*b*; below black it goes on as lines."""
+    code = _FOOT * _SLOPE
+    light = torch.add(x, 0.055).contiguous()
+    low = light.clamp(max=code + 0.055).sub_(code + 0.055)
+    light = power_(light.clamp_(min=code + 0.055).div_(1.055), 2.4).add_(low, alpha=1 / _SLOPE)
+    cones = mixed(light, torch.tensor(_CONES, device=x.device))
+    low = torch.clamp(cones, max=_DARK, out=light).sub_(_DARK)
+    return power_(cones.clamp_(min=_DARK), 1 / 3).add_(low, alpha=_DARK ** (-2 / 3) / 3)
+
+
+def _unrooted(roots: Tensor) -> Tensor:
+    """The inverse of `_roots`, in place of its argument's memory."""
+    knee = _DARK ** (1 / 3)
+    low = roots.clamp(max=knee).sub_(knee)
+    cones = roots.clamp_(min=knee).pow_(3).add_(low, alpha=3 * knee**2)
+    light = mixed(cones, torch.linalg.inv(torch.tensor(_CONES)).to(roots.device))
+    low = torch.clamp(light, max=_FOOT, out=low).sub_(_FOOT)
+    return power_(light.clamp_(min=_FOOT), 1 / 2.4).mul_(1.055).add_(low, alpha=_SLOPE).sub_(0.055)
+
+
+def _linear(kind: str, x: _Weighed, like: _Weighed, _: Generator) -> Change:
+    """A matrix and an offset that make means and covariances of RGB equal."""
+    (mean, spread), (wanted, wide) = _moments(*x), _moments(*like)
+    noise = _NOISE[kind] * torch.eye(3).to(spread)
+    spread, wide = spread + noise, wide + noise
+    root, inverse = _root(spread)
+    if kind == "lct":
+        matrix = _root(wide)[0] @ inverse
+    else:
+        matrix = inverse @ _root(root @ wide @ root)[0] @ inverse
+    return _affine(matrix, mean, wanted, x[0].device)
+
+
+def _root(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The symmetric root of positive definite matrices (B, C, C), and its inverse: Newton-Schulz's coupled iteration
+    (Higham, "Functions of Matrices", 2008, 6.35), which a GPU works out without waiting for the host as eigenvalues
+    would."""
+    scale = matrix.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+    root = matrix / scale
+    one = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    inverse = one.expand_as(root)
+    for _ in range(_ROUNDS):
+        step = 1.5 * one - 0.5 * inverse @ root
+        root, inverse = root @ step, step @ inverse
+    return root * scale.sqrt(), inverse / scale.sqrt()
+
+
+def _transport(kind: str, x: _Weighed, like: _Weighed, generator: Generator) -> Change:
+    """Distributions made equal along one axis after the other, for the pixels and a lattice of colours alike."""
+    steps, bases = _STEPS[kind]
+    turns = torch.linalg.qr(torch.randn(steps, bases, 3, 3, generator=generator)).Q.to(x[0].device)
+    (some, weights), (wanted, wanted_weights) = (_few(*each) for each in (x, like))
+    line = torch.linspace(0, 1, _POINTS, device=some.device)
+    blue, green, red = (part.flatten() for part in torch.meshgrid(line, line, line, indexing="ij"))
+    lattice = torch.stack([red, green, blue]).expand(len(some), -1, -1)
+    points = torch.cat([lattice, some], 2)
+    for turn in turns:
+        axes = turn.flatten(0, 1)
+        along = axes @ points
+        now = _levels(along[..., lattice.shape[2] :], weights)
+        change = _carried(along, now, _levels(axes @ wanted, wanted_weights)) - along
+        points = points + axes.T @ change / bases
+    table = (points[..., : lattice.shape[2]] - lattice).reshape(-1, 3, _POINTS, _POINTS, _POINTS)
+    if kind == "idt":
+        return lambda picture: picture + _looked_up(picture, table)
+    smooth = _smoothed(_looked_up(x[0], table))
+    return lambda picture: (
+        picture + functional.interpolate(smooth, picture.shape[2:], mode="bilinear", align_corners=False)
+    )
+
+
+_FITS: dict[str, Callable[[str, _Weighed, _Weighed, Generator], Change]] = {
+    "rct": _rct,
+    "lct": _linear,
+    "mkl": _linear,
+    "idt": _transport,
+    "sot": _transport,
+}
+
+
+def _few(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Some of the pixels (B, 3, N), and their weights (B, 1, N)."""
+    down, right = (math.ceil(size / _PIXELS) for size in x.shape[2:])
+    return x[..., ::down, ::right].flatten(2), (
+        None if weights is None else weights[..., ::down, ::right].flatten(2)
+    )
+
+
+def _levels(x: Tensor, weights: Tensor | None) -> Tensor:
+    """(B, D, K) quantiles of x (B, D, N), evenly spaced in weight, each above the one before."""
+    values, order = x.sort(2)
+    if weights is None:
+        weights = torch.ones_like(x[:, :1])
+    sorted_weights = weights.expand_as(x).gather(2, order)
+    below = sorted_weights.cumsum(2)
+    below = (below - sorted_weights / 2) / below[..., -1:]
+    levels = (torch.arange(_LEVELS, device=x.device) + 0.5) / _LEVELS
+    found = _along(levels.expand(*x.shape[:2], -1).contiguous(), below, values)
+    return found + (levels - 0.5) * 1e-4  # pixels of one colour: half of them are above its middle
+
+
+def _carried(at: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """(B, D, N): each value of `at` from its place among the quantiles `before` to the same among those `after`;
+    beyond the ends, as far as the ends go."""
+    inside = at.clamp(before[..., :1], before[..., -1:])
+    return _along(inside, before, after) + (at - inside)
+
+
+def _along(at: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """The line through the points (x, y), x in ascending order, at `at`; all (B, D, any)."""
+    above = torch.searchsorted(x, at).clamp_(1, x.shape[2] - 1)
+    left, right = x.gather(2, above - 1), x.gather(2, above)
+    part = ((at - left) / (right - left).clamp_(min=1e-12)).clamp_(0, 1)
+    return torch.lerp(y.gather(2, above - 1), y.gather(2, above), part)
+
+
+def _looked_up(x: Tensor, table: Tensor) -> Tensor:
+    """(B, 3, H, W) of a table (B, 3, blue, green, red) at the colours of x."""
+    grid = (2 * x - 1).permute(0, 2, 3, 1)[:, None]
+    return functional.grid_sample(table, grid, padding_mode="border", align_corners=True)[:, :, 0]
+
+
+def _smoothed(x: Tensor) -> Tensor:
+    """Blurred as DeepFaceLab's bilateral filter does it, whose width in value is above any difference."""
+    down, right = (
+        gaussian(torch.tensor([size * _SMOOTH], device=x.device), size)[:, None] for size in x.shape[2:]
+    )
+    return down @ x @ right.mT
