@@ -1,8 +1,9 @@
 """How well mattes know what is before a face: hull, a generic TernausNet, and an XSeg that was taught with 8 labels.
 
 A real clip, and made-up things composited before the face (`bench.occluded`), so that the truth is known: what is
-visible of the hull of the landmarks that were found on the plate *without* them. Everything else works on the plate
-with them, by the command line's own path: ingest, extract, label from a roto in plate space, train, apply.
+visible of the hull of the landmarks that were found on the plate *without* them, steadied as a merge steadies them: a
+roto does not tremble. Everything else works on the plate with them, by the command line's own path: ingest, extract,
+label from a roto in plate space, train, apply.
 
 The TernausNet has seen the other clips of the folder only, with hulls for labels and core's made-up occluders. The
 XSeg starts from a segmenter that was trained in the same way (`--scratch` leaves that out), and is taught with 8 of
@@ -29,7 +30,7 @@ from bench.occluded import Scene
 from bench.stills import Float
 from understudy.client.session import Session
 from understudy.client.specs import Plate
-from understudy.core import plate, warp
+from understudy.core import plate, track, warp
 from understudy.core.colour import ColourConfig
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.faceset.mattes import Mattes
@@ -41,7 +42,8 @@ from understudy.core.segment.fitting import face_hull
 FOLDER = common.FOLDER / "segment"
 LIMIT = 0.95
 FRAMES, FIRST = 60, 1100
-ROUNDS = (4, 0.2), (2, 0.4), (2, 1.0)  # new labels, and up to which share of the time they and the others are taught
+ROUNDS = (4, 0.2), (2, 0.4), (2, 1.0)  # new labels, and the share of the time after which it is asked again
+STEADY = 7  # frames; a recipe's `smooth`
 OTHERS = 48  # frames of each other clip
 SHOWN = 10
 
@@ -186,7 +188,9 @@ def _label(session: Session, shot: Shot, count: int) -> Shot:
 def _occlude(shot: Shot, faces: Faceset) -> None:
     """Write the plate with things before the face, and the roto of what is visible of it."""
     clean, out, roto = (plate.Template.parse(str(p)) for p in (shot.clean, shot.plate, shot.roto))
-    records = {record.face.frame: record for record in faces.records}
+    found = list(faces.records)
+    steady = track.smooth([record.face for record in found], STEADY)
+    records = {face.frame: replace(record, face=face) for record, face in zip(found, steady, strict=True)}
     points = np.mean([record.face.landmarks.points for record in records.values()], axis=0)
     first = plate.read(clean, FIRST)
     scene = Scene(

@@ -132,7 +132,8 @@ def discs(config: ModelConfig, seed: int) -> Crops:
     disc = (x * x + y * y < 0.1).astype(np.float32)
     colours = np.random.default_rng(seed).uniform(0.2, 0.8, (5, 1, 1, 3))
     faces = np.broadcast_to(disc[None, :, :, None], (5, size, size, 1))
-    array = np.concatenate([faces * colours, faces], axis=-1).astype(np.float16)
+    mattes = np.broadcast_to(disc[None, :, :, None], (5, size, size, 2))
+    array = np.concatenate([faces * colours, mattes], axis=-1).astype(np.float16)
     return Crops(array=array, digest="")
 
 
@@ -147,7 +148,7 @@ def test_every_architecture_learns_in_the_trainer(arch):
     first, last = (float(each["src"] + each["dst"]) for each in (losses[0], losses[-1]))
     assert last < 0.8 * first
     rows = trainer.look(*(crops.gather(np.array([0, 3, 4])) for crops in (src, dst)))
-    assert [row.shape for row in rows] == [(3, 3, 64, 64)] * 6
+    assert [row.shape for row in rows] == [(3, 3, 64, 64)] * 9
     with torch.inference_mode():
         torch.testing.assert_close(rows[1], trainer.net.swap(rows[0])[0])  # src as src is the swap of src
         torch.testing.assert_close(rows[3], trainer.net.swap_back(rows[2])[0])

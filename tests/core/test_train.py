@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import Generator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import cv2
@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from tests.core.shots import make_release, write_faceset
+from tests.core.training import FRAMES, PLAN, TINY, asked, make_facesets, one_thread, weights
 from understudy.core import release
-from understudy.core.colour import SwapCurve
 from understudy.core.errors import (
     InvalidInput,
     ModelInvalid,
@@ -32,60 +32,30 @@ from understudy.core.errors import (
 from understudy.core.faceset import Faceset
 from understudy.core.faceset import write as write_face
 from understudy.core.model import presets, store, swap
-from understudy.core.model.presets import ModelConfig
 from understudy.core.reports import Artifact, Started, TrainReport, Warned
-from understudy.core.train import clockwork, data, loop, plan, precision
+from understudy.core.train import clockwork, loop, plan, precision
+from understudy.core.train.plan import Phase
 from understudy.core.train.settings import TrainSettings
 from understudy.core.train.threads import Threads
 from understudy.core.train.trainer import Trainer
-
-TINY = ModelConfig(
-    options="ud", resolution=64, e_dims=8, d_dims=8, d_mask_dims=2, ae_dims=16, face_type="full"
-)
-FRAMES = range(1001, 1007)
 
 
 @pytest.fixture(scope="module")
 def facesets(tmp_path_factory) -> Path:
     """Two facesets, the src with a release. Read only."""
-    folder: Path = tmp_path_factory.mktemp("facesets")
-    for name in ("src", "dst"):
-        write_faceset(folder / name, FRAMES, f"{name}.%04d.exr")
-    release.write(make_release(), folder / "src" / "release.json")
-    return folder
+    return make_facesets(tmp_path_factory.mktemp("facesets"))
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Small networks gain nothing from a second core, and sums have one order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def on_one_thread():
+    with one_thread():
+        yield
 
 
 @pytest.fixture(autouse=True)
 def tiny_preset(monkeypatch):
     monkeypatch.setitem(presets.PRESETS, "tiny", TINY)
-    monkeypatch.setitem(plan._PLANS, "tiny", plan.Plan(batch_size=2, learning_rate=2e-3, warmup=5))
-
-
-def asked(facesets: Path, model: Path, **changes) -> TrainSettings:
-    settings = TrainSettings(
-        model=model,
-        src=facesets / "src",
-        dst=facesets / "dst",
-        preset="tiny",
-        batch_size=2,
-        precision="float32",
-        device="cpu",
-        target_iterations=4,
-    )
-    return replace(settings, **changes)
-
-
-def weights(model: Path) -> torch.Tensor:
-    return torch.cat([w.flatten() for w in store.load(model)[1].values()])
+    monkeypatch.setitem(plan._PLANS, "tiny", PLAN)
 
 
 def test_a_training_reports_and_leaves_a_model(facesets, colour, tmp_path):
@@ -98,7 +68,7 @@ def test_a_training_reports_and_leaves_a_model(facesets, colour, tmp_path):
     preview, model = (r for r in reports if isinstance(r, Artifact))
     picture = cv2.imread(str(preview.path))
     assert picture is not None
-    assert picture.shape == (6 * 128, 8 * 128, 3)
+    assert picture.shape == (9 * 128, 8 * 128, 3)
     assert picture.std() > 10
     assert model == Artifact(kind="model", path=tmp_path / "m")
     assert list((tmp_path / "m" / "history").glob("events.out.tfevents.*"))
@@ -136,17 +106,6 @@ def test_a_finished_model_is_left_alone(facesets, colour, tmp_path):
     assert len(list(loop.run(by_time, colour=colour))) == 3
 
 
-def test_going_on_is_as_if_there_had_been_no_break(facesets, colour, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan.Plan, "rate", lambda *_: 5e-4)  # else the target's distance is felt
-    monkeypatch.setattr(plan.Plan, "augment", lambda self, _: self.augmentation)
-    whole, halves = tmp_path / "whole", tmp_path / "halves"
-    list(loop.run(asked(facesets, whole, target_iterations=6), colour=colour))
-    list(loop.run(asked(facesets, halves, target_iterations=3), colour=colour))
-    reports = list(loop.run(asked(facesets, halves, target_iterations=6), colour=colour))
-    assert reports[0] == Started(total=6, unit="iteration", skipped=3)
-    torch.testing.assert_close(weights(halves), weights(whole), atol=1e-6, rtol=1e-5)
-
-
 def test_closing_writes_a_checkpoint(facesets, colour, tmp_path, monkeypatch):
     monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
     training = loop.run(asked(facesets, tmp_path / "m", target_iterations=None), colour=colour)
@@ -163,12 +122,11 @@ def test_a_killed_training_goes_on(facesets, colour, tmp_path):
         from pathlib import Path
         import torch
         torch.set_num_threads(1)
-        from tests.core.test_train import TINY, asked
+        from tests.core.training import asked, name_presets
         from understudy.core.colour import ColourConfig
-        from understudy.core.model import presets
         from understudy.core.train import clockwork, loop
         clockwork._REPORT_SECONDS = 0.0
-        presets.PRESETS["tiny"] = TINY
+        name_presets()
         settings = asked(Path(sys.argv[1]), Path(sys.argv[2]), target_iterations=10**6, save_seconds=1e-6)
         for report in loop.run(settings, colour=ColourConfig.open(None)):
             print(getattr(report, "iteration", 0), flush=True)
@@ -278,53 +236,38 @@ def test_another_preset_on_the_same_model(facesets, colour, tmp_path):
 @pytest.mark.parametrize(
     ("field", "value"),
     [("target_iterations", 0), ("target_seconds", -1.0), ("batch_size", 0), ("save_seconds", 0.0),
-     ("seed", -1), ("precision", "float8"), ("preset", "quick1"), ("dst", Path("a"))],
+     ("seed", -1), ("precision", "float8"), ("preset", "quick1"), ("dst", Path("a")), ("way", "theirs"),
+     ("memory", 0), ("until", datetime(2027, 1, 1)), ("new_inter", True), ("start_from", Path("m")),
+     ("phases", (Phase(share=0.5),))],
 )  # fmt: skip
 def test_wrong_settings_name_field_and_value(field, value):
     settings = TrainSettings(model=Path("m"), src=Path("a"), dst=Path("b"))
     with pytest.raises(InvalidInput) as refused:
         replace(settings, **{field: value})
     assert refused.value.field == field
-    assert str(value) in refused.value.message
+    assert str(getattr(value, "share", value)) in refused.value.message or field == "phases"
 
 
-def test_crops_are_cut_once_and_hold_the_face(facesets, tmp_path):
-    faceset = Faceset.open(facesets / "dst")
-    curve = SwapCurve(gain=1.0)
-    *pauses, crops = data.prepare(faceset, tmp_path, "dst", TINY, curve)
-    assert isinstance(crops, data.Crops)
-    assert len(pauses) == len(crops) == len(FRAMES)
-    assert crops.array.shape == (len(FRAMES), 80, 80, 4)
-    batch = crops.gather(np.array([0, 3]))
-    assert batch.shape == (2, 4, 80, 80)
-    assert 0 <= float(batch.min()) < float(batch.max()) <= 1
-    matte = batch[0, 3]
-    assert 0.1 < float(matte.mean()) < 0.6
-    assert float(matte[40, 40]) == 1  # the middle of the crop is face
-    assert float(matte[0].max()) == 0  # its upper edge is not
-    assert len(list(data.prepare(faceset, tmp_path, "dst", TINY, curve))) == 1  # at once
-    list(data.prepare(faceset, tmp_path, "dst", replace(TINY, face_type="whole"), curve))
-    assert len(list(tmp_path.glob("*.npy"))) == 1  # what it replaced is gone
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"options": {"warmth": "1"}}, "warmth"),
+        ({"options": {"gan": "6"}}, "gan"),
+        ({"options": {"accumulate": "3"}}, "accumulate"),
+        ({"phases": (Phase(iteration=3, options={"keep": "nan"}),)}, "keep"),
+    ],
+)
+def test_wrong_options_are_refused_with_the_settings(changes, field):
+    with pytest.raises(InvalidInput) as refused:
+        TrainSettings(model=Path("m"), src=Path("a"), dst=Path("b"), **changes)
+    assert refused.value.field == field
 
 
-def test_every_sample_comes_once_an_epoch():
-    drawn = np.concatenate([data.indices(7, 3, i, seed=1) for i in range(14)])  # six epochs of seven
-    for epoch in drawn.reshape(6, 7):
-        assert sorted(epoch) == list(range(7))
-    assert (data.indices(7, 3, 5, seed=1) == drawn[15:18]).all()
-    assert (data.indices(7, 3, 0, seed=2) != drawn[:3]).any()
-    assert len(data.indices(2, 9, 0, seed=1)) == 9  # a faceset smaller than a batch
-
-
-def test_the_learning_rate_rises_and_fades_and_the_warp_calms():
-    course = plan.Plan(learning_rate=1.0, warmup=10, floor=0.1, calm=0.5)
-    rates = [course.rate(i, i / 100) for i in range(101)]
-    assert rates[0] == pytest.approx(0.1, rel=0.01)
-    assert max(rates) == pytest.approx(rates[10], rel=0.05)
-    assert rates[-1] == pytest.approx(0.1)
-    assert course.rate(10**6, 0.0) == 1.0  # no target: it stays
+def test_the_warp_calms():
+    course = plan.Plan(calm=0.5)
     warps = [course.augment(p).warp for p in (0.0, 0.5, 0.75, 1.0)]
     assert warps[0] == warps[1] > warps[2] > warps[3] > 0
+    assert replace(course, calm=1.0).augment(0.9) == course.augmentation
 
 
 def test_threads_that_do_not_pay_are_let_go_and_tried_again():

@@ -192,8 +192,7 @@ class Checkpoints(Generic[C, S]):
             folder.mkdir(parents=True)
             save_file({n: t.detach().cpu().contiguous() for n, t in weights.items()}, folder / WEIGHTS)
             save_file({n: t.detach().cpu().contiguous() for n, t in optimizer.items()}, folder / OPTIMIZER)
-            digests = {"digest": _digest(folder / WEIGHTS), "optimizer": _digest(folder / OPTIMIZER)}
-            state = replace(state, **digests)
+            state = replace(state, digest=_digest(folder / WEIGHTS), optimizer=_digest(folder / OPTIMIZER))
             (folder / STATE).write_text(json.dumps({"format": FORMAT, **state.to_dict()}, indent=2) + "\n")
             for written in (folder / WEIGHTS, folder / OPTIMIZER, folder / STATE, folder, folder.parent):
                 _sync(written)

@@ -65,9 +65,12 @@ def pairs(
     like = torch.randint(sizes[1], (sizes[0],), generator=generator)
     bases = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     flips = torch.tensor([amount.flip_src] * sizes[0] + [amount.flip_dst] * sizes[1])
-    moves = affine(sum(sizes), amount, flips, generator) * share
-    bends = field(sum(sizes), CELLS[-1] + 1, amount.warp, generator)
-    params = [p.to(src_BCHW.device) for p in (*_nodes(moves, bends, side), *_light(len(flips), amount, generator))]
+    moves = affine(len(flips), amount, flips, generator) * share
+    # the field bends the sample's own square, which then moves
+    bends = torch.einsum(
+        "bij,byxj->biyx", moves[:, :, :2], field(len(flips), CELLS[-1] + 1, amount.warp, generator)
+    )
+    params = [each.to(src_BCHW.device) for each in (moves, bends, *_light(len(flips), amount, generator))]
     inputs = src_BCHW.new_empty(len(flips), 3, side, side)
     targets = src_BCHW.new_empty(len(flips), src_BCHW.shape[1], side, side)
     with torch.no_grad(), torch.autocast(src_BCHW.device.type, enabled=False):
@@ -136,20 +139,21 @@ def field(count: int, side: int, strength: float, generator: Generator) -> Tenso
     return total.permute(0, 2, 3, 1)
 
 
-def _nodes(moves: Tensor, bends: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Where in the crop, from -1 to 1, the warp's nodes lie: (B, 2, N, N), not warped and warped.
-
-    Between the nodes all is linear, the moves as well as the warp: they say where each pixel lies.
+def _grids(moves: Tensor, bends: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Where in the crop, from -1 to 1, the pixels lie: (B, side, side, 2), not warped and warped; planes in memory.
 
     Args:
         moves: (B, 2, 3).
-        bends: (B, N, N, 2); bend the sample's own square, which is then moved.
+        bends: (B, 2, N, N): how far the warp moves its nodes, in the crop; between them it is linear.
     """
-    at = torch.linspace(1 / side - 1, 1 - 1 / side, bends.shape[1])  # from the first pixel's centre to the last's
-    points = torch.stack(torch.meshgrid(at, at, indexing="xy"), 2)
-    linear = moves[:, :, :2]
-    plain = torch.einsum("bij,yxj->biyx", linear, points) + moves[:, :, 2, None, None]
-    return plain, plain + torch.einsum("bij,byxj->biyx", linear, bends)
+    pixels = torch.arange(side, device=moves.device)
+    at = (2 * pixels + 1) / side - 1
+    along, down, shift = moves[..., None, None].unbind(2)
+    plain = (along * at + shift) + down * at[:, None]
+    nodes = torch.arange(bends.shape[-1], device=moves.device)
+    spread = (1 - (pixels[:, None] * ((len(nodes) - 1) / (side - 1)) - nodes).abs()).clamp(min=0)
+    bent = plain + spread @ bends @ spread.T
+    return plain.permute(0, 2, 3, 1), bent.permute(0, 2, 3, 1)
 
 
 def _light(count: int, amount: Augmentation, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -174,8 +178,8 @@ def _painted(
     mattes: Tensor,
     inputs: Tensor,
     targets: Tensor,
-    plain: Tensor,
-    bent: Tensor,
+    moves: Tensor,
+    bends: Tensor,
     gain: Tensor,
     curve: Tensor,
     amount: Augmentation,
@@ -183,24 +187,17 @@ def _painted(
     """One person's samples of the crops, written into `inputs` and `targets`."""
 
     def lit(x: Tensor, out: Tensor) -> None:
-        x.mul_(gain)
+        torch.clamp(x.mul_(gain), 1e-6 if amount.gamma else 0, 1, out=out)
         if amount.gamma:
-            power_(x.clamp_(min=1e-6), curve)
-        torch.clamp(x, 0, 1, out=out)
+            power_(out, curve)
 
-    grid = _spread(plain, inputs.shape[-1])
-    torch.clamp(_sample(mattes, grid, "bilinear"), 0, 1, out=targets[:, 3:])
-    lit(_sample(rgb, grid, "bicubic"), targets[:, :3])
+    plain, bent = _grids(moves, bends, inputs.shape[-1])
+    torch.clamp(_sample(mattes, plain, "bilinear"), 0, 1, out=targets[:, 3:])
+    lit(_sample(rgb, plain, "bicubic"), targets[:, :3])
     if amount.warp:
-        lit(_sample(rgb, _spread(bent, inputs.shape[-1]), "bilinear"), inputs)
+        lit(_sample(rgb, bent, "bilinear"), inputs)
     else:
         inputs.copy_(targets[:, :3])
-
-
-def _spread(nodes: Tensor, side: int) -> Tensor:
-    """(B, side, side, 2): where the pixels lie, from where the nodes do."""
-    spread = functional.interpolate(nodes, (side, side), mode="bilinear", align_corners=True)
-    return spread.permute(0, 2, 3, 1)
 
 
 def _sample(x: Tensor, grid: Tensor, mode: str) -> Tensor:
@@ -218,7 +215,7 @@ def _spoilt(x: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
         chosen = torch.nonzero(draws[:, 0] < getattr(amount, name))[:, 0]
         if len(chosen):
             there = chosen.to(x.device)
-            x.index_copy_(0, there, change(x[there], draws[chosen, 1:]))
+            x.index_copy_(0, there, change(x.index_select(0, there), draws[chosen, 1:]))
     return x
 
 

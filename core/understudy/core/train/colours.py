@@ -7,6 +7,8 @@ from torch import Tensor
 
 YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 """RGB to luma and the two colour differences of JPEG (JFIF 1.02)."""
+RGB: Tensor = torch.linalg.inv(torch.tensor(YCC))
+"""Back again."""
 
 
 def mixed(x_BCHW: Tensor, matrix: Tensor) -> Tensor:
@@ -34,4 +36,4 @@ def turns(hue: Tensor, saturation: Tensor) -> Tensor:
         torch.stack([zero, cos, -sin], 1),
         torch.stack([zero, sin, cos], 1),
     )
-    return torch.linalg.inv(to).to(hue.device) @ torch.stack(rows, 1) @ to.to(hue.device)
+    return RGB.to(hue.device) @ torch.stack(rows, 1) @ to.to(hue.device)

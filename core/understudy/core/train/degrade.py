@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from understudy.core.train.colours import YCC, mixed
+from understudy.core.train.colours import RGB, YCC, mixed
 
 # Annex K of ITU-T T.81: how coarsely luminance and colour are rounded, at quality 50
 _LUMINANCE = (
@@ -30,7 +30,7 @@ _COLOUR = (
 )
 _NOTHING = 1e-6  # of a Gaussian: numbers too small to be normal ones make products ten times slower
 _TIE = 1e-9  # pixels: a centre on the line between two belongs to the second
-_BLOCK = 64  # rows that a banded product works out at a time
+_BLOCK = 32  # rows that a banded product works out at a time
 
 
 def both_ways(x: Tensor, kernel: Tensor, reach: int | None = None) -> Tensor:
@@ -127,9 +127,14 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
     ycc = mixed(padded * 255, torch.tensor(YCC, device=device))
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     light = _rounded(ycc[:, :1] - 128, _LUMINANCE, scale) + 128
-    tint = _rounded(functional.avg_pool2d(ycc[:, 1:], 2), _COLOUR, scale)
+    upper, lower = (
+        ycc[:, 1:, ::2],
+        ycc[:, 1:, 1::2],
+    )  # their mean, in less time than `avg_pool2d` takes on CPUs
+    tint = (upper[..., ::2] + upper[..., 1::2]).add_(lower[..., ::2]).add_(lower[..., 1::2]).mul_(0.25)
+    tint = _rounded(tint, _COLOUR, scale)
     tint = functional.interpolate(tint, scale_factor=2.0, mode="bilinear", align_corners=False)
-    back = mixed(torch.cat([light, tint], 1), torch.linalg.inv(torch.tensor(YCC)).to(device))
+    back = mixed(torch.cat([light, tint], 1), RGB.to(device))
     return back[..., :side, :side].div_(255).clamp_(0, 1)
 
 

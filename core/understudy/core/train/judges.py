@@ -7,7 +7,7 @@ Suffixes: B batch, C channels, H, W pixels. Faces are in swap space, 0 to 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -118,7 +118,11 @@ class Judges:
     ) -> None:
         self._resolution, self._code, self._device = resolution, code, device
         self._seed, self._bfloat16 = seed, bfloat16
-        self._forget()
+        self.gan: Judge | None = None
+        self.true_face: Judge | None = None
+        self.adapt = AdaptiveAugmentation()
+        self._confidence = torch.zeros((), device=device)  # summed over samples
+        self._judged = 0  # samples in it
 
     def adopt(self, plan: Plan) -> None:
         """Follow a plan: make whom it needs and does not find; a GAN of other sizes begins anew."""
@@ -126,8 +130,8 @@ class Judges:
             # the smallest patch that there is is 3 pixels
             sizes = max(3, plan.gan_patch or self._resolution // 8), plan.gan_dims
             if self.gan is None or self.gan.sizes != sizes:
-                self.gan, self.adapt = self._gan(plan, sizes), AdaptiveAugmentation()
-                self._confidence, self._judged = torch.zeros((), device=self._device), 0
+                self.gan = self._gan(plan, sizes)
+                self._begin_to_adapt()
         if plan.true_face and self.true_face is None:
             self.true_face = self._true_face(plan, self._code)
         for _, judge in self._there():
@@ -198,17 +202,12 @@ class Judges:
 
     def restore(self, moments: Mapping[str, Tensor], plan: Plan) -> None:
         """Go back to what `moments` gave; `plan` is that of the next iteration."""
-        self._forget()
-        for name, make in (("gan", self._gan), ("true_face", self._true_face)):
-            theirs = under(moments, name)
-            if theirs:
-                setattr(self, name, judge := make(plan, tuple(theirs["sizes"].tolist())))
-                judge.net.load_state_dict(under(theirs, "weights"))
-                judge.stepper.restore(theirs)
-        adapt = under(moments, "adapt")
-        if adapt:
+        self.gan = _restored(under(moments, "gan"), plan, self._gan)
+        self.true_face = _restored(under(moments, "true_face"), plan, self._true_face)
+        self._begin_to_adapt()
+        if adapt := under(moments, "adapt"):
             self.adapt = AdaptiveAugmentation(probability=float(adapt["probability"]))
-            self._confidence = adapt["confidence"].to(self._device, copy=True)
+            self._confidence.copy_(adapt["confidence"])
             self._judged = int(adapt["judged"])
         self.adopt(plan)
 
@@ -218,12 +217,9 @@ class Judges:
             bool(torch.isfinite(w).all()) for _, judge in self._there() for w in judge.net.parameters()
         )
 
-    def _forget(self) -> None:
-        self.gan: Judge | None = None
-        self.true_face: Judge | None = None
+    def _begin_to_adapt(self) -> None:
         self.adapt = AdaptiveAugmentation()
-        self._confidence = torch.zeros((), device=self._device)  # summed over samples
-        self._judged = 0  # samples in it
+        self._confidence, self._judged = torch.zeros_like(self._confidence), 0
 
     def _there(self) -> Iterator[tuple[str, Judge]]:
         for name, judge in (("gan", self.gan), ("true_face", self.true_face)):
@@ -254,6 +250,19 @@ class Judges:
         assert judge is not None, "adopt makes it"
         (loss_B.sum() * scale).backward(inputs=list(judge.net.parameters()))  # type: ignore[no-untyped-call]
         return loss_B.detach()
+
+
+def _restored(
+    moments: Mapping[str, Tensor], plan: Plan, make: Callable[[Plan, tuple[int, int]], Judge]
+) -> Judge | None:
+    """The judge that `Judge.moments` told of; none where there was none."""
+    if not moments:
+        return None
+    first, second = moments["sizes"].tolist()
+    judge = make(plan, (first, second))
+    judge.net.load_state_dict(under(moments, "weights"))
+    judge.stepper.restore(moments)
+    return judge
 
 
 def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

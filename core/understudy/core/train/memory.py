@@ -10,6 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -64,14 +65,22 @@ def fit(
     Raises:
         InvalidInput: nothing does; names the least that would.
     """
-    needs: list[int] = []
-    for traded in _trades(plan, offload):
-        needs.append(int(need(config, traded, bfloat16=bfloat16).peak * _ROOM))
-        if needs[-1] <= budget:
+
+    @cache
+    def size(traded: Plan) -> int:
+        return int(need(config, traded, bfloat16=bfloat16).peak * _ROOM)
+
+    least: list[int] = []
+    for group in _trades(plan, offload):
+        least.append(
+            min(size(group[0]), size(group[-1]))
+        )  # more parts are less memory, but for tiny networks
+        if least[-1] <= budget:
+            traded = next(each for each in group if size(each) <= budget)
             return traded, tuple(_said(plan, traded))
     raise InvalidInput(
         f"train: memory {budget / _MIB:,.0f} MiB is too little for {config.arch} at {config.resolution} pixels, which "
-        f"needs {min(needs) / _MIB:,.0f} MiB at the least; take a preset of a lower resolution or narrower",
+        f"needs {min(least) / _MIB:,.0f} MiB at the least; take a preset of a lower resolution or narrower",
         field="memory",
         value=budget,
     )
@@ -195,13 +204,13 @@ class _Rehearsal(Trainer):
         self._watch.idle = False
 
 
-def _trades(plan: Plan, offload: bool) -> Iterator[Plan]:
-    """The plan, and what may be traded for memory, the cheapest first."""
-    wholes = [n for n in range(1, plan.batch_size + 1) if plan.batch_size % n == 0 and n >= plan.accumulate]
+def _trades(plan: Plan, offload: bool) -> Iterator[list[Plan]]:
+    """The plan and what may be traded for memory: groups, the cheapest first, in each by the number of parts."""
+    count = plan.batch_size
+    parts = [n for n in range(plan.accumulate, count + 1) if count % n == 0]
     for elsewhere, again in product((False, True) if offload else (False,), (False, True)):
         if elsewhere >= (plan.offload and offload) and again >= plan.recompute:
-            for parts in wholes:
-                yield replace(plan, accumulate=parts, recompute=again, offload=elsewhere)
+            yield [replace(plan, accumulate=n, recompute=again, offload=elsewhere) for n in parts]
 
 
 def _said(plan: Plan, traded: Plan) -> Iterator[str]:

@@ -84,7 +84,7 @@ class Objective:
 
     def targets(self, targets_BCHW: Tensor) -> Targets:
         """What is to be painted, of samples (2B, 5, S, S)."""
-        faces, mattes, eyes_mouth = targets_BCHW.split([3, 1, 1], dim=1)
+        faces, mattes, eyes_mouth = targets_BCHW[:, :3], targets_BCHW[:, 3:4], targets_BCHW[:, 4:]
         if self.plan.blur_out:
             faces = losses.blurred_out(faces, mattes, self._form)
         return Targets(faces, mattes, eyes_mouth)
@@ -115,8 +115,10 @@ class Objective:
             said = self.judges.patches(self.shown(made.faces, targets, disguise))
             parts["gan"] = plan.gan * adversarial.generator_loss(said)
             if plan.masked:
-                src = (each.chunk(2)[0] for each in (targets.faces, made.faces, targets.mattes))
-                parts["gan_background"] = adversarial.background(*src, self._layout)
+                wanted, face, matte = (
+                    each.chunk(2)[0] for each in (targets.faces, made.faces, targets.mattes)
+                )
+                parts["gan_background"] = adversarial.background(wanted, face, matte, self._layout)
         return parts
 
     def shown(self, faces_BCHW: Tensor, targets: Targets, disguise: Disguise | None) -> Tensor:

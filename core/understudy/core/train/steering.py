@@ -55,6 +55,7 @@ class Steering:
         self._settings, self._config, self._device = settings, config, device
         self._bfloat16, self._weights, self._team = bfloat16, weights, team
         self.vgg: Vgg | None = None
+        self._before: tuple[bool, ...] = ()  # which phases and changes had begun
         self._fits: dict[Plan, tuple[Plan, tuple[str, ...]]] = {}
         self._told: list[str] = []
         self._traded: list[str] = []

@@ -35,8 +35,9 @@ class Stepper:
     """
 
     def __init__(self, weights: Mapping[str, nn.Parameter], plan: Plan, *, salt: int = 0) -> None:
-        self._weights, self._salt = dict(weights), salt
+        self._weights, self._salt, self._plan = dict(weights), salt, plan
         self._chunks = list(_chunks(self._weights))
+        self._optimisers: list[Optimizer] = []
         self._begin(plan)
 
     def adopt(self, plan: Plan) -> None:

@@ -138,10 +138,13 @@ class Trainer:
     def samples(self, src: Crops, dst: Crops, iteration: int, progress: float) -> tuple[Tensor, Tensor]:
         """Inputs (2b, 3, S, S) and targets (2b, 5, S, S) of an iteration, src first: what falls to this process."""
         rows = picks(src, dst, self.plan, iteration, self.seed)
-        crops = (each.gather(taken).to(self.device) for each, taken in zip((src, dst), rows, strict=True))
+        of_src, of_dst = (
+            crops.gather(taken).to(self.device) for crops, taken in zip((src, dst), rows, strict=True)
+        )
         dice = torch.Generator().manual_seed((self.seed * 1_000_003 + iteration) % 2**63)
         amount = self.plan.augment(progress)
-        inputs, targets = augment.pairs(*crops, self.config.resolution, amount, dice, share=SHARE)
+        side = self.config.resolution
+        inputs, targets = augment.pairs(of_src, of_dst, side, amount, dice, share=SHARE)
         if self.team is not None:
             own = self.team.part(self.plan.batch_size)
             inputs, targets = halves(inputs, own), halves(targets, own)
@@ -197,7 +200,9 @@ class Trainer:
         """An iteration's samples, in as many parts as the plan accumulates."""
         inputs, drawn = self.samples(src, dst, iteration, progress)
         targets, count = self._objective().targets(drawn), len(inputs) // 2
-        hidden = self.judges.disguise(self.plan, count, iteration, self.seed)
+        hidden = self.judges.disguise(self.plan, self.plan.batch_size, iteration, self.seed)
+        if self.team is not None and hidden is not None:
+            hidden = hidden.part(self.team.part(self.plan.batch_size))
         size = count // self.plan.accumulate
         for start in range(0, count, size):
             rows = slice(start, start + size)

@@ -37,8 +37,7 @@ _CONES = (
     (0.212671, 0.715160, 0.072169),
     (0.019334 / 1.088754, 0.119193 / 1.088754, 0.950227 / 1.088754),
 )
-_FOOT = 0.0031308  # linear light below which sRGB's curve is a line of slope _SLOPE
-_SLOPE = 12.92
+_LIGHT = torch.linalg.inv(torch.tensor(_CONES))
 _DARK = (6 / 29) ** 3  # below which the root of L*a*b* is a line
 _LAB = ((0.0, 1.0, 0.0), (1.0, -1.0, 0.0), (0.0, 1.0, -1.0))  # of the three roots, up to scale: L*, a* and b*
 _BACK = ((1.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0, -1.0))
@@ -136,24 +135,24 @@ def _affine(matrix: Tensor, mean: Tensor, wanted: Tensor, device: torch.device) 
 
 
 def _roots(x: Tensor) -> Tensor:
-    """(B, 3, H, W): X, Y and Z of sRGB codes through the root of L*a*b*; below black it goes on as lines."""
-    code = _FOOT * _SLOPE
-    light = torch.add(x, 0.055).contiguous()
-    low = light.clamp(max=code + 0.055).sub_(code + 0.055)
-    light = power_(light.clamp_(min=code + 0.055).div_(1.055), 2.4).add_(low, alpha=1 / _SLOPE)
-    cones = mixed(light, torch.tensor(_CONES, device=x.device))
-    low = torch.clamp(cones, max=_DARK, out=light).sub_(_DARK)
-    return power_(cones.clamp_(min=_DARK), 1 / 3).add_(low, alpha=_DARK ** (-2 / 3) / 3)
+    """(B, 3, H, W): X, Y and Z of sRGB codes through the root of L*a*b*.
+
+    sRGB's curve goes on as a power where it should be a line, below a code of 0.04: `_unrooted` does the same.
+    """
+    light = x.new_empty(x.shape)
+    power_(torch.add(x, 0.055, out=light).clamp_(min=1e-4), 2.4)
+    cones = mixed(light, torch.tensor(_CONES, device=x.device) * 1.055**-2.4)
+    low = torch.clamp(cones, max=_DARK, out=light)
+    return power_(cones.clamp_(min=_DARK), 1 / 3).add_(low.sub_(_DARK), alpha=_DARK ** (-2 / 3) / 3)
 
 
 def _unrooted(roots: Tensor) -> Tensor:
-    """The inverse of `_roots`, in place of its argument's memory."""
+    """The inverse of `_roots`; takes its argument's memory."""
     knee = _DARK ** (1 / 3)
     low = roots.clamp(max=knee).sub_(knee)
     cones = roots.clamp_(min=knee).pow_(3).add_(low, alpha=3 * knee**2)
-    light = mixed(cones, torch.linalg.inv(torch.tensor(_CONES)).to(roots.device))
-    low = torch.clamp(light, max=_FOOT, out=low).sub_(_FOOT)
-    return power_(light.clamp_(min=_FOOT), 1 / 2.4).mul_(1.055).add_(low, alpha=_SLOPE).sub_(0.055)
+    light = mixed(cones, _LIGHT.to(roots.device) * 1.055**2.4)
+    return power_(light.clamp_(min=1e-9), 1 / 2.4).sub_(0.055)
 
 
 def _linear(kind: str, x: _Weighed, like: _Weighed, _: Generator) -> Change:
