@@ -182,7 +182,7 @@ def sparse(file: Path, count: int) -> None:
     with file.open("wb") as opened:
         said = {"descr": "<f2", "fortran_order": False, "shape": (count, size, size, 4)}
         np.lib.format.write_array_header_1_0(opened, said)
-        opened.truncate(opened.tell() + count * size * size * 4 * 2)
+        opened.truncate(opened.tell() + count * size * size * 5 * 2)
 
 
 def cut(source: Path, folder: Path, count: int) -> float:
@@ -199,7 +199,8 @@ def cut(source: Path, folder: Path, count: int) -> float:
 
 def gather(file: Path, mapped: bool) -> float:
     """Seconds to draw the batches, in the order that a training would."""
-    from understudy.core.train.data import Crops, indices
+    from understudy.core.train.data import Crops
+    from understudy.core.train.sampling import indices
 
     crops = Crops.open(file, "")
     if mapped:

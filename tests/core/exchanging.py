@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -108,3 +109,13 @@ def save_as_deepfacelab(
     }
     (folder / f"{name}_data.dat").write_bytes(pickle.dumps(data, 3))  # Python 3.6's own protocol
     return folder
+
+
+class Evil:
+    """A pickle of it makes a folder when Python's own reader reads it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.path,)

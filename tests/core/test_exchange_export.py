@@ -262,6 +262,12 @@ class TestTorchScript:
         loaded(path, _extra_files=extra)
         assert json.loads(extra[FACTS])["digest"] == model.digest
 
+    def test_the_archive_is_of_an_early_version_of_the_format(self, tmp_path):
+        """What Nuke's older torch reads; a newer operator would raise it."""
+        path = torchscript.export(made(tmp_path / "m"), tmp_path / "a.pt").path
+        with zipfile.ZipFile(path) as archive:
+            assert archive.read("archive/version") == b"4\n"
+
     def test_nothing_of_this_machine_is_in_the_file(self, tmp_path):
         """torch keeps where each line of code came from, compressed."""
         model = made(tmp_path / "m")

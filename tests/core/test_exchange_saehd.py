@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.core.exchanging import TINY, deepfacelabs, options_of, save_as_deepfacelab
+from tests.core.exchanging import TINY, Evil, deepfacelabs, options_of, save_as_deepfacelab
 from tests.core.shots import make_release
 from understudy.core.errors import InvalidInput, ModelInvalid, NotFound, UnderstudyError, WeightsCorrupt
 from understudy.core.model import dfl, store, swap
@@ -206,16 +205,6 @@ class TestWhatIsRefused:
             WeightsCorrupt, match=r"amy_SAEHD_encoder\.npy: down1/downs_1/conv1/bias:0 is no array"
         ):
             saehd.read(folder)
-
-
-class Evil:
-    """A pickle of it makes a folder when Python's own reader reads it."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 class TestHostileFiles:

@@ -16,6 +16,7 @@ from tests.core.faces import pixels, record, several
 from understudy.core import align, faceset, plate
 from understudy.core.errors import FrameUnreadable, InvalidInput, WriteFailed
 from understudy.core.faceset import FaceRecord, Faceset, curate, join, pack, resize
+from understudy.core.faceset.beside import scaled
 from understudy.core.faceset.labels import Label, Labels
 from understudy.core.faceset.mattes import Matte, Mattes, occ, occ_digest
 from understudy.core.faceset.polygons import Polygon, draw
@@ -207,15 +208,15 @@ class TestMattes:
 
     def test_occ_is_the_label_where_there_is_one(self, faces: Faceset):
         face = faces.records[0]
-        assert (occ(faces, face), occ_digest(faces, face)) == (None, None)
+        assert (occ(faces, face, face.alignment), occ_digest(faces, face)) == (None, None)
         Mattes(faces).write(face, made(face))
-        np.testing.assert_array_equal(occ(faces, face), Mattes(faces).matte(face))
+        np.testing.assert_array_equal(occ(faces, face, face.alignment), Mattes(faces).matte(face))
         of_matte = occ_digest(faces, face)
         assert of_matte == Mattes(faces).digest(face)
         Labels(faces).write(face, polygons(face))
-        np.testing.assert_array_equal(occ(faces, face), Labels(faces).matte(face))
+        np.testing.assert_array_equal(occ(faces, face, face.alignment), Labels(faces).matte(face))
         assert occ_digest(faces, face) == Labels(faces).digest(face) != of_matte
-        small = occ(faces, face, 32)
+        small = occ(faces, face, scaled(face.alignment, 32))
         assert small is not None
         assert small.shape == (32, 32)
 
@@ -377,7 +378,7 @@ class TestBroken:
             assert str(path) in caught.value.message
         path.write_bytes(b"")
         with pytest.raises(FrameUnreadable):
-            occ(faces, face)
+            occ(faces, face, face.alignment)
 
     @pytest.mark.parametrize(
         "settings_",
@@ -415,7 +416,7 @@ def same(one: Faceset, two: Faceset, names: dict[str, str] | None = None) -> Non
         other = there[(names or {}).get(face.path.name, face.path.name)]
         assert Labels(one).digest(face) == Labels(two).digest(other)
         assert Mattes(one).digest(face) == Mattes(two).digest(other)
-        np.testing.assert_array_equal(occ(one, face), occ(two, other))
+        np.testing.assert_array_equal(occ(one, face, face.alignment), occ(two, other, other.alignment))
 
 
 class TestTravel:

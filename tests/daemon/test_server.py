@@ -281,6 +281,7 @@ def test_no_such_job_everywhere(daemon: Daemon):
         lambda: daemon.jobs.ResumeJob(job_pb2.ResumeJobRequest(id="nope")),
         lambda: daemon.jobs.WaitJob(job_pb2.WaitJobRequest(id="nope")),
         lambda: daemon.jobs.RetryJobFrames(job_pb2.RetryJobFramesRequest(id="nope")),
+        lambda: daemon.jobs.UpdateTraining(job_pb2.UpdateTrainingRequest(job_id="nope", save=True)),
     ]
     for call in calls:
         assert refused(call)[:2] == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
@@ -317,6 +318,7 @@ def test_info_names_the_choices(daemon: Daemon):
         "match",
         "blend",
         "preset",
+        "way",
         "segmenter",
         "segmenter_preset",
         "face_type",

@@ -72,9 +72,8 @@ def events(daemon: Daemon, job: str, kind: str) -> list:
 
 def done(daemon: Daemon, job: str, count: int) -> list[job_pb2.TrainingUpdate]:
     """What the training was told, once it has done so many orders."""
-    return until(
-        lambda: found if len(found := events(daemon, job, "training_update")) >= count else None, 120
-    )
+    until(lambda: len(events(daemon, job, "training_update")) >= count, 120)
+    return events(daemon, job, "training_update")
 
 
 def begun(daemon: Daemon, job: str, attempt: int = 1, beyond: int = 0) -> None:
@@ -146,8 +145,7 @@ def test_a_running_training_does_what_it_is_told_and_keeps_it_over_kills(
     assert "JOB_STATE" not in reasons
 
 
-def test_what_a_worker_did_not_hear_is_told_to_the_next(make_daemon: Callable[..., Daemon], train: Spec):
-    daemon = make_daemon().start()
+def test_what_a_worker_did_not_hear_is_told_to_the_next(daemon: Daemon, train: Spec):
     spec = train()
     job = daemon.submit(spec).id
     begun(daemon, job)
@@ -184,8 +182,7 @@ def test_a_pause_keeps_what_was_asked(make_daemon: Callable[..., Daemon], train:
     cancel(daemon, job)
 
 
-def test_what_comes_too_late_is_said_and_never_done(make_daemon: Callable[..., Daemon], train: Spec):
-    daemon = make_daemon().start()
+def test_what_comes_too_late_is_said_and_never_done(daemon: Daemon, train: Spec):
     job = daemon.submit(train()).id
     begun(daemon, job)
     with asleep(daemon.worker()):
@@ -204,8 +201,7 @@ def test_what_comes_too_late_is_said_and_never_done(make_daemon: Callable[..., D
     cancel(daemon, job)
 
 
-def test_many_may_ask_at_once(make_daemon: Callable[..., Daemon], train: Spec):
-    daemon = make_daemon().start()
+def test_many_may_ask_at_once(daemon: Daemon, train: Spec):
     spec = train()
     job = daemon.submit(spec).id
     begun(daemon, job)

@@ -105,7 +105,7 @@ def update(store: Store, request: job_pb2.UpdateTrainingRequest, changed: Change
     """Keep what a running training is told, for its worker.
 
     `changed` refuses options, given the course that they change; it may take long the first time, so it also runs
-    outside of the transaction. Inside, the course has what was told before and is not done yet.
+    outside of the transaction.
     """
     asked = job_pb2.TrainingUpdate(
         options=request.options, preview=request.preview, save=request.save, back_up=request.back_up
@@ -122,17 +122,29 @@ def update(store: Store, request: job_pb2.UpdateTrainingRequest, changed: Change
             value="",
         )
     _running(store, job.id)
+    waiting = updates.waiting(store, job.id)  # before the model is read: what is done by then it says
     course = decode.course(job.spec.train)
-    at = (job.training.iteration, job.progress.fraction)
-    changed(course, asked.options, *at)
+    _fit(job, course, waiting, asked, changed)
     with store.transaction():
         _running(store, job.id)
-        for before in updates.waiting(store, job.id).values():
-            with suppress(InvalidInput):  # the training will say so
-                course = changed(course, before.options, *at)
-        changed(course, asked.options, *at)
+        _fit(job, course, waiting | updates.waiting(store, job.id), asked, changed)
         updates.add(store, job.id, asked)
         return store.job(job.id)
+
+
+def _fit(
+    job: job_pb2.Job,
+    course: Course,
+    waiting: Mapping[int, job_pb2.TrainingUpdate],
+    asked: job_pb2.TrainingUpdate,
+    changed: Changed,
+) -> None:
+    """Refuse options that are wrong for what the job trains by, once it has done what it was told before."""
+    at = (job.training.iteration, job.progress.fraction)
+    for before in waiting.values():
+        with suppress(InvalidInput):  # the training will say so
+            course = changed(course, before.options, *at)
+    changed(course, asked.options, *at)
 
 
 def _running(store: Store, job: str) -> None:

@@ -13,6 +13,7 @@ What options there are, and what they may be, the daemon says: `understudy train
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
 _FIELD = re.compile(r"train\.phases\[(\d+)\](?:\.options\.(\w+))?")
 
 
-def read(path: str | Path) -> list[TrainPhase]:
+def read(path: str | os.PathLike[str]) -> list[TrainPhase]:
     """The phases of a TOML file.
 
     Raises:
@@ -81,7 +82,7 @@ def texts(options: Mapping[str, object]) -> dict[str, str]:
     return {name: _text(name, value) for name, value in options.items()}
 
 
-def explained(error: Refused, path: str | Path) -> Refused:
+def explained(error: Refused, path: str | os.PathLike[str]) -> Refused:
     """What the daemon says of phases that came from a file, in the file's own words; other errors as they are."""
     found = _FIELD.match(error.field or "")
     if found is None:
@@ -91,7 +92,7 @@ def explained(error: Refused, path: str | Path) -> Refused:
     return type(error)(f"{place}{entry}: {error.message}", reason=error.reason, metadata=error.metadata)
 
 
-def _phase(path: str | Path, number: int, table: dict[str, Any]) -> TrainPhase:
+def _phase(path: str | os.PathLike[str], number: int, table: dict[str, Any]) -> TrainPhase:
     """One table of a file."""
     place = f"{path}: [[{TABLE}]] {number + 1}"
     if BEGIN not in table:
@@ -116,12 +117,11 @@ def _text(name: str, value: object) -> str:
 def _toml() -> Any:
     """The parser: Python's own from 3.11 on."""
     if sys.version_info >= (3, 11):
-        import tomllib
-
-        return tomllib
-    try:
-        import tomli
-    except ImportError as error:
-        why = "Python before 3.11 reads TOML with the package tomli only, which is not here"
-        raise Refused.invalid("phases", "", why) from error
-    return tomli
+        import tomllib as parser
+    else:
+        try:
+            import tomli as parser
+        except ImportError as error:
+            why = "Python before 3.11 reads TOML with the package tomli only, which is not here"
+            raise Refused.invalid("phases", "", why) from error
+    return parser

@@ -143,19 +143,29 @@ class Mattes:
         return beside.digest(self._faceset.beside(_name(record)))
 
 
-def occ(faceset: Faceset, record: FaceRecord, size: int | None = None) -> Float | None:
-    """The face that is seen, (S, S) float32 in [0, 1] in its own crop: its label, else its matte; None without either.
+def known(faceset: Faceset) -> frozenset[str]:
+    """Names of the faces that have a label or a matte."""
+    return Labels(faceset).names() | Mattes(faceset).names()
+
+
+def occ(faceset: Faceset, record: FaceRecord, wanted: Alignment) -> Float | None:
+    """The face that is seen, (S, S) float32 in [0, 1] in the crop `wanted` of the plate: its label, else its matte.
+
+    0 beyond what they were made of; None without either. A label that lies beside the face is another's.
 
     Args:
         faceset: folder or pack.
         record: a face of it.
-        size: of the side in pixels; default: the crop's own.
 
     Raises:
         FrameUnreadable, InvalidInput: as `Labels.read`, `Mattes.read`.
     """
-    label = Labels(faceset).matte(record, size)
-    return label if label is not None else Mattes(faceset).matte(record, size)
+    if (label := Labels(faceset).read(record)) is not None:
+        drawn = label.drawn(wanted)
+        if drawn.any() or not label.misses(record.alignment):
+            return drawn
+    found = Mattes(faceset).read(record)
+    return None if found is None else beside.moved(found.matte, found.alignment, wanted)
 
 
 def occ_digest(faceset: Faceset, record: FaceRecord) -> str | None:

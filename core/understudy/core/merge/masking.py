@@ -18,10 +18,8 @@ from understudy.core import _plugins, align
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import NotFound
 from understudy.core.face import Alignment, Face
-from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.faceset import FaceRecord, Faceset, mattes
 from understudy.core.faceset.beside import moved, scaled
-from understudy.core.faceset.labels import Labels
-from understudy.core.faceset.mattes import Mattes, occ_digest
 from understudy.core.frames import Float
 from understudy.core.matte import Draw, Matter, soft
 from understudy.core.merge.expression import DST, FACE, FULL, OCC, OCC_FACE, Expression, members
@@ -92,28 +90,22 @@ class Occlusion:
 
     @classmethod
     def of(cls, faceset: Faceset, segmenter: Segmenter | None = None) -> Occlusion:
-        return cls(faceset=faceset, known=labelled(faceset), segmenter=segmenter)
+        return cls(faceset=faceset, known=mattes.known(faceset), segmenter=segmenter)
 
     def knows(self, record: FaceRecord) -> bool:
         """Whether there is an `occ` of a face."""
         return self.segmenter is not None or record.path.name in self.known
 
     def occ(self, record: FaceRecord, wanted: Alignment) -> Float | None:
-        """(T, T) in [0, 1], 1 on face that is seen, in the crop `wanted` of the plate: of the face's label, else its
-        matte, else of the segmenter, else None. 0 beyond what they were made of. A label that lies beside the face is
-        another's.
+        """(T, T) in [0, 1], 1 on face that is seen, in the crop `wanted` of the plate: what the faceset has
+        (`faceset.mattes.occ`), else the segmenter's, else None.
 
         Raises:
             FrameMissing, FrameUnreadable, InvalidInput: of a file.
         """
-        if (label := Labels(self.faceset).read(record)) is not None:
-            drawn = label.drawn(wanted)
-            if drawn.any() or not label.misses(record.alignment):
-                return drawn
-        if (matte := Mattes(self.faceset).read(record)) is not None:
-            return moved(matte.matte, matte.alignment, wanted)
-        if self.segmenter is None:
-            return None
+        found = mattes.occ(self.faceset, record, wanted)
+        if found is not None or self.segmenter is None:
+            return found
         return moved(self.segmenter.of_face(self.faceset, record)[0], record.alignment, wanted)
 
     def occ_face(self, spot: Spot, face: Float, wanted: Alignment) -> Float:
@@ -129,12 +121,7 @@ class Occlusion:
 
     def digest(self, record: FaceRecord) -> str:
         """Names what `occ` is made of, but for the segmenter; raises as `occ`."""
-        return (occ_digest(self.faceset, record) or "") if record.path.name in self.known else ""
-
-
-def labelled(faceset: Faceset) -> frozenset[str]:
-    """Names of the faces that have a label or a matte."""
-    return Labels(faceset).names() | Mattes(faceset).names()
+        return (mattes.occ_digest(self.faceset, record) or "") if record.path.name in self.known else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +264,7 @@ def refuse_unknown(faceset: Faceset, expression: Expression, segmenter: bool) ->
     Raises:
         NotFound: so it is.
     """
-    if OCC in expression.names and not segmenter and not labelled(faceset):
+    if OCC in expression.names and not segmenter and not mattes.known(faceset):
         raise missing(faceset, "the person's faces")
 
 

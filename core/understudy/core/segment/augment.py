@@ -6,7 +6,8 @@ with `augmentation.DFL`: another background, moves, flares, colour, sharper or s
 are occluders, under which the label goes, and grain. From colour on, each is done to a part of the picture only, a
 disc with a soft edge (`spots`).
 
-Blurs and changes of size are products with a matrix from either side (`train.degrade`), of any width at the same price.
+Blurs and changes of size are products with a matrix from either side (`train.degrade`), of any width at the same
+price.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NotFound
 from understudy.core.faceset import Faceset, measures
+from understudy.core.faceset.beside import scaled
 from understudy.core.faceset.columns import Indices
 from understudy.core.faceset.labels import Labels
 from understudy.core.faceset.mattes import Mattes, occ
@@ -208,7 +209,8 @@ def _mattes(faces: Faceset) -> Float:
 
 def _small(faces: Faceset, index: int) -> Float:
     try:
-        matte = occ(faces, faces.records[index], _SIDE)
+        record = faces.records[index]
+        matte = occ(faces, record, scaled(record.alignment, _SIDE))
     except (FrameMissing, FrameUnreadable, InvalidInput):  # InvalidInput: a face with two labels
         matte = None
     return np.full((_SIDE, _SIDE), np.nan, np.float32) if matte is None else matte

@@ -61,27 +61,25 @@ def pairs(
     Returns:
         inputs (2B, 3, side, side); targets (2B, C, side, side), colours and mattes. All in [0, 1].
     """
-    sizes = [len(src_BCHW), len(dst_BCHW)]
+    sizes, device = [len(src_BCHW), len(dst_BCHW)], src_BCHW.device
     like = torch.randint(sizes[1], (sizes[0],), generator=generator)
     bases = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
-    flips = torch.tensor([amount.flip_src] * sizes[0] + [amount.flip_dst] * sizes[1])
-    moves = affine(len(flips), amount, flips, generator) * share
-    # the field bends the sample's own square, which then moves
-    bends = torch.einsum(
-        "bij,byxj->biyx", moves[:, :, :2], field(len(flips), CELLS[-1] + 1, amount.warp, generator)
-    )
-    params = [each.to(src_BCHW.device) for each in (moves, bends, *_light(len(flips), amount, generator))]
-    inputs = src_BCHW.new_empty(len(flips), 3, side, side)
-    targets = src_BCHW.new_empty(len(flips), src_BCHW.shape[1], side, side)
-    with torch.no_grad(), torch.autocast(src_BCHW.device.type, enabled=False):
+    places = _places(sizes, amount, generator, share=share)
+    own = (*places, *_light(sum(sizes), amount, generator))
+    inputs = src_BCHW.new_empty(sum(sizes), 3, side, side)
+    targets = src_BCHW.new_empty(sum(sizes), src_BCHW.shape[1], side, side)
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
         colours = _transferred(src_BCHW[:, :3], dst_BCHW[:, :3], like, amount.transfer, bases)
-        for rgb, mattes, *own in zip(
-            (colours, dst_BCHW[:, :3]),
-            (src_BCHW[:, 3:], dst_BCHW[:, 3:]),
-            *(part.split(sizes) for part in (inputs, targets, *params)),  # type: ignore[no-untyped-call]
-            strict=True,
-        ):
-            _painted(rgb, mattes, *own, amount)
+        people = ((colours, src_BCHW[:, 3:]), (dst_BCHW[:, :3], dst_BCHW[:, 3:]))
+        parts = (torch.split(each, sizes) for each in (inputs, targets, *(each.to(device) for each in own)))
+        for (rgb, mattes), x, target, moves, bends, gain, curve in zip(people, *parts, strict=True):
+            plain, bent = _grids(moves, bends, side)
+            torch.clamp(_sample(mattes, plain, "bilinear"), 0, 1, out=target[:, 3:])
+            _lit(_sample(rgb, plain, "bicubic"), gain, curve, amount, target[:, :3])
+            if amount.warp:
+                _lit(_sample(rgb, bent, "bilinear"), gain, curve, amount, x)
+            else:
+                x.copy_(target[:, :3])
         return _spoilt(inputs, amount, generator), targets
 
 
@@ -139,6 +137,17 @@ def field(count: int, side: int, strength: float, generator: Generator) -> Tenso
     return total.permute(0, 2, 3, 1)
 
 
+def _places(
+    sizes: list[int], amount: Augmentation, generator: Generator, *, share: float
+) -> tuple[Tensor, Tensor]:
+    """Moves (B, 2, 3) of both people's samples, src's first, and bends (B, 2, N, N): see `_grids`."""
+    flips = torch.tensor([amount.flip_src, amount.flip_dst]).repeat_interleave(torch.tensor(sizes))
+    moves = affine(len(flips), amount, flips, generator) * share
+    bends = field(len(flips), CELLS[-1] + 1, amount.warp, generator)
+    # the field bends the sample's own square, which then moves
+    return moves, torch.einsum("bij,byxj->biyx", moves[:, :, :2], bends)
+
+
 def _grids(moves: Tensor, bends: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """Where in the crop, from -1 to 1, the pixels lie: (B, side, side, 2), not warped and warped; planes in memory.
 
@@ -173,31 +182,11 @@ def _transferred(src: Tensor, dst: Tensor, like: Tensor, kind: str, generator: G
     return transfer.fit(kind, src[..., ::every, ::every], wanted, generator)(src).clamp_(0, 1)
 
 
-def _painted(
-    rgb: Tensor,
-    mattes: Tensor,
-    inputs: Tensor,
-    targets: Tensor,
-    moves: Tensor,
-    bends: Tensor,
-    gain: Tensor,
-    curve: Tensor,
-    amount: Augmentation,
-) -> None:
-    """One person's samples of the crops, written into `inputs` and `targets`."""
-
-    def lit(x: Tensor, out: Tensor) -> None:
-        torch.clamp(x.mul_(gain), 1e-6 if amount.gamma else 0, 1, out=out)
-        if amount.gamma:
-            power_(out, curve)
-
-    plain, bent = _grids(moves, bends, inputs.shape[-1])
-    torch.clamp(_sample(mattes, plain, "bilinear"), 0, 1, out=targets[:, 3:])
-    lit(_sample(rgb, plain, "bicubic"), targets[:, :3])
-    if amount.warp:
-        lit(_sample(rgb, bent, "bilinear"), inputs)
-    else:
-        inputs.copy_(targets[:, :3])
+def _lit(x: Tensor, gain: Tensor, curve: Tensor, amount: Augmentation, out: Tensor) -> None:
+    """Write x (B, 3, S, S), whose memory it takes, in another light; held to [0, 1]."""
+    torch.clamp(x.mul_(gain), 1e-6 if amount.gamma else 0, 1, out=out)
+    if amount.gamma:
+        power_(out, curve)
 
 
 def _sample(x: Tensor, grid: Tensor, mode: str) -> Tensor:
@@ -280,4 +269,4 @@ _SPOILS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "noise": _noisy,
     "jpeg": _compressed,
 }
-"""Shares of inputs, by the augmentation's field: each by its own `_DRAWS` numbers from 0 to 1; may reuse its argument."""
+"""By the share's field: each spoils its samples, whose memory it may take, by `_DRAWS` numbers from 0 to 1."""

@@ -15,7 +15,7 @@ def mixed(x_BCHW: Tensor, matrix: Tensor) -> Tensor:
     """(B, D, H, W), contiguous: each pixel's channels through a matrix, (D, C) or one for each sample (B, D, C)."""
     count, channels, *size = x_BCHW.shape
     matrix = matrix.expand(count, -1, channels)
-    return torch.bmm(matrix, x_BCHW.flatten(2)).unflatten(2, size)
+    return torch.bmm(matrix, x_BCHW.flatten(2)).reshape(count, matrix.shape[1], *size)
 
 
 def power_(x: Tensor, exponent: float | Tensor) -> Tensor:

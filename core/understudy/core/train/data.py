@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -28,14 +28,13 @@ from understudy.core.align import Points
 from understudy.core.colour import SwapCurve
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
 from understudy.core.face import Alignment
-from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.faceset import FaceRecord, Faceset, mattes
 from understudy.core.files import Places, replacing
 from understudy.core.frames import Float, Window
 from understudy.core.half import narrowed
 from understudy.core.image import fill_nonfinite
 from understudy.core.matte import eyes, mouth, soft
 from understudy.core.matte.hull import hull
-from understudy.core.merge.masking import Occlusion
 from understudy.core.model.presets import ModelConfig
 from understudy.core.pipeline import cores, overlapped
 from understudy.core.reports import Warned
@@ -111,7 +110,7 @@ def prepare(
 ) -> Generator[Crops | Warned | None, None, None]:
     """Cut the crops into `folder`, unless they are there; yields None as it goes, after each face, and the crops last.
 
-    The matte of a crop is what is seen of the face, as a merge has it (`Occlusion`): its label's, else that of the
+    The matte of a crop is what is seen of the face, as a merge has it (`mattes.occ`): its label's, else that of the
     segmenter, either in place of the hull as DeepFaceLab takes an XSeg mask (samplelib/SampleProcessor.py); without
     both the hull of its landmarks. A face that is gone or broken when its turn comes, or whose matte is, is left out
     with a warning: the others are good. Where that was in the session that cut the crops, the warning says how many
@@ -128,17 +127,17 @@ def prepare(
         WriteFailed, DiskFull: the file could not be written.
     """
     _check(faceset, side)
-    total, occlusion = len(faceset.columns), Occlusion.of(faceset)
+    total, known = len(faceset.columns), mattes.known(faceset)
     if side == "src" and total < _FEW:
         yield Warned(reason="FEW_FACES", message=_few(faceset))
-    key = yield from _key(faceset, occlusion, config, curve)
+    key = yield from _key(faceset, known, config, curve)
     file = folder / f"{side}-{key}.npy"
     try:
         crops, shares = _opened(file, faceset.digest())
     except (OSError, ValueError, EOFError):  # it is not there, or torn
         remove(folder, side)
         with replacing(file) as beside, beside.open("wb") as opened:
-            yield from _cut(opened, faceset, occlusion, config, curve)
+            yield from _cut(opened, faceset, known, config, curve)
         crops, shares = _opened(file, faceset.digest())
     else:
         if lost := total - len(crops):
@@ -149,7 +148,7 @@ def prepare(
 
 
 def _cut(
-    file: BinaryIO, faceset: Faceset, occlusion: Occlusion, config: ModelConfig, curve: SwapCurve
+    file: BinaryIO, faceset: Faceset, known: frozenset[str], config: ModelConfig, curve: SwapCurve
 ) -> Generator[Warned | None, None, None]:
     """Write the crops, and behind them a second array, (N, 3) float32: pitch, yaw, and what `held` gives."""
     records, columns = faceset.records, faceset.columns
@@ -160,7 +159,7 @@ def _cut(
         try:
             wanted = alignment(record, config.face_type, config.resolution)
             shares[row] = held(record, wanted)
-            occ = occlusion.occ(record, wanted) if occlusion.knows(record) else None
+            occ = mattes.occ(faceset, record, wanted) if record.path.name in known else None
             return crop(faceset.load(record), record, config, curve, occ)
         except InvalidInput as error:  # landmarks or an alignment that are none
             raise FrameUnreadable(f"{record.path}: {error.message}", path=record.path) from error
@@ -263,15 +262,8 @@ def write(
         FrameUnreadable: more than a tenth of them cannot be cut; names the first.
     """
     total, lost, kept = len(items), list[str](), list[int]()
-
-    def tried(item: Item) -> npt.NDArray[np.float16] | str:
-        try:
-            return narrowed(cut(item))
-        except (FrameMissing, FrameUnreadable) as error:
-            return error.message
-
     start = _head(file, (total, size, size, channels))
-    with closing(overlapped(items, tried, _same, _same, ahead=cores())) as work:
+    with closing(overlapped(items, partial(_tried, cut), _same, _same, ahead=cores())) as work:
         for place, made in enumerate(work):
             if isinstance(made, str):
                 lost.append(made)
@@ -287,6 +279,14 @@ def write(
     end = _head(file, (len(kept), size, size, channels))
     assert end == start, "numpy leaves room in a header for any count"
     return kept
+
+
+def _tried(cut: Callable[[Item], Float], item: Item) -> npt.NDArray[np.float16] | str:
+    """A crop, or why there is none."""
+    try:
+        return narrowed(cut(item))
+    except (FrameMissing, FrameUnreadable) as error:
+        return error.message
 
 
 def _lost(lost: Sequence[str], total: int, where: str) -> Warned | None:
@@ -360,21 +360,21 @@ def held(record: FaceRecord, wanted: Alignment) -> float:
 
 
 def _key(
-    faceset: Faceset, occlusion: Occlusion, config: ModelConfig, curve: SwapCurve
+    faceset: Faceset, known: frozenset[str], config: ModelConfig, curve: SwapCurve
 ) -> Generator[None, None, str]:
     """Names what the crops are made of; yields None after each label or matte that it has read."""
     made_of: list[Any] = [_VERSION, faceset.digest(), config.resolution, config.face_type, SHARE]
     key = hashlib.sha256(json.dumps([*made_of, curve.knee, curve.maximum]).encode())
-    known = [row for row, name in enumerate(faceset.columns.name.tolist()) if name in occlusion.known]
+    rows = [row for row, name in enumerate(faceset.columns.name.tolist()) if name in known]
 
     def one(record: FaceRecord) -> str:
         try:
-            return f"{record.path.name} {occlusion.digest(record)}\n"
+            return f"{record.path.name} {mattes.occ_digest(faceset, record)}\n"
         except FrameUnreadable:  # the face is left out, with a word about it, when it is cut
             return f"{record.path.name} unread\n"
 
     with closing(
-        overlapped(faceset.subset(np.array(known, np.int64)).records, one, _same, _same, ahead=cores())
+        overlapped(faceset.subset(np.array(rows, np.int64)).records, one, _same, _same, ahead=cores())
     ) as work:
         for line in work:
             key.update(line.encode())

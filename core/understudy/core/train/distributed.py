@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -135,9 +136,10 @@ def gather(devices: str) -> Team:
         InvalidInput: one of the devices is not on this machine.
     """
     first, *others = [pick(name.strip()) for name in devices.split(",")]
-    # port 0 is whichever is free
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
-    said = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": str(1 + len(others))}
+    with socket.create_server(("127.0.0.1", 0)) as free:  # 0: whichever port is
+        port = str(free.getsockname()[1])
+    size = 1 + len(others)
+    said = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size)}
     children = [
         subprocess.Popen(
             [sys.executable, "-m", __name__, "--device", str(device)],
@@ -146,7 +148,7 @@ def gather(devices: str) -> Team:
         )
         for rank, device in enumerate(others, 1)
     ]
-    return _join(first, children, store=store, rank=0, world_size=1 + len(others))
+    return _join(first, children, init_method=f"tcp://127.0.0.1:{port}", rank=0, world_size=size)
 
 
 def _join(device: torch.device, children: Sequence[subprocess.Popen[bytes]] = (), **where: Any) -> Team:

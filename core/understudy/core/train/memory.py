@@ -206,8 +206,8 @@ class _Rehearsal(Trainer):
 
 def _trades(plan: Plan, offload: bool) -> Iterator[list[Plan]]:
     """The plan and what may be traded for memory: groups, the cheapest first, in each by the number of parts."""
-    count = plan.batch_size
-    parts = [n for n in range(plan.accumulate, count + 1) if count % n == 0]
+    count, most = plan.batch_size, 256  # that `Plan.accumulate` may be
+    parts = [n for n in range(plan.accumulate, min(count, most) + 1) if count % n == 0]
     for elsewhere, again in product((False, True) if offload else (False,), (False, True)):
         if elsewhere >= (plan.offload and offload) and again >= plan.recompute:
             yield [replace(plan, accumulate=n, recompute=again, offload=elsewhere) for n in parts]

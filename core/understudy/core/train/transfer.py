@@ -11,8 +11,8 @@
           "Removing artefacts from color and contrast modifications", 2011
 
 Codes of swap space are taken for sRGB's, which they are up to the curve's knee. Nothing is held to [0, 1].
-idt and sot move the points of a lattice in colour space along with some of the pixels, so that what they find is a
-3D look-up table, which is smooth, and costs the same whatever the size of the picture. DeepFaceLab's idt stops two
+idt and sot move some of the pixels, and what they find becomes a 3D look-up table, which is smooth and costs the same
+whatever the size of the picture. DeepFaceLab's idt stops two
 thirds of the way (it goes a twentieth of it twenty times), and its draws differ at each call; ours arrives, and the
 generator says what it draws. A matte weighs the pixels of the statistics; DeepFaceLab counts those beyond it as black.
 """
@@ -38,14 +38,20 @@ _CONES = (
     (0.019334 / 1.088754, 0.119193 / 1.088754, 0.950227 / 1.088754),
 )
 _LIGHT = torch.linalg.inv(torch.tensor(_CONES))
+_FOOT = 0.0031308  # of linear light, below which sRGB's curve is a line of the slope _SLOPE
+_SLOPE = 12.92
 _DARK = (6 / 29) ** 3  # below which the root of L*a*b* is a line
 _LAB = ((0.0, 1.0, 0.0), (1.0, -1.0, 0.0), (0.0, 1.0, -1.0))  # of the three roots, up to scale: L*, a* and b*
 _BACK = ((1.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0, -1.0))
 _LEAST = 1e-3  # a deviation below it is noise, and is not stretched: a quarter of a code of 8 bits
 _NOISE = {"lct": 1e-5, "mkl": _LEAST**2}  # variance that either picture is given; lct's is DeepFaceLab's
 _ROUNDS = 48  # of a root by Newton's method: enough for float64 and any matrix with such a noise
-_POINTS = 17  # of the lattice, along each axis
-_PIXELS = 48  # along a side, of those that idt and sot look at
+_NODES = 17  # of a look-up table, along each axis
+_AROUND = (
+    (0.7, 1.0),
+    (4.0, 1e-4),
+)  # what counts at a node: deviations in nodes, and weights; far from all, what is near
+_PIXELS = 40  # along a side, of those that idt and sot look at
 _LEVELS = 128  # of a distribution
 _STEPS = {"idt": (12, 1), "sot": (8, 4)}  # how often, and by how many bases at a time
 _SMOOTH = 1 / 16  # sot: deviation of the blur of its change, in sides; 16 pixels of 256
@@ -135,15 +141,19 @@ def _affine(matrix: Tensor, mean: Tensor, wanted: Tensor, device: torch.device) 
 
 
 def _roots(x: Tensor) -> Tensor:
-    """(B, 3, H, W): X, Y and Z of sRGB codes through the root of L*a*b*.
+    """(B, 3, H, W): X, Y and Z of sRGB codes through the root of L*a*b*; its lines go on below black.
 
-    sRGB's curve goes on as a power where it should be a line, below a code of 0.04: `_unrooted` does the same.
+    Here and in the inverse, each curve is a power of what is above its knee plus a line of what is below: on CPUs that
+    is much faster than to choose by pixel.
     """
-    light = x.new_empty(x.shape)
-    power_(torch.add(x, 0.055, out=light).clamp_(min=1e-4), 2.4)
-    cones = mixed(light, torch.tensor(_CONES, device=x.device) * 1.055**-2.4)
-    low = torch.clamp(cones, max=_DARK, out=light)
-    return power_(cones.clamp_(min=_DARK), 1 / 3).add_(low.sub_(_DARK), alpha=_DARK ** (-2 / 3) / 3)
+    knee = _FOOT * _SLOPE + 0.055
+    light = torch.add(x, 0.055, out=x.new_empty(x.shape))
+    low = light.clamp(max=knee).sub_(knee)
+    scale = 1.055**-2.4
+    power_(light.clamp_(min=knee), 2.4).add_(low, alpha=1 / _SLOPE / scale)
+    cones = mixed(light, torch.tensor(_CONES, device=x.device) * scale)
+    torch.clamp(cones, max=_DARK, out=low).sub_(_DARK)
+    return power_(cones.clamp_(min=_DARK), 1 / 3).add_(low, alpha=_DARK ** (-2 / 3) / 3)
 
 
 def _unrooted(roots: Tensor) -> Tensor:
@@ -151,8 +161,11 @@ def _unrooted(roots: Tensor) -> Tensor:
     knee = _DARK ** (1 / 3)
     low = roots.clamp(max=knee).sub_(knee)
     cones = roots.clamp_(min=knee).pow_(3).add_(low, alpha=3 * knee**2)
-    light = mixed(cones, _LIGHT.to(roots.device) * 1.055**2.4)
-    return power_(light.clamp_(min=1e-9), 1 / 2.4).sub_(0.055)
+    scale = 1.055**2.4  # which the power takes back: one multiplication less
+    light = mixed(cones, _LIGHT.to(roots.device) * scale)
+    torch.clamp(light, max=_FOOT * scale, out=low)
+    power_(light.clamp_(min=_FOOT * scale), 1 / 2.4).add_(low, alpha=_SLOPE / scale)
+    return light.sub_(0.055 + _SLOPE * _FOOT)
 
 
 def _linear(kind: str, x: _Weighed, like: _Weighed, _: Generator) -> Change:
@@ -161,10 +174,8 @@ def _linear(kind: str, x: _Weighed, like: _Weighed, _: Generator) -> Change:
     noise = _NOISE[kind] * torch.eye(3).to(spread)
     spread, wide = spread + noise, wide + noise
     root, inverse = _root(spread)
-    if kind == "lct":
-        matrix = _root(wide)[0] @ inverse
-    else:
-        matrix = inverse @ _root(root @ wide @ root)[0] @ inverse
+    matrix = _root(wide)[0] if kind == "lct" else inverse @ _root(root @ wide @ root)[0]
+    matrix = matrix @ inverse
     return _affine(matrix, mean, wanted, x[0].device)
 
 
@@ -187,20 +198,16 @@ def _transport(kind: str, x: _Weighed, like: _Weighed, generator: Generator) -> 
     steps, bases = _STEPS[kind]
     turns = torch.linalg.qr(torch.randn(steps, bases, 3, 3, generator=generator)).Q.to(x[0].device)
     (some, weights), (wanted, wanted_weights) = (_few(*each) for each in (x, like))
-    line = torch.linspace(0, 1, _POINTS, device=some.device)
-    blue, green, red = (part.flatten() for part in torch.meshgrid(line, line, line, indexing="ij"))
-    lattice = torch.stack([red, green, blue]).expand(len(some), -1, -1)
-    points = torch.cat([lattice, some], 2)
+    points = some
     for turn in turns:
         axes = turn.flatten(0, 1)
         along = axes @ points
-        now = _levels(along[..., lattice.shape[2] :], weights)
-        change = _carried(along, now, _levels(axes @ wanted, wanted_weights)) - along
+        change = _carried(along, _levels(along, weights), _levels(axes @ wanted, wanted_weights)) - along
         points = points + axes.T @ change / bases
-    table = (points[..., : lattice.shape[2]] - lattice).reshape(-1, 3, _POINTS, _POINTS, _POINTS)
+    table = _table(some, points - some, weights)
     if kind == "idt":
         return lambda picture: picture + _looked_up(picture, table)
-    smooth = _smoothed(_looked_up(x[0], table))
+    smooth = _smoothed(_looked_up(x[0], table), x[1])
     return lambda picture: (
         picture + functional.interpolate(smooth, picture.shape[2:], mode="bilinear", align_corners=False)
     )
@@ -215,40 +222,55 @@ _FITS: dict[str, Callable[[str, _Weighed, _Weighed, Generator], Change]] = {
 }
 
 
-def _few(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Some of the pixels (B, 3, N), and their weights (B, 1, N)."""
+def _few(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Some of the pixels (B, 3, N), and their weights (B, 1, N), which sum to 1."""
     down, right = (math.ceil(size / _PIXELS) for size in x.shape[2:])
-    return x[..., ::down, ::right].flatten(2), (
-        None if weights is None else weights[..., ::down, ::right].flatten(2)
-    )
+    some = x[..., ::down, ::right].flatten(2)
+    few = torch.ones_like(some[:, :1]) if weights is None else weights[..., ::down, ::right].flatten(2)
+    return some, few / few.sum(2, keepdim=True)
 
 
-def _levels(x: Tensor, weights: Tensor | None) -> Tensor:
-    """(B, D, K) quantiles of x (B, D, N), evenly spaced in weight, each above the one before."""
+def _levels(x: Tensor, weights: Tensor) -> Tensor:
+    """(B, D, K) quantiles of x (B, D, N), evenly spaced in weight."""
     values, order = x.sort(2)
-    if weights is None:
-        weights = torch.ones_like(x[:, :1])
     sorted_weights = weights.expand_as(x).gather(2, order)
     below = sorted_weights.cumsum(2)
     below = (below - sorted_weights / 2) / below[..., -1:]
     levels = (torch.arange(_LEVELS, device=x.device) + 0.5) / _LEVELS
-    found = _along(levels.expand(*x.shape[:2], -1).contiguous(), below, values)
-    return found + (levels - 0.5) * 1e-4  # pixels of one colour: half of them are above its middle
+    return _along(levels.expand(*x.shape[:2], -1).contiguous(), below, values)
 
 
 def _carried(at: Tensor, before: Tensor, after: Tensor) -> Tensor:
     """(B, D, N): each value of `at` from its place among the quantiles `before` to the same among those `after`;
-    beyond the ends, as far as the ends go."""
+    beyond the ends, as far as the ends go; from the middle of those that are equal."""
     inside = at.clamp(before[..., :1], before[..., -1:])
-    return _along(inside, before, after) + (at - inside)
+    first, last = (_along(inside, before, after, right=right) for right in (False, True))
+    return (first + last) / 2 + (at - inside)
 
 
-def _along(at: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """The line through the points (x, y), x in ascending order, at `at`; all (B, D, any)."""
-    above = torch.searchsorted(x, at).clamp_(1, x.shape[2] - 1)
-    left, right = x.gather(2, above - 1), x.gather(2, above)
-    part = ((at - left) / (right - left).clamp_(min=1e-12)).clamp_(0, 1)
+def _along(at: Tensor, x: Tensor, y: Tensor, *, right: bool = False) -> Tensor:
+    """The line through the points (x, y), x in ascending order, at `at`; all (B, D, any).
+
+    Args:
+        right: where several x are equal, the last of them counts and not the first.
+    """
+    above = torch.searchsorted(x, at, right=right).clamp_(1, x.shape[2] - 1)
+    low, high = x.gather(2, above - 1), x.gather(2, above)
+    part = ((at - low) / (high - low).clamp_(min=1e-12)).clamp_(0, 1)
     return torch.lerp(y.gather(2, above - 1), y.gather(2, above), part)
+
+
+def _table(x: Tensor, change: Tensor, weights: Tensor) -> Tensor:
+    """(B, 3, blue, green, red): the mean of `change` (B, 3, N) over the colours x (B, 3, N) around each node."""
+    nodes = torch.arange(_NODES, device=x.device)
+    sums = torch.cat([change, torch.ones_like(weights)], 1) * weights
+    total = x.new_zeros(len(x), 4, _NODES**2, _NODES)
+    for width, share in _AROUND:
+        away = (x.clamp(0, 1)[..., None] * (_NODES - 1) - nodes) / width
+        red, green, blue = torch.exp(-0.5 * away**2).unbind(1)  # (B, N, nodes) each
+        plane = (blue[..., None] * green[:, :, None]).flatten(2)
+        total += share * (plane.mT[:, None] @ (sums[..., None] * red[:, None]))
+    return (total[:, :3] / total[:, 3:]).unflatten(2, (_NODES, _NODES))  # type: ignore[no-untyped-call]
 
 
 def _looked_up(x: Tensor, table: Tensor) -> Tensor:
@@ -257,9 +279,11 @@ def _looked_up(x: Tensor, table: Tensor) -> Tensor:
     return functional.grid_sample(table, grid, padding_mode="border", align_corners=True)[:, :, 0]
 
 
-def _smoothed(x: Tensor) -> Tensor:
+def _smoothed(x: Tensor, weights: Tensor | None) -> Tensor:
     """Blurred as DeepFaceLab's bilateral filter does it, whose width in value is above any difference."""
     down, right = (
         gaussian(torch.tensor([size * _SMOOTH], device=x.device), size)[:, None] for size in x.shape[2:]
     )
-    return down @ x @ right.mT
+    if weights is None:
+        return down @ x @ right.mT
+    return (down @ (x * weights) @ right.mT) / (down @ weights @ right.mT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -111,7 +111,7 @@ def command(
     At least one of --iterations, --minutes, --until-plateau and --until; whichever comes first ends it.
     `understudy jobs update` changes options while it runs.
     """
-    asked = {
+    asked: dict[str, Any] = {
         "preset": preset,
         "way": way,
         "options": options.settings(set_),

@@ -16,9 +16,9 @@ from understudy.core.release import Release
 FORMAT = "understudy.model-card/1"
 
 INTENDED_USE = (
-    "Replacing the face of the dst performer by that of the src performer in shots of the production that the "
-    "releases below name. Not for anybody else's face, not beyond the releases' scope and dates, not to mislead "
-    "anyone about what was filmed, and not to recognise people."
+    "Replacing a performer's face by that of the person whom the releases below name, in shots of the production that "
+    "they name. Not for anybody else's face, not beyond the releases' scope and dates, not to mislead anyone about "
+    "what was filmed, and not to recognise people."
 )
 LIMITS = (
     "The network knows these two people only. It invents what it never saw: poses, light and expressions that lack in "

@@ -26,6 +26,7 @@ from understudy.core.errors import FrameUnreadable, InvalidInput, ModelInvalid, 
 from understudy.core.faceset.dfl import arrays, pickles
 from understudy.core.frames import Array
 from understudy.core.model import store
+from understudy.core.model.exchange.inside import WEIGHTS
 from understudy.core.model.exchange.settings import refuse_trained
 from understudy.core.model.presets import ModelConfig, preset
 from understudy.core.release import Release
@@ -132,7 +133,7 @@ def choose(folder: Path, name: str = "") -> tuple[Path, str]:
     there = {file.name.removesuffix(_DATA): file for file in sorted(folder.glob(f"*{_DATA}"))}
     if not there:
         raise NotFound(
-            f"{folder}: no model of DeepFaceLab is here (no file *{_DATA})",
+            f"{folder}: no model of DeepFaceLab is here (no file *{_DATA}), nor weights that were exported (no {WEIGHTS})",
             path=folder,
             field="folder",
             value=folder,
