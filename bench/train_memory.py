@@ -77,8 +77,8 @@ def _resident() -> int:
     return pages * 4096
 
 
-def _apart(name: str, options: dict[str, str], limit: int = 0) -> int | None:
-    """`measured` in a process of its own; None where it does not live through it."""
+def taken(name: str, options: dict[str, str], limit: int = 0) -> int | None:
+    """Bytes that a training takes, `measured` in a process of its own; None where a GPU's memory is too little."""
     command = [
         sys.executable,
         "-m",
@@ -103,10 +103,10 @@ def against_estimates() -> None:
     rows = []
     for name, options in CASES:
         counted = memory.need(*case(name, options), bfloat16=False).peak
-        taken = _apart(name, options)
-        assert taken is not None, "nothing limits it"
+        found = taken(name, options)
+        assert found is not None, "nothing limits it"
         said = " ".join(f"{option} {value}" for option, value in options.items())
-        rows.append((f"{name}, {said}", _mib(counted), _mib(taken), f"{100 * (counted / taken - 1):+.0f} %"))
+        rows.append((f"{name}, {said}", _mib(counted), _mib(found), f"{100 * (counted / found - 1):+.0f} %"))
     show("memory of a training, float32", ("case", "counted, MiB", "taken, MiB", "counted / taken"), rows)
 
 
@@ -127,8 +127,8 @@ def within_a_limit() -> None:
         words = ", ".join(f"{n} {v}" for n, v in traded.items()) or "nothing"
         outcome = ["-", "-"]
         if gpu:
-            found = _apart(name, {}, LIMIT), _apart(name, traded, LIMIT)
-            outcome = ["out of memory" if taken is None else _mib(taken) for taken in found]
+            found = taken(name, {}, LIMIT), taken(name, traded, LIMIT)
+            outcome = ["out of memory" if each is None else _mib(each) for each in found]
         rows.append((name, f"{course.batch_size}", _mib(whole), words, _mib(now), *outcome))
     columns = ("preset", "batch", "counted, MiB", "traded", "then, MiB", "as it was, GPU", "traded, GPU")
     show("2 GiB of device memory, float32", columns, rows)

@@ -214,18 +214,20 @@ class PeerTrainer:
         """Inputs and targets of a batch, made one by one; the fifth channel is made as DeepFaceLab makes it."""
         side = self.config.resolution
         chosen = self._dice.integers(len(crops), size=self.plan.batch_size)
-        made = [_sample(crops.array[i].astype(np.float32), side, self.plan, self._dice) for i in chosen]
+        made = [sample(crops.array[i].astype(np.float32), side, self.plan, self._dice) for i in chosen]
         inputs, targets = (
             torch.from_numpy(np.stack(each)).permute(0, 3, 1, 2) for each in zip(*made, strict=True)
         )
         return inputs.contiguous(), targets.contiguous()
 
 
-def _sample(crop: Float, side: int, plan: Plan, dice: np.random.Generator) -> tuple[Float, Float]:
-    """Input (side, side, 3), warped, and target (side, side, 5) of a crop (M, M, 5)."""
+def sample(
+    crop: Float, side: int, plan: Plan, dice: np.random.Generator, share: float = SHARE
+) -> tuple[Float, Float]:
+    """Input (side, side, 3), warped, and target (side, side, 5) of a crop (M, M, 5), of which `share` is seen."""
     amount = plan.augmentation
-    margin = (1 - SHARE) / 2 * len(crop)
-    zoom = side / (SHARE * len(crop))
+    margin = (1 - share) / 2 * len(crop)
+    zoom = side / (share * len(crop))
     cut = np.array([[zoom, 0, -margin * zoom], [0, zoom, -margin * zoom]])
     cells = int(dice.choice(_CELLS))
     maps = [_bent(side, cells, amount.warp, axis, dice) for axis in (1, 0)]

@@ -119,3 +119,24 @@ def test_bytes_and_unlimited_work_are_told_too(session: Session):
     assert progress.standing(job)[:2] == ("1.5/3.0 MB", "2.0 MB/s")
     job.message.progress.CopyFrom(job_pb2.Progress(done=400, unit="iteration", rate=0.5))
     assert progress.standing(job)[:3] == ("400 iterations", "2.0 s/iteration", "")
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("CHANGED", "changed at iteration 9: gan 0.1"),
+        ("PHASE", "changed at iteration 9: gan 0.1"),
+        ("DIVERGED", "warning: changed at iteration 9: gan 0.1"),
+        ("", "warning: changed at iteration 9: gan 0.1"),
+    ],
+)
+def test_what_a_training_does_as_it_was_told_is_no_warning(
+    daemon: FakeDaemon, session: Session, reason: str, said: str
+):
+    told = job_pb2.Error(reason=reason, message="changed at iteration 9: gan 0.1")
+    daemon.script = [job_pb2.JobEvent(warning=told)]
+    out = io.StringIO()
+    job, show = session.train("/m", "/a", "/b", iterations=9, label="train"), progress.Lines(out)
+    for event in job.watch():
+        show.event(job, event)
+    assert f"train: {said}" in out.getvalue().splitlines()

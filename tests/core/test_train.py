@@ -190,6 +190,15 @@ def test_no_face(facesets, colour, tmp_path):
         list(loop.run(replace(settings, dst=tmp_path / "none"), colour=colour))
 
 
+def test_one_face_of_each_trains(colour, tmp_path):
+    for name in ("src", "dst"):
+        write_faceset(tmp_path / name, [1001], f"{name}.%04d.exr")
+    settings = asked(tmp_path, tmp_path / "m", release=make_release(), target_iterations=2)
+    reports = list(loop.run(settings, colour=colour))
+    assert [r.reason for r in reports if isinstance(r, Warned)] == ["FEW_FACES"]
+    assert store.read_state(tmp_path / "m").iteration == 2
+
+
 def test_no_release(facesets, colour, tmp_path):
     settings = asked(facesets, tmp_path / "m", src=facesets / "dst", dst=facesets / "src")
     with pytest.raises(ReleaseMissing, match="understudy release create"):

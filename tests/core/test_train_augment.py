@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from typing import Any
 
@@ -279,7 +280,7 @@ def test_hue_and_saturation_leave_luma_and_greys(hue, saturation, seed):
     x = torch.rand(1, 3, 8, 8, generator=dice(seed))
     turn = colours.turns(torch.tensor([hue]), torch.tensor([saturation]))
     found = colours.mixed(x, turn)
-    luma = torch.tensor(colours.YCC[0])
+    luma = colours.YCC[0]
     torch.testing.assert_close(torch.einsum("c,bchw->bhw", luma, found), torch.einsum("c,bchw->bhw", luma, x))
     grey = x[:, :1].expand_as(x)
     torch.testing.assert_close(colours.mixed(grey, turn), grey, atol=1e-5, rtol=0)
@@ -296,7 +297,7 @@ def test_hue_turns_by_the_angle_in_the_plane_of_colour_differences():
     x = torch.rand(1, 3, 8, 8, generator=dice())
     turned = colours.mixed(x, colours.turns(torch.tensor([0.7]), torch.tensor([1.5])))
     blue, red, blue_after, red_after = (
-        colours.mixed(each, torch.tensor(colours.YCC))[0, i] for each in (x, turned) for i in (1, 2)
+        colours.mixed(each, colours.YCC)[0, i] for each in (x, turned) for i in (1, 2)
     )
     before, after = torch.complex(blue, red), torch.complex(blue_after, red_after)
     wanted = before * 1.5 * torch.exp(torch.tensor(0.7j))
@@ -355,3 +356,15 @@ def test_a_moving_picture_is_smeared_by_as_many_taps(taps):
     found = degrade.moved(dots, torch.tensor([float(taps - 1) * 2]), torch.tensor([0.0]), taps)[0, 0]
     assert np.count_nonzero(found[16] > 0.9 / taps) == taps
     assert float(found.sum()) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("transfer", TRANSFERS)
+def test_all_is_done_on_the_device_and_nothing_is_asked_back(transfer, monkeypatch):
+    """PyTorch's `meta` device has no numbers: what is not on it, or wants to see one, fails."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which `meta` has not
+    every = Augmentation(**{k: v for each in INPUT_ONLY.values() for k, v in each.items()}, transfer=transfer)
+    crops = torch.empty(3, 5, 80, 80, device="meta")
+    inputs, targets = draw((crops, crops), replace(every, gamma=0.2))
+    assert inputs.shape == (6, 3, SIDE, SIDE)
+    assert targets.shape == (6, 5, SIDE, SIDE)
+    assert {inputs.device.type, targets.device.type} == {"meta"}

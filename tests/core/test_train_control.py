@@ -9,15 +9,18 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
 
 from tests.core.training import apart, asked, make_facesets, name_presets, one_thread
 from understudy.core import plate
 from understudy.core.colour import SwapCurve
+from understudy.core.errors import WeightsMissing
 from understudy.core.model import store
 from understudy.core.reports import Artifact, Report, TrainReport, Warned
-from understudy.core.train import clockwork, loop
+from understudy.core.train import clockwork, loop, perceptual
 from understudy.core.train.control import BackUp, Change, Command, Control, Save, Show
 from understudy.core.train.plan import Phase
+from understudy.core.weights import WeightStore
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +48,12 @@ def ask(facesets, tmp_path):
     return settings
 
 
-def run(settings, colour, commands: Mapping[int, Command]) -> list[Report]:
+def run(
+    settings, colour, commands: Mapping[int, Command], weights: WeightStore | None = None
+) -> list[Report]:
     """All reports of a training that is told something after the report of an iteration."""
     control, found = Control(), list[Report]()
-    for report in loop.run(settings, colour=colour, control=control):
+    for report in loop.run(settings, colour=colour, control=control, weights=weights):
         found.append(report)
         if isinstance(report, TrainReport) and report.losses and report.iteration in commands:
             control.put(commands[report.iteration])
@@ -143,9 +148,30 @@ def test_a_wrong_change_is_refused_and_changes_nothing(ask, colour, options, say
     assert apart(checkpoint(with_it.model), checkpoint(without.model)) == 0
 
 
-def test_a_perceptual_loss_without_its_weights_is_refused(ask, colour, weight_store):
+def test_a_perceptual_loss_finds_its_weights_when_it_is_asked_for(ask, colour, weight_store, monkeypatch):
+    asked_for = []
+
+    def load(store, name, device):
+        asked_for.append((store, name))
+        net = perceptual.Vgg(name)
+        perceptual.initialise(net, torch.Generator().manual_seed(1))
+        return net.to(device).eval().requires_grad_(False)
+
+    monkeypatch.setattr(perceptual, "load", load)
+    reports = run(ask(), colour, {6: Change(options={"perceptual": "1"})}, weight_store)
+    assert {i for i, parts in losses(reports).items() if "perceptual" in parts} == {7, 8}
+    later = ask("later", phases=(Phase(iteration=7, options={"perceptual": "1"}),))
+    assert {
+        i for i, parts in losses(run(later, colour, {}, weight_store)).items() if "perceptual" in parts
+    } == {8}
+    assert asked_for == [(weight_store, "vgg16")] * 2
+
+
+def test_a_perceptual_loss_without_its_weights_is_refused(ask, colour):
     (message,) = warned(run(ask(), colour, {3: Change(options={"perceptual": "1"})}), "WEIGHTS_MISSING")
     assert "perceptual needs the weights vgg16" in message
+    with pytest.raises(WeightsMissing, match="vgg16"):  # not when it is due, hours later
+        run(ask("later", phases=(Phase(iteration=7, options={"perceptual": "1"}),)), colour, {})
 
 
 def test_show_makes_a_preview_of_now(ask, colour):

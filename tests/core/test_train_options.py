@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -337,6 +339,19 @@ def test_a_smaller_patch_than_there_is_becomes_the_smallest():
     given = trainer({"gan": "0.1", "gan_patch": "1"})
     assert given.judges.gan is not None
     assert given.judges.gan.sizes == (3, 16)
+
+
+def test_samples_that_are_read_aside_are_the_same():
+    src, dst = noise(1), noise(2)
+    plain, ahead = trainer(), trainer()
+    ahead.aside = ThreadPoolExecutor(1)
+    for iteration, options in enumerate([{}, {}, {"even_yaw": "yes"}, {"even_yaw": "yes"}, {}, {}]):
+        number = iteration + 3 * (iteration > 4)  # not all come one after the other
+        both = []
+        for given in (plain, ahead):
+            given.adopt(PLAN.with_options(options))
+            both.append(given.samples(src, dst, number, 0.0))
+        assert all(torch.equal(a, b) for a, b in zip(*both, strict=True))
 
 
 def test_one_face_trains():

@@ -10,7 +10,7 @@ import pytest
 
 from understudy.core.errors import InvalidInput, WriteFailed
 from understudy.core.train.plan import Course, Plan
-from understudy.daemon import control, schema, updates
+from understudy.daemon import control, retention, schema, updates
 from understudy.daemon.errors import JobStateRefused
 from understudy.daemon.scheduler import Attempt
 from understudy.daemon.states import State
@@ -184,6 +184,14 @@ def test_a_store_of_the_release_before_learns_to_keep_them(tmp_path: Path, monke
     updates.add(new, job, SAVE)
     assert list(updates.waiting(new, job).values()) == [SAVE]
     new.close()
+
+
+def test_their_events_are_bounded(store: Store, job: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(retention, "KEEP_DENSE", 20)
+    monkeypatch.setattr(retention, "CHECK_EVERY", 16)
+    for _ in range(100):
+        store.record(job, [job_pb2.JobEvent(training_update=SAVE)])
+    assert 10 <= kinds(store, job).count("training_update") <= 20 + 16
 
 
 def test_how_a_person_says_one():

@@ -25,6 +25,7 @@ class SwapModel:
         config: what the network is; crops must be of its resolution and face type.
         state: of the checkpoint: swap curve, colour, releases and what it was trained on.
         device: where it computes.
+        net: the network itself, for who brings it into another form; it is not trained here.
     """
 
     def __init__(self, net: Network, state: store.State, device: torch.device) -> None:

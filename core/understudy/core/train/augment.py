@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from understudy.core.train import degrade, transfer
 from understudy.core.train.augmentation import Augmentation
-from understudy.core.train.colours import mixed, power_, turns
+from understudy.core.train.colours import mixed, onto, power_, turns
 
 CELLS = (2, 4, 8)  # of the warp's grid along a side
 REACH = 0.24 * math.sqrt(2)  # the farthest a grid point moves, in cells
@@ -71,7 +71,9 @@ def pairs(
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
         colours = _transferred(src_BCHW[:, :3], dst_BCHW[:, :3], like, amount.transfer, bases)
         people = ((colours, src_BCHW[:, 3:]), (dst_BCHW[:, :3], dst_BCHW[:, 3:]))
-        parts = (torch.split(each, sizes) for each in (inputs, targets, *(each.to(device) for each in own)))
+        parts = (
+            torch.split(each, sizes) for each in (inputs, targets, *(onto(each, device) for each in own))
+        )
         for (rgb, mattes), x, target, moves, bends, gain, curve in zip(people, *parts, strict=True):
             plain, bent = _grids(moves, bends, side)
             torch.clamp(_sample(mattes, plain, "bilinear"), 0, 1, out=target[:, 3:])
@@ -87,7 +89,7 @@ def straight(crops_BCHW: Tensor, side: int, *, share: float) -> Tensor:
     """The samples (B, C, side, side) without any augmentation."""
     still = torch.eye(2, 3)[None].expand(len(crops_BCHW), 2, 3) * share
     grid = functional.affine_grid(still, [len(crops_BCHW), 1, side, side], align_corners=False)
-    return sample(crops_BCHW, grid.to(crops_BCHW.device), "bicubic")
+    return sample(crops_BCHW, onto(grid, crops_BCHW.device), "bicubic")
 
 
 class Moves(Protocol):
@@ -178,7 +180,7 @@ def _transferred(src: Tensor, dst: Tensor, like: Tensor, kind: str, generator: G
     if kind == "none":
         return src
     every = max(1, src.shape[-1] // _LOOKED_AT)
-    wanted = dst[..., ::every, ::every][like.to(dst.device)]
+    wanted = dst[..., ::every, ::every][onto(like, dst.device)]
     return transfer.fit(kind, src[..., ::every, ::every], wanted, generator)(src).clamp_(0, 1)
 
 
@@ -195,7 +197,7 @@ def _sample(x: Tensor, grid: Tensor, mode: str) -> Tensor:
 
 def _spoilt(x: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
     """What befalls the inputs (B, 3, S, S) alone; in [0, 1]."""
-    shift = uniform(generator, len(x), 2).to(x.device)
+    shift = uniform(generator, len(x), 2)
     if amount.hue or amount.saturation:
         matrices = turns(shift[:, 0] * math.radians(amount.hue), 1 + shift[:, 1] * amount.saturation)
         x = mixed(x, matrices).clamp_(0, 1)
@@ -203,14 +205,14 @@ def _spoilt(x: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
         draws = torch.rand(len(x), 1 + _DRAWS, generator=generator)
         chosen = torch.nonzero(draws[:, 0] < getattr(amount, name))[:, 0]
         if len(chosen):
-            there = chosen.to(x.device)
+            there = onto(chosen, x.device)
             x.index_copy_(0, there, change(x.index_select(0, there), draws[chosen, 1:]))
     return x
 
 
 def _shadowed(x: Tensor, draws: Tensor) -> Tensor:
     """A disc of any size, its edge soft, in which codes are up to a half darker or lighter."""
-    there = draws.to(x.device)
+    there = onto(draws, x.device)
     inner = there[:, 2] * 0.8
     disc = degrade.discs(there[:, :2] * 1.5 - 0.25, inner, inner + 0.05 + 0.55 * there[:, 3], x.shape[-1])
     return x.mul_(disc.mul_(there[:, 4, None, None, None] - 0.5).add_(1)).clamp_(0, 1)
@@ -224,22 +226,25 @@ def _moved(x: Tensor, draws: Tensor) -> Tensor:
 def _blurred(x: Tensor, draws: Tensor) -> Tensor:
     side = x.shape[-1]
     sigma = (0.3 + 1.7 * draws[:, 0]) * side / _WIDE
-    return degrade.both_ways(x, degrade.gaussian(sigma.to(x.device), side), math.ceil(11 * side / _WIDE))
+    kernel = degrade.gaussian(onto(sigma, x.device), side)
+    return degrade.both_ways(x, kernel, math.ceil(11 * side / _WIDE))
 
 
 def _shrunk(x: Tensor, draws: Tensor) -> Tensor:
     side = x.shape[-1]
     sizes = ((1 - 0.75 * draws[:, 0]) * side).round().clamp(min=2)
     kernel = degrade.resize(sizes, side, torch.zeros(len(x), dtype=torch.bool))
-    return degrade.both_ways(x, kernel.to(x.device), 8)
+    return degrade.both_ways(x, onto(kernel, x.device), 8)
 
 
 def _noisy(x: Tensor, draws: Tensor) -> Tensor:
     """Finer or coarser, more or less of it in colour."""
-    tint, strong = (draws[:, i, None, None, None].to(x.device) for i in (0, 1))
+    tint, strong = onto(draws[:, :2, None, None, None], x.device).unbind(1)
     noise = _noise(x.shape[-1], x.device)
-    places = (draws[:, 3:9].reshape(-1, 2, 3) * noise.shape[1]).long().to(x.device)
-    own = noise[(draws[:, 2:3] * len(noise)).long().to(x.device), places[:, 0], places[:, 1]]
+    grain, row, column = (
+        (draws[:, 2:9] * torch.tensor([len(noise)] + 6 * [noise.shape[1]])).long().split((1, 3, 3), 1)
+    )
+    own = noise[tuple(onto(each, x.device) for each in (grain, row, column))]
     return torch.lerp(own[:, :1], own, tint).mul_(strong * _GRAIN).add_(x).clamp_(0, 1)
 
 
@@ -254,7 +259,7 @@ def _noise(side: int, device: torch.device) -> Tensor:
     widths = torch.tensor(_COARSE) * max(side / _WIDE, 0.5)
     noise = degrade.both_ways(noise.expand(len(widths), -1, -1, -1), degrade.gaussian(widths, large))[:, 0]
     noise = noise / noise.std((1, 2), keepdim=True)
-    return noise.to(device).unfold(1, side, 1).unfold(2, side, 1)
+    return onto(noise, device).unfold(1, side, 1).unfold(2, side, 1)
 
 
 def _compressed(x: Tensor, draws: Tensor) -> Tensor:

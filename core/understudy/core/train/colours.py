@@ -5,16 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 """RGB to luma and the two colour differences of JPEG (JFIF 1.02)."""
-RGB: Tensor = torch.linalg.inv(torch.tensor(YCC))
+RGB = torch.linalg.inv(YCC)
 """Back again."""
 
 
+def onto(x: Tensor, device: torch.device) -> Tensor:
+    """x on the device; a GPU is not waited for."""
+    return x.to(
+        device, non_blocking=device.type == "cuda"
+    )  # from pageable memory it is copied at once all the same
+
+
 def mixed(x_BCHW: Tensor, matrix: Tensor) -> Tensor:
-    """(B, D, H, W), contiguous: each pixel's channels through a matrix, (D, C) or one for each sample (B, D, C)."""
+    """(B, D, H, W), contiguous: each pixel's channels through a matrix, (D, C) or one for each sample (B, D, C), from
+    any device."""
     count, channels, *size = x_BCHW.shape
-    matrix = matrix.expand(count, -1, channels)
+    matrix = onto(matrix, x_BCHW.device).expand(count, -1, channels)
     return torch.bmm(matrix, x_BCHW.flatten(2)).reshape(count, matrix.shape[1], *size)
 
 
@@ -24,16 +32,15 @@ def power_(x: Tensor, exponent: float | Tensor) -> Tensor:
 
 
 def turns(hue: Tensor, saturation: Tensor) -> Tensor:
-    """(B, 3, 3): matrices that turn hues by `hue` (B,) radians and stretch saturation by `saturation` (B,).
+    """(B, 3, 3): matrices that turn hues by `hue` (B,) radians and stretch saturation by `saturation` (B,); on the CPU.
 
     In the plane of JPEG's colour differences, so that luma stays, and greys are left alone. In HSV, which DeepFaceLab
     takes for it, light comes and goes with the hue, and the noise of dark greys becomes coloured.
     """
-    to = torch.tensor(YCC)
     cos, sin, zero = saturation * hue.cos(), saturation * hue.sin(), torch.zeros_like(hue)
     rows = (
         torch.stack([torch.ones_like(hue), zero, zero], 1),
         torch.stack([zero, cos, -sin], 1),
         torch.stack([zero, sin, cos], 1),
     )
-    return RGB.to(hue.device) @ torch.stack(rows, 1) @ to.to(hue.device)
+    return RGB @ torch.stack(rows, 1) @ YCC

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from understudy.core.train.colours import RGB, YCC, mixed
+from understudy.core.train.colours import RGB, YCC, mixed, onto
 
 # Annex K of ITU-T T.81: how coarsely luminance and colour are rounded, at quality 50
 _LUMINANCE = (
@@ -94,8 +94,8 @@ def moved(x: Tensor, length: Tensor, angle: Tensor, taps: int = 7) -> Tensor:
     side = x.shape[-1]
     way = torch.stack([angle.cos(), angle.sin()], 1) * (length * 2 / side)[:, None]
     still = functional.affine_grid(torch.eye(2, 3)[None], [1, 1, side, side], align_corners=False)
-    still = still.permute(0, 3, 1, 2).contiguous().to(x.device)
-    way = way[:, :, None, None].to(x.device)
+    still = onto(still.permute(0, 3, 1, 2).contiguous(), x.device)
+    way = onto(way[:, :, None, None], x.device)
     total = torch.zeros_like(x)
     for tap in torch.linspace(-0.5, 0.5, taps).tolist():
         grid = (still + tap * way).permute(0, 2, 3, 1)
@@ -121,10 +121,10 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
     Colour at half resolution, blocks of 8 × 8, rounded by the tables of Annex K, which are scaled as the Independent
     JPEG Group's library scales them.
     """
-    side, device = x.shape[-1], x.device
+    side = x.shape[-1]
     over = -side % 16
     padded = functional.pad(x, (0, over, 0, over), mode="replicate") if over else x
-    ycc = mixed(padded * 255, torch.tensor(YCC, device=device))
+    ycc = mixed(padded * 255, YCC)
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     light = _rounded(ycc[:, :1] - 128, _LUMINANCE, scale) + 128
     upper, lower = (
@@ -134,7 +134,7 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
     tint = (upper[..., ::2] + upper[..., 1::2]).add_(lower[..., ::2]).add_(lower[..., 1::2]).mul_(0.25)
     tint = _rounded(tint, _COLOUR, scale)
     tint = functional.interpolate(tint, scale_factor=2.0, mode="bilinear", align_corners=False)
-    back = mixed(torch.cat([light, tint], 1), RGB.to(device))
+    back = mixed(torch.cat([light, tint], 1), RGB)
     return back[..., :side, :side].div_(255).clamp_(0, 1)
 
 
@@ -142,8 +142,8 @@ def _rounded(x: Tensor, table: tuple[tuple[int, ...], ...], scale: Tensor) -> Te
     """x (B, C, H, W) with each block's cosine coefficients rounded to multiples of the scaled table."""
     count, channels, height, width = x.shape
     steps = (torch.tensor(table, dtype=torch.float32) * scale[:, None, None] + 0.5).floor().clamp(1, 255)
-    steps = steps.repeat(1, 1, width // 8).to(x.device)[:, None, None]  # of each row of blocks
-    base = _cosines().to(x.device)
+    steps = onto(steps.repeat(1, 1, width // 8), x.device)[:, None, None]  # of each row of blocks
+    base = onto(_cosines(), x.device)
     strips = base @ x.reshape(count, channels, height // 8, 8, width)
     coefficients = (strips.reshape(-1, 8) @ base.T).view_as(strips)
     kept = coefficients.div_(steps).round_().mul_(steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -50,6 +51,7 @@ class Trainer:
 
     Attributes:
         warnings: sentences for a person, until somebody takes them out.
+        aside: what reads the next samples while a GPU computes.
 
     Raises:
         InvalidInput: the plan has a perceptual loss and there is no `vgg`.
@@ -70,6 +72,8 @@ class Trainer:
         self.config, self.plan, self.device = config, plan, device
         self.seed, self.bfloat16, self.vgg, self.team = seed, bfloat16, vgg, team
         self.warnings: list[str] = []
+        self.aside = ThreadPoolExecutor(1) if device.type == "cuda" else None
+        self._next: tuple[object, Future[list[Tensor]] | None] = None, None
         net = build(config)
         net.initialise(torch.Generator().manual_seed(seed))
         self.net = net.to(device)
@@ -137,10 +141,7 @@ class Trainer:
 
     def samples(self, src: Crops, dst: Crops, iteration: int, progress: float) -> tuple[Tensor, Tensor]:
         """Inputs (2b, 3, S, S) and targets (2b, 5, S, S) of an iteration, src first: what falls to this process."""
-        rows = picks(src, dst, self.plan, iteration, self.seed)
-        of_src, of_dst = (
-            crops.gather(taken).to(self.device) for crops, taken in zip((src, dst), rows, strict=True)
-        )
+        of_src, of_dst = self._crops(src, dst, iteration)
         dice = torch.Generator().manual_seed((self.seed * 1_000_003 + iteration) % 2**63)
         amount = self.plan.augment(progress)
         side = self.config.resolution
@@ -208,6 +209,24 @@ class Trainer:
             rows = slice(start, start + size)
             disguise = None if hidden is None else hidden.part(rows)
             yield _Part(halves(inputs, rows), targets.part(rows), disguise)
+
+    def _crops(self, src: Crops, dst: Crops, iteration: int) -> list[Tensor]:
+        """src's and dst's of an iteration, on the device; while a GPU computes, the next are read aside."""
+        plan, seed = self.plan, self.seed
+
+        def read(number: int) -> list[Tensor]:
+            rows = picks(src, dst, plan, number, seed)
+            found = [crops.gather(taken) for crops, taken in zip((src, dst), rows, strict=True)]
+            return [each.pin_memory() for each in found] if self.device.type == "cuda" else found
+
+        if self.aside is None:
+            found = read(iteration)
+        else:
+            asked = id(src), id(dst), plan, seed
+            key, waiting = self._next
+            found = waiting.result() if waiting and key == (*asked, iteration) else read(iteration)
+            self._next = (*asked, iteration + 1), self.aside.submit(read, iteration + 1)
+        return [each.to(self.device, non_blocking=True) for each in found]
 
     def _moved(self, progress: float) -> list[Tensor]:
         """The weights that an iteration moves."""

@@ -26,23 +26,26 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from understudy.core.train.colours import mixed, power_
+from understudy.core.train.colours import mixed, onto, power_
 from understudy.core.train.degrade import gaussian
 
 Change = Callable[[Tensor], Tensor]
 
 # linear sRGB to XYZ in units of its white, D65 (IEC 61966-2-1)
-_CONES = (
-    (0.412453 / 0.950456, 0.357580 / 0.950456, 0.180423 / 0.950456),
-    (0.212671, 0.715160, 0.072169),
-    (0.019334 / 1.088754, 0.119193 / 1.088754, 0.950227 / 1.088754),
+_CONES = torch.tensor(
+    [
+        [0.412453 / 0.950456, 0.357580 / 0.950456, 0.180423 / 0.950456],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334 / 1.088754, 0.119193 / 1.088754, 0.950227 / 1.088754],
+    ]
 )
-_LIGHT = torch.linalg.inv(torch.tensor(_CONES))
+_LIGHT = torch.linalg.inv(_CONES)
 _FOOT = 0.0031308  # of linear light, below which sRGB's curve is a line of the slope _SLOPE
 _SLOPE = 12.92
 _DARK = (6 / 29) ** 3  # below which the root of L*a*b* is a line
-_LAB = ((0.0, 1.0, 0.0), (1.0, -1.0, 0.0), (0.0, 1.0, -1.0))  # of the three roots, up to scale: L*, a* and b*
-_BACK = ((1.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0, -1.0))
+# L*, a* and b* of the three roots, up to scale, and back
+_LAB = torch.tensor([[0.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])
+_BACK = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, -1.0]])
 _LEAST = 1e-3  # a deviation below it is noise, and is not stretched: a quarter of a code of 8 bits
 _NOISE = {"lct": 1e-5, "mkl": _LEAST**2}  # variance that either picture is given; lct's is DeepFaceLab's
 _ROUNDS = 48  # of a root by Newton's method: enough for float64 and any matrix with such a noise
@@ -123,13 +126,12 @@ def _moments(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
 def _rct(_: str, x: _Weighed, like: _Weighed, __: Generator) -> Change:
     """Means and deviations along L*, a* and b*; a map of the roots, since those are L*a*b* but for a matrix."""
     device = x[0].device
-    lab = torch.tensor(_LAB, device=device)
     (mean, spread), (wanted, wide) = (
-        _moments(mixed(_roots(picture), lab), weights) for picture, weights in (x, like)
+        _moments(mixed(_roots(picture), _LAB), weights) for picture, weights in (x, like)
     )
     gain = wide.diagonal(dim1=1, dim2=2).sqrt() / spread.diagonal(dim1=1, dim2=2).sqrt().clamp(min=_LEAST)
-    back = torch.tensor(_BACK).to(gain)
-    change = _affine(back @ (gain[:, :, None] * lab.to(gain)), back @ mean, back @ wanted, device)
+    lab, back = (onto(each.double(), gain.device) for each in (_LAB, _BACK))
+    change = _affine(back @ (gain[:, :, None] * lab), back @ mean, back @ wanted, device)
     return lambda picture: _unrooted(change(_roots(picture)))
 
 
@@ -151,7 +153,7 @@ def _roots(x: Tensor) -> Tensor:
     low = light.clamp(max=knee).sub_(knee)
     scale = 1.055**-2.4
     power_(light.clamp_(min=knee), 2.4).add_(low, alpha=1 / _SLOPE / scale)
-    cones = mixed(light, torch.tensor(_CONES, device=x.device) * scale)
+    cones = mixed(light, _CONES * scale)
     torch.clamp(cones, max=_DARK, out=low).sub_(_DARK)
     return power_(cones.clamp_(min=_DARK), 1 / 3).add_(low, alpha=_DARK ** (-2 / 3) / 3)
 
@@ -162,7 +164,7 @@ def _unrooted(roots: Tensor) -> Tensor:
     low = roots.clamp(max=knee).sub_(knee)
     cones = roots.clamp_(min=knee).pow_(3).add_(low, alpha=3 * knee**2)
     scale = 1.055**2.4  # which the power takes back: one multiplication less
-    light = mixed(cones, _LIGHT.to(roots.device) * scale)
+    light = mixed(cones, _LIGHT * scale)
     torch.clamp(light, max=_FOOT * scale, out=low)
     power_(light.clamp_(min=_FOOT * scale), 1 / 2.4).add_(low, alpha=_SLOPE / scale)
     return light.sub_(0.055 + _SLOPE * _FOOT)
@@ -171,7 +173,7 @@ def _unrooted(roots: Tensor) -> Tensor:
 def _linear(kind: str, x: _Weighed, like: _Weighed, _: Generator) -> Change:
     """A matrix and an offset that make means and covariances of RGB equal."""
     (mean, spread), (wanted, wide) = _moments(*x), _moments(*like)
-    noise = _NOISE[kind] * torch.eye(3).to(spread)
+    noise = _NOISE[kind] * torch.eye(3, dtype=spread.dtype, device=spread.device)
     spread, wide = spread + noise, wide + noise
     root, inverse = _root(spread)
     matrix = _root(wide)[0] if kind == "lct" else inverse @ _root(root @ wide @ root)[0]
@@ -196,7 +198,7 @@ def _root(matrix: Tensor) -> tuple[Tensor, Tensor]:
 def _transport(kind: str, x: _Weighed, like: _Weighed, generator: Generator) -> Change:
     """Distributions made equal along one axis after the other, for the pixels and a lattice of colours alike."""
     steps, bases = _STEPS[kind]
-    turns = torch.linalg.qr(torch.randn(steps, bases, 3, 3, generator=generator)).Q.to(x[0].device)
+    turns = onto(torch.linalg.qr(torch.randn(steps, bases, 3, 3, generator=generator)).Q, x[0].device)
     (some, weights), (wanted, wanted_weights) = (_few(*each) for each in (x, like))
     points = some
     for turn in turns:
@@ -282,7 +284,7 @@ def _looked_up(x: Tensor, table: Tensor) -> Tensor:
 def _smoothed(x: Tensor, weights: Tensor | None) -> Tensor:
     """Blurred as DeepFaceLab's bilateral filter does it, whose width in value is above any difference."""
     down, right = (
-        gaussian(torch.tensor([size * _SMOOTH], device=x.device), size)[:, None] for size in x.shape[2:]
+        gaussian(torch.full((1,), size * _SMOOTH, device=x.device), size)[:, None] for size in x.shape[2:]
     )
     if weights is None:
         return down @ x @ right.mT

@@ -18,7 +18,7 @@ from understudy.core.model.presets import ABLATION, PRESETS, ModelConfig
 from understudy.core.train import plan
 from understudy.core.train.control import BackUp, Change, Command, Save, Show
 from understudy.core.train.plan import Course, Phase
-from understudy.core.train.settings import TrainSettings
+from understudy.core.train.settings import WAY, TrainSettings
 from understudy.daemon.decode import families
 from understudy.daemon.decode.facesets import PICTURE
 from understudy.daemon.decode.inputs import person_of, release_of
@@ -28,7 +28,7 @@ from understudy.daemon.refs import Refs, device, named, one_of
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2, model_pb2
 
-PRESET, WAY = "quick96", "ours"
+PRESET = "quick96"
 KNOWN: Mapping[str, ModelConfig] = {**PRESETS, **ABLATION}
 VGG = "vgg16"  # the weights that the perceptual loss needs
 

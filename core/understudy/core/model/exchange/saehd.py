@@ -133,7 +133,7 @@ def choose(folder: Path, name: str = "") -> tuple[Path, str]:
     there = {file.name.removesuffix(_DATA): file for file in sorted(folder.glob(f"*{_DATA}"))}
     if not there:
         raise NotFound(
-            f"{folder}: no model of DeepFaceLab is here (no file *{_DATA}), nor weights that were exported (no {WEIGHTS})",
+            f"{folder}: no model of DeepFaceLab is here (no file *{_DATA}), nor exported weights (no {WEIGHTS})",
             path=folder,
             field="folder",
             value=folder,
