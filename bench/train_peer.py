@@ -208,7 +208,7 @@ class PeerTrainer:
         self.optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        return float(total)
+        return float(total.detach())
 
     def samples(self, crops: Crops) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a batch, made one by one; the fifth channel is made as DeepFaceLab makes it."""

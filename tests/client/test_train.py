@@ -139,14 +139,19 @@ class TestPhasesFile:
             phases.read(tmp_path / "phases.toml")
 
     def test_what_the_daemon_refuses_is_told_in_the_files_words(self):
-        refused = Refused.invalid("train.phases[1].options.gan", 9, "phase 2: train: gan 9 must be 0 to 5")
-        told = phases.explained(refused, "p.toml")
+        said = [specs.phase("50%", {}), specs.phase(7, {"gan": "9"})]
+        refused = Refused.invalid(
+            "train.phases[1].options.gan", 9.0, "phase 2: train: gan 9.0 must be 0 to 5"
+        )
+        told = phases.explained(refused, "p.toml", said)
         assert told.message.startswith("p.toml: [[phase]] 2: gan = 9: ")
         assert (told.field, told.reason) == (refused.field, "INVALID_INPUT")
         begin = Refused.invalid("train.phases[0]", -4, "phase 1: share -4 must be 0 to 1")
-        assert phases.explained(begin, "p.toml").message.startswith("p.toml: [[phase]] 1: train.phases[0]: ")
+        assert phases.explained(begin, "p.toml", said).message.startswith(
+            "p.toml: [[phase]] 1: train.phases[0]: "
+        )
         other = Refused.invalid("train.options.gan", 9, "train: gan 9 must be 0 to 5")
-        assert phases.explained(other, "p.toml") is other
+        assert phases.explained(other, "p.toml", said) is other
 
 
 @pytest.mark.parametrize(
@@ -280,7 +285,7 @@ class TestAgainstARealDaemon:
     @pytest.mark.parametrize(
         ("more", "says"),
         [
-            (("--set", "gan=7"), "gan 7 must be 0 to 5"),
+            (("--set", "gan=7"), "gan 7.0 must be 0 to 5"),
             (("--set", "gam=1"), "there is no option 'gam'"),
             (("--way", "theirs"), "'theirs' is none of ours, dfl, pretrain"),
             (("--until", "2001-01-01"), "has passed"),

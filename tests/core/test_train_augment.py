@@ -60,8 +60,15 @@ def people() -> tuple[torch.Tensor, torch.Tensor]:
     return person(1), person(5)
 
 
-def draw(people, amount: Augmentation, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    return augment.pairs(*people, SIDE, amount, dice(seed), share=SHARE)
+def draw(
+    people: tuple[torch.Tensor, torch.Tensor], amount: Augmentation, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return augment.pairs(people[0], people[1], SIDE, amount, dice(seed), share=SHARE)
+
+
+def still(**options: Any) -> Augmentation:
+    """Nothing but these."""
+    return replace(STILL, **options)
 
 
 def middle(people) -> torch.Tensor:
@@ -74,8 +81,8 @@ def test_without_augmentation_a_sample_is_the_middle_of_its_crop(people):
     assert targets.shape == (8, 5, SIDE, SIDE)
     torch.testing.assert_close(inputs, middle(people)[:, :3], atol=2e-5, rtol=0)
     torch.testing.assert_close(targets, middle(people), atol=2e-5, rtol=0)
-    still = augment.straight(torch.cat(people), SIDE, share=SHARE)
-    torch.testing.assert_close(still, middle(people), atol=2e-5, rtol=0)
+    plain = augment.straight(torch.cat(people), SIDE, share=SHARE)
+    torch.testing.assert_close(plain, middle(people), atol=2e-5, rtol=0)
 
 
 def test_crops_are_left_as_they_are(people):
@@ -101,12 +108,12 @@ def test_the_target_knows_nothing_of_what_is_done_to_the_input(people, what):
         assert float(inputs.min()) >= 0
         assert float(inputs.max()) <= 1
         worst = torch.maximum(worst, (inputs - plain).abs().amax((1, 2, 3)))
-    assert (worst > 0.01).all()
+    assert (worst > 0.002).all()
 
 
 @pytest.mark.parametrize(("who", "flipped"), [("flip_src", slice(0, 4)), ("flip_dst", slice(4, 8))])
 def test_flips_turn_input_and_target_of_one_person(people, who, flipped):
-    inputs, targets = draw(people, replace(STILL, **{who: 1.0}))
+    inputs, targets = draw(people, still(**{who: 1.0}))
     wanted = middle(people).clone()
     wanted[flipped] = wanted[flipped].flip(-1)
     torch.testing.assert_close(targets, wanted, atol=2e-5, rtol=0)
@@ -115,9 +122,9 @@ def test_flips_turn_input_and_target_of_one_person(people, who, flipped):
 
 def test_a_flip_happens_as_often_as_told():
     many = (person(1, 200, 20), person(5, 200, 20))
-    _, targets = augment.pairs(*many, 16, replace(STILL, flip_src=0.3), dice(), share=SHARE)
-    still = torch.cat(many)[:, :, 2:18, 2:18]
-    mirrored = (targets - still).abs().amax((1, 2, 3)) > 1e-3
+    _, targets = augment.pairs(*many, 16, still(flip_src=0.3), dice(), share=SHARE)
+    plain = torch.cat(many)[:, :, 2:18, 2:18]
+    mirrored = (targets - plain).abs().amax((1, 2, 3)) > 1e-3
     assert 0.2 < float(mirrored[:200].float().mean()) < 0.4
     assert not mirrored[200:].any()
 
@@ -147,10 +154,15 @@ def test_samples_lie_where_affine_and_field_say(strength):
     bend = augment.field(6, SIDE, strength, by_hand)
     plain = functional.affine_grid(placed, [6, 1, SIDE, SIDE], align_corners=False)
     bent = plain + torch.einsum("bij,bhwj->bhwi", placed[:, :, :2], bend)
-    for found, wanted in ((targets, plain), (inputs, bent)):
+    bicubic = 5e-3  # which is not exact on a slope
+    for found, wanted, near in (
+        (targets[:, 3:], plain, 2e-4),
+        (targets[:, :2], plain, bicubic),
+        (inputs[:, :2], bent, 2e-4 if strength else bicubic),
+    ):
         inside = (wanted.abs() < 0.97).all(3)
-        grid = ((found[:, :2] - 0.5) * 4).permute(0, 2, 3, 1)
-        torch.testing.assert_close(grid[inside], wanted[inside], atol=2e-4, rtol=0)
+        grid = ((found - 0.5) * 4).permute(0, 2, 3, 1)
+        torch.testing.assert_close(grid[inside], wanted[inside], atol=near, rtol=0)
         assert float(inside.float().mean()) > 0.9
 
 
@@ -180,7 +192,7 @@ def test_warp_is_as_strong_as_deepfacelabs_but_its_fields_are_independent():
 
 
 def test_light_is_the_same_on_input_and_target_and_never_on_the_mattes(people):
-    inputs, targets = draw(people, replace(STILL, exposure=0.1, tint=0.05))
+    inputs, targets = draw(people, still(exposure=0.1, tint=0.05))
     assert torch.equal(inputs, targets[:, :3])
     gain = targets[:, :3].mean((2, 3)) / middle(people)[:, :3].mean((2, 3))
     assert 0.01 < float((gain - 1).abs().max()) <= 0.16
@@ -189,7 +201,7 @@ def test_light_is_the_same_on_input_and_target_and_never_on_the_mattes(people):
 
 
 def test_gamma_is_a_power_of_each_sample(people):
-    inputs, targets = draw(people, replace(STILL, gamma=0.5))
+    inputs, targets = draw(people, still(gamma=0.5))
     assert torch.equal(inputs, targets[:, :3])
     ratio = targets[:, :3].log() / middle(people)[:, :3].log()
     power = ratio.mean((1, 2, 3))
@@ -203,7 +215,7 @@ def test_src_takes_the_colours_of_a_dst_sample_on_input_and_target(people, kind)
     src, dst = people[0], people[1].clone()
     for sample, colour in zip(dst, torch.rand(4, 3, generator=dice(2)) * 0.8 + 0.1, strict=True):
         sample[:3] = colour[:, None, None] + 0.1 * (sample[:3] - 0.5)
-    inputs, targets = draw((src, dst), replace(STILL, transfer=kind), 3)
+    inputs, targets = draw((src, dst), still(transfer=kind), 3)
     assert torch.equal(inputs, targets[:, :3])
     torch.testing.assert_close(targets[4:], middle((dst,)), atol=2e-5, rtol=0)
     torch.testing.assert_close(targets[:4, 3:], middle((src,))[:, 3:], atol=2e-5, rtol=0)
@@ -224,20 +236,20 @@ def test_equal_seeds_make_equal_samples_and_others_others(people):
 
 @pytest.mark.parametrize("what", SPOILS)
 def test_a_share_of_inputs_is_spoilt_and_which_ones_is_nobody_elses_business(what):
-    many = (person(1, 24, 40), person(5, 24, 40))
+    many = (person(1, 16), person(5, 16))
 
     def inputs(amount: Augmentation) -> torch.Tensor:
-        return augment.pairs(*many, 32, amount, dice(4), share=SHARE)[0]
+        return draw(many, amount, 4)[0]
 
     plain = inputs(STILL)
-    spoilt = inputs(replace(STILL, **{what: 0.4}))
+    spoilt = inputs(still(**{what: 0.4}))
     hit = (spoilt - plain).abs().amax((1, 2, 3)) > 0
-    assert 8 <= int(hit.sum()) <= 30
+    assert 4 <= int(hit.sum()) <= 22
     for other in SPOILS:
         if other != what:
-            alone = inputs(replace(STILL, **{other: 0.5}))
+            alone = inputs(still(**{other: 0.5}))
             spared = (alone - plain).abs().amax((1, 2, 3)) == 0
-            both = inputs(replace(STILL, **{what: 0.4, other: 0.5}))
+            both = inputs(still(**{what: 0.4, other: 0.5}))
             assert torch.equal(both[spared], spoilt[spared])
             assert bool((spared & hit).any())
 
@@ -245,7 +257,7 @@ def test_a_share_of_inputs_is_spoilt_and_which_ones_is_nobody_elses_business(wha
 def test_downscaled_and_blurred_inputs_lose_detail_and_keep_their_light(people):
     plain, _ = draw(people, STILL)
     for what in ("downscale", "blur", "motion"):
-        inputs, _ = draw(people, replace(STILL, **{what: 1.0}))
+        inputs, _ = draw(people, still(**{what: 1.0}))
         detail = [each.diff(dim=-1).abs().mean((1, 2, 3)) for each in (inputs, plain)]
         assert (detail[0] < 1.001 * detail[1]).all()
         assert float((detail[0] / detail[1]).min()) < 0.9
@@ -253,8 +265,8 @@ def test_downscaled_and_blurred_inputs_lose_detail_and_keep_their_light(people):
 
 
 def test_noise_is_as_strong_as_said_and_differs(people):
-    grey = tuple(torch.full_like(crops, 0.5) for crops in people)
-    noise = draw(grey, replace(STILL, noise=1.0))[0] - 0.5
+    grey = (torch.full_like(people[0], 0.5),) * 2
+    noise = draw(grey, still(noise=1.0))[0] - 0.5
     strength = noise.std((1, 2, 3))
     assert 0.01 < float(strength.max()) < 0.042
     assert float(noise.mean((1, 2, 3)).abs().max()) < 0.01
@@ -265,7 +277,7 @@ def test_noise_is_as_strong_as_said_and_differs(people):
 
 def test_a_shadow_is_a_soft_spot_darker_or_lighter():
     grey = (torch.full((24, 5, 80, 80), 0.5),) * 2
-    inputs, _ = draw(grey, replace(STILL, shadow=1.0))
+    inputs, _ = draw(grey, still(shadow=1.0))
     ratio = inputs / 0.5
     assert 0.5 <= float(ratio.min()) < 0.65
     assert 1.35 < float(ratio.max()) <= 1.5

@@ -160,13 +160,14 @@ def test_settings_of_a_file(tmp_path):
         src=tmp_path / "src",
         dst=tmp_path / "dst",
         release=make_release(),
+        target_iterations=100,
         options={"gan": "0.1"},
         phases=(Phase(share=0.5, options={"warp": "0"}),),
         until=datetime(2026, 11, 22, tzinfo=timezone.utc),
     )
     said = {
         "model": str(wanted.model), "src": str(wanted.src), "dst": str(wanted.dst),
-        "release": json.loads(make_release().to_json()), "options": {"gan": "0.1"},
+        "release": json.loads(make_release().to_json()), "target_iterations": 100, "options": {"gan": "0.1"},
         "phases": [{"share": 0.5, "options": {"warp": "0"}}], "until": "2026-11-22T00:00:00+00:00",
     }  # fmt: skip
     file = tmp_path / "settings.json"

@@ -110,7 +110,7 @@ def test_idt_gives_the_whole_distribution():
     off, before = ((quantiles(p) - quantiles(like)).abs() for p in (found, x))
     assert float(off.mean()) < 0.01  # its look-up table smooths a little
     assert float(off.max()) < 0.08
-    assert float(before.mean()) > 0.07
+    assert float(before.mean()) > 0.05
     assert float(before.max()) > 0.15
 
 
@@ -158,8 +158,8 @@ def test_the_argument_is_left_alone_and_autocast_means_nothing(kind):
     assert torch.equal(x, before)
     assert found.dtype == torch.float32
     with torch.autocast("cpu", torch.bfloat16):
-        change = transfers.fit(kind, x, like, dice())
-    torch.testing.assert_close(change(x), found, atol=0, rtol=0)
+        again = transfer(kind, x, like, dice())
+    assert torch.equal(again, found)
     nhwc = x.contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(transfer(kind, nhwc, like, dice()), found, atol=1e-3, rtol=0)
 

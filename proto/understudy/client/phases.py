@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,14 @@ def texts(options: Mapping[str, object]) -> dict[str, str]:
     return {name: _text(name, value) for name, value in options.items()}
 
 
-def explained(error: Refused, path: str | os.PathLike[str]) -> Refused:
-    """What the daemon says of phases that came from a file, in the file's own words; other errors as they are."""
+def explained(error: Refused, path: str | os.PathLike[str], said: Sequence[TrainPhase]) -> Refused:
+    """What the daemon says of phases that a file said, in the file's own words; other errors as they are."""
     found = _FIELD.match(error.field or "")
     if found is None:
         return error
-    place = f"{path}: [[{TABLE}]] {int(found[1]) + 1}"
-    entry = f": {found[2]} = {error.value}" if found[2] else ""
+    number, name = int(found[1]), found[2]
+    place = f"{path}: [[{TABLE}]] {number + 1}"
+    entry = f": {name} = {said[number].options[name]}" if name else ""
     return type(error)(f"{place}{entry}: {error.message}", reason=error.reason, metadata=error.metadata)
 
 

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from understudy.core.train import degrade, transfer
 from understudy.core.train.augmentation import Augmentation
-from understudy.core.train.colours import mixed, onto, power_, turns
+from understudy.core.train.colours import mixed, onto, plainly, power_, turns
 
 CELLS = (2, 4, 8)  # of the warp's grid along a side
 REACH = 0.24 * math.sqrt(2)  # the farthest a grid point moves, in cells
@@ -62,18 +62,14 @@ def pairs(
         inputs (2B, 3, side, side); targets (2B, C, side, side), colours and mattes. All in [0, 1].
     """
     sizes, device = [len(src_BCHW), len(dst_BCHW)], src_BCHW.device
-    like = torch.randint(sizes[1], (sizes[0],), generator=generator)
-    bases = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
-    places = _places(sizes, amount, generator, share=share)
-    own = (*places, *_light(sum(sizes), amount, generator))
     inputs = src_BCHW.new_empty(sum(sizes), 3, side, side)
     targets = src_BCHW.new_empty(sum(sizes), src_BCHW.shape[1], side, side)
-    with torch.no_grad(), torch.autocast(device.type, enabled=False):
-        colours = _transferred(src_BCHW[:, :3], dst_BCHW[:, :3], like, amount.transfer, bases)
+    with plainly(device):
+        colours = _transferred(src_BCHW[:, :3], dst_BCHW[:, :3], amount.transfer, generator)
+        places = _places(sizes, amount, generator, share=share)
+        own = (onto(each, device) for each in (*places, *_light(sum(sizes), amount, generator)))
         people = ((colours, src_BCHW[:, 3:]), (dst_BCHW[:, :3], dst_BCHW[:, 3:]))
-        parts = (
-            torch.split(each, sizes) for each in (inputs, targets, *(onto(each, device) for each in own))
-        )
+        parts = (torch.split(each, sizes) for each in (inputs, targets, *own))
         for (rgb, mattes), x, target, moves, bends, gain, curve in zip(people, *parts, strict=True):
             plain, bent = _grids(moves, bends, side)
             torch.clamp(_sample(mattes, plain, "bilinear"), 0, 1, out=target[:, 3:])
@@ -175,13 +171,15 @@ def _light(count: int, amount: Augmentation, generator: Generator) -> tuple[Tens
     return (1 + exposure + tint)[:, :, None, None], curve.exp()
 
 
-def _transferred(src: Tensor, dst: Tensor, like: Tensor, kind: str, generator: Generator) -> Tensor:
-    """src (B, 3, M, M) with the colours of the dst samples `like` (B,)."""
+def _transferred(src: Tensor, dst: Tensor, kind: str, generator: Generator) -> Tensor:
+    """src (B, 3, M, M) with the colours of dst samples (B', 3, M, M), for each of any of them."""
+    like = torch.randint(len(dst), (len(src),), generator=generator)
+    own = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     if kind == "none":
         return src
     every = max(1, src.shape[-1] // _LOOKED_AT)
     wanted = dst[..., ::every, ::every][onto(like, dst.device)]
-    return transfer.fit(kind, src[..., ::every, ::every], wanted, generator)(src).clamp_(0, 1)
+    return transfer.fit(kind, src[..., ::every, ::every], wanted, own)(src).clamp_(0, 1)
 
 
 def _lit(x: Tensor, gain: Tensor, curve: Tensor, amount: Augmentation, out: Tensor) -> None:
@@ -241,10 +239,8 @@ def _noisy(x: Tensor, draws: Tensor) -> Tensor:
     """Finer or coarser, more or less of it in colour."""
     tint, strong = onto(draws[:, :2, None, None, None], x.device).unbind(1)
     noise = _noise(x.shape[-1], x.device)
-    grain, row, column = (
-        (draws[:, 2:9] * torch.tensor([len(noise)] + 6 * [noise.shape[1]])).long().split((1, 3, 3), 1)
-    )
-    own = noise[tuple(onto(each, x.device) for each in (grain, row, column))]
+    picks = onto((draws[:, 2:9] * torch.tensor([len(noise)] + 6 * [noise.shape[1]])).long(), x.device)
+    own = noise[picks[:, :1], picks[:, 1:4], picks[:, 4:]]
     return torch.lerp(own[:, :1], own, tint).mul_(strong * _GRAIN).add_(x).clamp_(0, 1)
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
 YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 """RGB to luma and the two colour differences of JPEG (JFIF 1.02)."""
-RGB = torch.linalg.inv(YCC)
+RGB: Tensor = torch.linalg.inv(YCC)
 """Back again."""
+
+
+@contextmanager
+def plainly(device: torch.device) -> Iterator[None]:
+    """Inside, all is worked out in the precision of its arguments and without gradients."""
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def onto(x: Tensor, device: torch.device) -> Tensor:
@@ -32,7 +42,7 @@ def power_(x: Tensor, exponent: float | Tensor) -> Tensor:
 
 
 def turns(hue: Tensor, saturation: Tensor) -> Tensor:
-    """(B, 3, 3): matrices that turn hues by `hue` (B,) radians and stretch saturation by `saturation` (B,); on the CPU.
+    """(B, 3, 3): matrices that turn hues by `hue` (B,) radians and stretch saturation by `saturation` (B,).
 
     In the plane of JPEG's colour differences, so that luma stays, and greys are left alone. In HSV, which DeepFaceLab
     takes for it, light comes and goes with the hue, and the noise of dark greys becomes coloured.

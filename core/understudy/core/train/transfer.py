@@ -26,7 +26,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from understudy.core.train.colours import mixed, onto, power_
+from understudy.core.train.colours import mixed, onto, plainly, power_
 from understudy.core.train.degrade import gaussian
 
 Change = Callable[[Tensor], Tensor]
@@ -92,8 +92,14 @@ def fit(
     """What makes x (or the picture that x is a smaller copy of) like `like`; arguments as those of `transfer`."""
     if kind == "none":
         return lambda x: x
-    with torch.no_grad(), torch.autocast(x_BCHW.device.type, enabled=False):
-        return _FITS[kind](kind, (x_BCHW, _weights(matte)), (like_BCHW, _weights(like_matte)), generator)
+    with plainly(x_BCHW.device):
+        change = _FITS[kind](kind, (x_BCHW, _weights(matte)), (like_BCHW, _weights(like_matte)), generator)
+
+    def changed(picture: Tensor) -> Tensor:
+        with plainly(picture.device):
+            return change(picture)
+
+    return changed
 
 
 _Weighed = tuple[Tensor, Tensor | None]
@@ -235,11 +241,10 @@ def _few(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
 def _levels(x: Tensor, weights: Tensor) -> Tensor:
     """(B, D, K) quantiles of x (B, D, N), evenly spaced in weight."""
     values, order = x.sort(2)
-    sorted_weights = weights.expand_as(x).gather(2, order)
-    below = sorted_weights.cumsum(2)
-    below = (below - sorted_weights / 2) / below[..., -1:]
+    below = weights.expand_as(x).gather(2, order).cumsum(2)
     levels = (torch.arange(_LEVELS, device=x.device) + 0.5) / _LEVELS
-    return _along(levels.expand(*x.shape[:2], -1).contiguous(), below, values)
+    found = torch.searchsorted(below, levels.expand(*x.shape[:2], -1).contiguous())
+    return values.gather(2, found.clamp_(max=x.shape[2] - 1))
 
 
 def _carried(at: Tensor, before: Tensor, after: Tensor) -> Tensor:
@@ -250,7 +255,7 @@ def _carried(at: Tensor, before: Tensor, after: Tensor) -> Tensor:
     return (first + last) / 2 + (at - inside)
 
 
-def _along(at: Tensor, x: Tensor, y: Tensor, *, right: bool = False) -> Tensor:
+def _along(at: Tensor, x: Tensor, y: Tensor, *, right: bool) -> Tensor:
     """The line through the points (x, y), x in ascending order, at `at`; all (B, D, any).
 
     Args:
@@ -272,7 +277,7 @@ def _table(x: Tensor, change: Tensor, weights: Tensor) -> Tensor:
         red, green, blue = torch.exp(-0.5 * away**2).unbind(1)  # (B, N, nodes) each
         plane = (blue[..., None] * green[:, :, None]).flatten(2)
         total += share * (plane.mT[:, None] @ (sums[..., None] * red[:, None]))
-    return (total[:, :3] / total[:, 3:]).unflatten(2, (_NODES, _NODES))  # type: ignore[no-untyped-call]
+    return (total[:, :3] / total[:, 3:]).reshape(-1, 3, _NODES, _NODES, _NODES)
 
 
 def _looked_up(x: Tensor, table: Tensor) -> Tensor:

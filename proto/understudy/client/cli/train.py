@@ -137,7 +137,7 @@ def command(
         try:
             return session.train(model, src, dst, **asked)
         except Refused as error:
-            told = phases.explained(error, phases_)
+            told = phases.explained(error, phases_, asked["phases"])
             if told is error:
                 raise
             raise told from error
