@@ -23,7 +23,7 @@ import torch
 
 from bench import clips
 from bench.common import show
-from bench.train_peer import sample
+from bench.train_peer import decoded, encoded, sample
 from understudy.core import align, faceset
 from understudy.core.colour import SwapCurve
 from understudy.core.face import Face, Landmarks
@@ -49,8 +49,9 @@ THEIRS = Augmentation(
     saturation=0.05,
     transfer="rct",
 )
-SPOILT = {"downscale": 0.25, "blur": 0.25, "motion": 0.25, "jpeg": 0.25, "noise": 0.25, "shadow": 0.25}
-EVERYTHING = replace(THEIRS, gamma=0.2, **SPOILT)
+EVERYTHING = replace(
+    THEIRS, gamma=0.2, downscale=0.25, blur=0.25, motion=0.25, jpeg=0.25, noise=0.25, shadow=0.25
+)
 _NET = ModelConfig(resolution=SIDE, e_dims=2, d_dims=2, d_mask_dims=2, ae_dims=8)  # which nobody asks
 
 
@@ -124,9 +125,9 @@ def peer(faces: tuple[list[Any], list[Any]], amount: Augmentation) -> Callable[[
     mattes = np.ones((SIDE, SIDE, 2), np.float32)
 
     def one(own: list[Any], others: list[Any] | None) -> object:
-        bgr = _decoded(own[dice.integers(len(own))])
+        bgr = decoded(own[dice.integers(len(own))], SIDE)
         if others is not None:
-            bgr = _reinhard(bgr, _decoded(others[dice.integers(len(others))]))
+            bgr = _reinhard(bgr, decoded(others[dice.integers(len(others))], SIDE))
         made, target = sample(np.dstack([bgr, mattes]), SIDE, plan, dice, share=1.0)
         return _turned(made, amount, dice), target
 
@@ -136,17 +137,12 @@ def peer(faces: tuple[list[Any], list[Any]], amount: Augmentation) -> Callable[[
     return batch
 
 
-def _decoded(jpeg: Any) -> Float:
-    whole = cv2.imdecode(jpeg, cv2.IMREAD_COLOR).astype(np.float32) / 255
-    return cv2.resize(whole, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-
-
 def _reinhard(x: Float, like: Float) -> Float:
     """x with the means and deviations of L*a*b* that `like` has."""
-    own, other = (cv2.cvtColor(np.clip(each, 0, 1), cv2.COLOR_BGR2LAB) for each in (x, like))
+    own, other = (np.asarray(cv2.cvtColor(np.clip(each, 0, 1), cv2.COLOR_BGR2LAB)) for each in (x, like))
     axes = (0, 1)
     scaled = (own - own.mean(axes)) * (other.std(axes) / np.maximum(own.std(axes), 1e-6)) + other.mean(axes)
-    return np.clip(cv2.cvtColor(scaled.astype(np.float32), cv2.COLOR_LAB2BGR), 0, 1)
+    return _clipped(cv2.cvtColor(scaled.astype(np.float32), cv2.COLOR_LAB2BGR))
 
 
 def _turned(x: Float, amount: Augmentation, dice: np.random.Generator) -> Float:
@@ -154,13 +150,16 @@ def _turned(x: Float, amount: Augmentation, dice: np.random.Generator) -> Float:
     hue = (hue + dice.uniform(-1, 1) * amount.hue) % 360
     saturation = np.clip(saturation + dice.uniform(-1, 1) * amount.saturation, 0, 1)
     merged = cv2.merge([hue.astype(np.float32), saturation.astype(np.float32), value])
-    return np.clip(cv2.cvtColor(merged, cv2.COLOR_HSV2BGR), 0, 1)
+    return _clipped(cv2.cvtColor(merged, cv2.COLOR_HSV2BGR))
+
+
+def _clipped(x: Any) -> Float:
+    return np.clip(np.asarray(x, np.float32), 0, 1)
 
 
 def _jpegs(faces: Faceset) -> list[Any]:
     """The faces as DeepFaceLab has them."""
-    codes = [np.clip(faces.load(record), 0, 1) ** (1 / 2.2) for record in faces.records]
-    return [cv2.imencode(".jpg", (each[..., ::-1] * 255 + 0.5).astype(np.uint8))[1] for each in codes]
+    return [encoded(np.clip(faces.load(record), 0, 1) ** (1 / 2.2)) for record in faces.records]
 
 
 def main(count: int = 24, rounds: int = 3) -> None:

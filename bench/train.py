@@ -1,25 +1,28 @@
 """Training speed: a step of ours against the plain step of `bench.train_peer`, and on a GPU what of it is used.
 
 A step is everything: samples read and drawn, both people forward and back, the optimiser. Both have the same weights
-at the start, the same faces, losses, batch, optimiser and threads, and one number for the loss of the same samples, or
-the comparison is given up. Repetitions take turns, so that what else the machine does falls on both. Limits are issue
+at the start, the same faces (ours as its cache of crops has them, the peer as JPEGs, which is what DeepFaceLab has),
+losses, batch, optimiser and threads, and one number for the loss of the same samples, or the comparison is given up.
+Each is a process of its own and they take turns, so that what else the machine does falls on all. Limits are issue
 6's: 1.25 times in float32, twice in the precision that a training takes by itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from multiprocessing.connection import Connection
 
 import cv2
 import numpy as np
 import torch
 
 from bench.common import show
-from bench.train_peer import PeerTrainer
+from bench.train_peer import Faces, PeerTrainer
 from understudy.core.model.device import pick
 from understudy.core.model.presets import PRESETS, ModelConfig
 from understudy.core.model.summary import summarise
@@ -27,6 +30,7 @@ from understudy.core.pipeline import cores
 from understudy.core.train.data import Crops, side_of
 from understudy.core.train.plan import Plan, plan
 from understudy.core.train.precision import bfloat16
+from understudy.core.train.threads import keep_freed
 from understudy.core.train.trainer import Trainer
 
 LIMITS = 1.25, 2.0  # in float32, in the default precision
@@ -45,10 +49,11 @@ Step = Callable[[int], object]
 
 
 def faces(config: ModelConfig, seed: int, count: int = 32) -> Crops:
-    """Noise in the place of faces, with mattes: speed does not look."""
-    side = side_of(config.resolution)
-    array = np.random.default_rng(seed).random((count, side, side, 5), np.float32).astype(np.float16)
-    return Crops(array=array, digest="", pose=np.zeros((count, 2), np.float32))
+    """Soft noise in the place of faces, with mattes: speed does not look."""
+    side, dice = side_of(config.resolution), np.random.default_rng(seed)
+    soft = [cv2.resize(each, (side, side)) for each in dice.random((count, 24, 24, 5), np.float32)]
+    pose = np.zeros((count, 2), np.float32)
+    return Crops(array=np.stack(soft).astype(np.float16), digest="", pose=pose)
 
 
 def ours(config: ModelConfig, course: Plan, device: torch.device, bf16: bool) -> tuple[Trainer, Step]:
@@ -62,8 +67,9 @@ def ours(config: ModelConfig, course: Plan, device: torch.device, bf16: bool) ->
     return trainer, step
 
 
-def peer(config: ModelConfig, course: Plan, trainer: Trainer) -> Step:
-    """The plain step, which begins with the trainer's weights; asserts that both have the same loss."""
+def peer(config: ModelConfig, course: Plan) -> Step:
+    """The plain step; asserts that from our weights and samples it has our loss."""
+    trainer = Trainer(config, course, torch.device("cpu"), seed=1, bfloat16=False)
     plain, (src, dst) = PeerTrainer(config, course), (faces(config, 1), faces(config, 2))
     plain.net.load(trainer.net)
     inputs, targets = trainer.samples(src, dst, 0, 0.0)
@@ -73,46 +79,52 @@ def peer(config: ModelConfig, course: Plan, trainer: Trainer) -> Step:
     assert abs(theirs - mine) < _SAME * mine, (
         f"not the same maths: the loss is {mine} and the peer's {theirs}"
     )
-    return lambda _: plain.step(src, dst)
+    own, other = Faces(src), Faces(dst)
+    return lambda _: plain.step(own, other)
 
 
-def alternating(steps: dict[str, Step], rounds: int) -> dict[str, float]:
-    """The median seconds of each, taken in turns after two rounds that warm up."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(1, rounds + 3):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step(number)
-            times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(each[2:])) for name, each in times.items()}
-
-
-def against_the_peer(names: tuple[str, ...], rounds: int) -> None:
-    """The table of ours and the plain step, on the CPU."""
-    device, works = torch.device("cpu"), bfloat16("auto", torch.device("cpu"))
+def serve(pipe: Connection, kind: str, name: str) -> None:
+    """In a process of its own, so that its memory and threads are its own: for each number a step; its seconds."""
     torch.set_num_threads(cores())
     cv2.setNumThreads(1)  # as in DeepFaceLab's generators of samples
-    rows = []
+    config, course = PRESETS[name], replace(plan(name), batch_size=BATCH)
+    if kind == "peer":
+        step = peer(config, course)
+    else:
+        keep_freed(True)  # as every training of ours does
+        step = ours(config, course, torch.device("cpu"), kind == "bfloat16")[1]
+    while (number := pipe.recv()) is not None:
+        start = time.perf_counter()
+        step(number)
+        pipe.send(time.perf_counter() - start)
+
+
+def alternating(name: str, kinds: Sequence[str], rounds: int) -> dict[str, float]:
+    """The median seconds of each, taken in turns after two rounds that warm up."""
+    context, pipes = multiprocessing.get_context("spawn"), {}
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for kind in kinds:
+        pipes[kind], theirs = context.Pipe()
+        context.Process(target=serve, args=(theirs, kind, name), daemon=True).start()
+        theirs.close()  # so that one that dies is heard of
+    for number in range(rounds + 2):
+        for kind, pipe in pipes.items():
+            pipe.send(number)
+            times[kind].append(pipe.recv())
+    for pipe in pipes.values():
+        pipe.send(None)
+    return {kind: float(np.median(each[2:])) for kind, each in times.items()}
+
+
+def against_the_peer(names: Sequence[str], rounds: int) -> None:
+    """The table of ours and the plain step, on the CPU."""
+    works, rows = bfloat16("auto", torch.device("cpu")), []
     for name in names:
-        config, course = PRESETS[name], replace(plan(name), batch_size=BATCH)
-        trainer, own = ours(config, course, device, False)
-        steps = {"peer": peer(config, course, trainer), "float32": own}
-        if works:
-            steps["default"] = ours(config, course, device, True)[1]
-        took = alternating(steps, rounds)
-        default = took.get("default", took["float32"])
+        took = alternating(name, ("peer", "float32", *(("bfloat16",) if works else ())), rounds)
+        default = took.get("bfloat16", took["float32"])
         ratios = [f"{took['peer'] / each:.2f}" for each in (took["float32"], default)]
-        rows.append(
-            (
-                name,
-                f"{took['peer']:.2f}",
-                f"{took['float32']:.2f}",
-                ratios[0],
-                f"{default:.2f}",
-                ratios[1],
-                DFL[name],
-            )
-        )
+        seconds = [f"{each:.2f}" for each in (took["peer"], took["float32"], default)]
+        rows.append((name, seconds[0], seconds[1], ratios[0], seconds[2], ratios[1], DFL[name]))
     columns = (
         "preset", "peer, s / it", "float32, s / it", f"× (limit {LIMITS[0]})", "default, s / it",
         f"× (limit {LIMITS[1]:g})", "DeepFaceLab, s / it",
@@ -142,7 +154,7 @@ def on_a_gpu(rounds: int) -> None:
             course = replace(plan(name), batch_size=8)
             torch.cuda.reset_peak_memory_stats(device)
             trainer, step = ours(config, course, device, bf16)
-            took = alternating({name: step}, rounds)[name]
+            took = _median(step, rounds)
             flops = summarise(config, batch_size=8).step_flops / took
             memory = torch.cuda.max_memory_allocated(device) / 2**30
             share = f"{100 * flops / peak:.1f} %" if peak and bf16 else "-"
@@ -155,7 +167,17 @@ def on_a_gpu(rounds: int) -> None:
     show(f"training on {chip}, batch 8", ("network", "it / s", "TFLOP / s", "of bfloat16 peak", "GiB"), rows)
 
 
-def main(names: tuple[str, ...] = tuple(DFL), rounds: int = 7) -> None:
+def _median(step: Step, rounds: int) -> float:
+    """Seconds, after two steps that warm up."""
+    times = []
+    for number in range(rounds + 2):
+        start = time.perf_counter()
+        step(number)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[2:]))
+
+
+def main(names: Sequence[str] = tuple(DFL), rounds: int = 7) -> None:
     against_the_peer(names, rounds)
     on_a_gpu(rounds)
 

@@ -2,7 +2,7 @@
 
 Eager float32 torch in the usual memory layout, a network of plain modules with DeepFaceLab's depth-to-space, filters
 as depthwise convolutions with the full window, Adam without fusing, and samples made one by one on one CPU thread with
-OpenCV, as DeepFaceLab makes them (core/imagelib/warp.py, samplelib/SampleProcessor.py): cut, grid warp, affine.
+OpenCV, as DeepFaceLab makes them (core/imagelib/warp.py, samplelib/SampleProcessor.py): decode, cut, warp, affine.
 Nothing is made slow on purpose. `load` takes our weights, so that the bench can hold both losses to one number.
 """
 
@@ -25,6 +25,7 @@ from understudy.core.train.losses import windows
 from understudy.core.train.plan import Plan
 
 _CELLS = 2, 4, 8
+FACE = 512  # pixels of a face on disk
 
 
 def depth_to_space(x: Tensor) -> Tensor:
@@ -183,6 +184,20 @@ def loss(target: Tensor, matte: Tensor, face: Tensor, face_matte: Tensor, beyond
     return structure + pixels + 10 * (matte - face_matte).square().mean(dim=(1, 2, 3))
 
 
+class Faces:
+    """Crops as DeepFaceLab keeps them: JPEGs of 512 pixels, which are decoded for each sample; mattes are given."""
+
+    def __init__(self, crops: Crops) -> None:
+        self.mattes = crops.array[..., 3:]
+        large = (cv2.resize(each[..., :3].astype(np.float32), (FACE, FACE)) for each in crops.array)
+        self.jpegs = [encoded(each) for each in large]
+
+    def crop(self, number: int) -> Float:
+        """(M, M, 5) float32."""
+        mattes = self.mattes[number].astype(np.float32)
+        return np.dstack([decoded(self.jpegs[number], len(mattes)), mattes])
+
+
 class PeerTrainer:
     """The plain step: samples, both people forward and back, the optimiser."""
 
@@ -193,12 +208,12 @@ class PeerTrainer:
         self.optimiser = torch.optim.Adam(weights, lr=rate, foreach=False, fused=False)
         self._dice = np.random.default_rng(1)
 
-    def step(self, src: Crops, dst: Crops) -> float:
+    def step(self, src: Faces, dst: Faces) -> float:
         """One iteration; the loss."""
         return self.learn(self.samples(src), self.samples(dst))
 
     def learn(self, src: tuple[Tensor, Tensor], dst: tuple[Tensor, Tensor]) -> float:
-        """The step on inputs (B, 3, S, S) and targets (B, 4, S, S) of both people."""
+        """The step on inputs (B, 3, S, S) and targets (B, 5, S, S) of both people."""
         made = self.net(src[0], dst[0])
         parts = [
             loss(target[:, :3], target[:, 3:4], face, matte, self.plan.beyond)
@@ -210,15 +225,28 @@ class PeerTrainer:
         self.optimiser.step()
         return float(total.detach())
 
-    def samples(self, crops: Crops) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a batch, made one by one; the fifth channel is made as DeepFaceLab makes it."""
-        side = self.config.resolution
-        chosen = self._dice.integers(len(crops), size=self.plan.batch_size)
-        made = [sample(crops.array[i].astype(np.float32), side, self.plan, self._dice) for i in chosen]
+    def samples(self, faces: Faces) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a batch, made one by one."""
+        side, dice = self.config.resolution, self._dice
+        chosen = dice.integers(len(faces.jpegs), size=self.plan.batch_size).tolist()
+        pairs = [sample(faces.crop(number), side, self.plan, dice) for number in chosen]
         inputs, targets = (
-            torch.from_numpy(np.stack(each)).permute(0, 3, 1, 2) for each in zip(*made, strict=True)
+            torch.from_numpy(np.stack(each)).permute(0, 3, 1, 2).contiguous()
+            for each in zip(*pairs, strict=True)
         )
-        return inputs.contiguous(), targets.contiguous()
+        return inputs, targets
+
+
+def decoded(jpeg: Any, side: int) -> Float:
+    """(side, side, 3), 0 to 1."""
+    whole: Any = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    small: Float = cv2.resize(whole.astype(np.float32) / 255, (side, side), interpolation=cv2.INTER_CUBIC)
+    return small
+
+
+def encoded(rgb: Float) -> Any:
+    """A JPEG of DeepFaceLab's quality."""
+    return cv2.imencode(".jpg", (rgb * 255 + 0.5).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
 
 
 def sample(

@@ -19,12 +19,13 @@ from understudy.core.train.plan import plan
 from understudy.core.train.trainer import Trainer
 
 FILE = Path(__file__).parents[1] / "golden" / "losses.json"
-ITERATIONS = 12
+ITERATIONS = 10
 
+_LOSSES = {"gan": "0.1", "true_face": "0.01", "face_style": "0.1", "background_style": "2"}
 _SPOILT = dict.fromkeys(("downscale", "blur", "motion", "jpeg", "noise", "shadow", "flip_src"), "0.5")
 CASES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
     "ours": ("df", "ours", {}),
-    "dfl": ("df", "dfl", {"gan": "0.1", "true_face": "0.01", "face_style": "0.1", "background_style": "2"}),
+    "dfl": ("df", "dfl", {**_LOSSES, "learning_rate": "2e-4"}),
     "pretrain": ("liae", "pretrain", {}),
     "late": (
         "liae",
@@ -44,7 +45,7 @@ def curves(case: str) -> dict[str, list[float]]:
     """Name of a loss → its value at each iteration."""
     arch, way, options = CASES[case]
     chosen = plan("", way).with_options(
-        {"batch_size": "2", "learning_rate": "5e-4", "warmup": "3", **options}
+        {"batch_size": "2", "learning_rate": "1e-3", "warmup": "3", **options}
     )
     trainer = Trainer(replace(TINIER, arch=arch), chosen, torch.device("cpu"), seed=1, bfloat16=False)
     src, dst = noise(1), noise(2)

@@ -126,26 +126,27 @@ def test_a_change_stays_when_the_training_goes_on(ask, colour):
     assert all("gan" not in parts for parts in losses(again).values())
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"warmth": "1"}, "there is no option 'warmth'"),
-        ({"gan": "six"}, "gan 'six' is not a number"),
-        ({"keep": "0"}, "keep 0.0 must be 0.001 to 1"),
-        ({"accumulate": "3"}, "accumulate 3 does not divide batch_size 2"),
-        ({}, "no option is named"),
-    ],
-)
-def test_a_wrong_change_is_refused_and_changes_nothing(ask, colour, options, says):
-    with_it, without = ask("with"), ask("without")
-    reports = run(with_it, colour, {3: Change(options=options)})
-    run(without, colour, {})
-    (message,) = warned(reports, "INVALID_INPUT")
-    assert "nothing was changed at iteration 3" in message
-    assert says in message
+WRONG = {
+    2: ({"warmth": "1"}, "there is no option 'warmth'"),
+    3: ({"gan": "six"}, "gan 'six' is not a number"),
+    4: ({"keep": "0"}, "keep 0.0 must be 0.001 to 1"),
+    5: ({"learning_rate": "1", "accumulate": "3"}, "accumulate 3 does not divide batch_size 2"),
+    6: ({}, "no option is named"),
+}
+
+
+def test_wrong_changes_are_refused_and_change_nothing(ask, colour):
+    told, untold = ask("told"), ask("untold")
+    reports = run(told, colour, {at: Change(options=options) for at, (options, _) in WRONG.items()})
+    run(untold, colour, {})
+    refused = warned(reports, "INVALID_INPUT")
+    assert len(refused) == len(WRONG)
+    for message, (at, (_, says)) in zip(refused, WRONG.items(), strict=True):
+        assert f"nothing was changed at iteration {at}" in message
+        assert says in message
     assert warned(reports, "CHANGED") == []
-    assert store.read_state(with_it.model).changes == ()
-    assert apart(checkpoint(with_it.model), checkpoint(without.model)) == 0
+    assert store.read_state(told.model).changes == ()
+    assert apart(checkpoint(told.model), checkpoint(untold.model)) == 0
 
 
 def test_a_perceptual_loss_finds_its_weights_when_it_is_asked_for(ask, colour, weight_store, monkeypatch):

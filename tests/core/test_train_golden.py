@@ -9,9 +9,11 @@ import pytest
 
 from tests.core.losscurves import CASES, FILE, ITERATIONS, curves
 
-TOLERANCE = (
-    2e-3  # relative: processors and versions of torch sum in other orders, and Adam takes signs for steps
-)
+FIRST = 1e-4  # relative: the first iteration's, before any step, which a processor's way to sum hardly moves
+LATER = 2e-3
+"""Relative: adaptive optimisers take signs for steps, and another processor (tried: without AVX) has others where
+there is hardly a gradient.
+"""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -20,7 +22,8 @@ def test_losses_are_those_on_record(case):
     assert found.keys() == golden.keys()
     for name, values in found.items():
         assert len(values) == ITERATIONS
-        np.testing.assert_allclose(values, golden[name], rtol=TOLERANCE, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(values[0], golden[name][0], rtol=FIRST, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(values, golden[name], rtol=LATER, atol=1e-6, err_msg=name)
 
 
 def test_the_record_is_of_the_cases_that_there_are():

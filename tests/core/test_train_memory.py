@@ -100,16 +100,17 @@ def test_enough_memory_trades_nothing():
 
 
 def test_the_cheapest_is_traded_first():
-    wide = replace(WIDER, d_dims=32)
-    least = [
-        needed(BATCH, wide, accumulate=8, recompute=r, offload=o).peak
-        for o in (False, True)
-        for r in (False, True)
+    """Between parts, recomputing and offloading: what comes first in order of price and fits."""
+    wide = replace(TINY, resolution=128, d_dims=32, ae_dims=256)
+    ways = [
+        {"recompute": again, "offload": elsewhere} for elsewhere in (False, True) for again in (False, True)
     ]
-    found = [memory.fit(wide, BATCH, int(each * 1.1) + MIB, bfloat16=False)[0] for each in least]
-    assert [(p.accumulate > 1, p.recompute, p.offload) for p in found] == [
-        (True, False, False), (True, True, False), (True, False, True), (True, True, True),
-    ]  # fmt: skip
+    least = [needed(BATCH, wide, accumulate=8, **way).peak for way in ways]
+    assert least[0] > least[1] > least[3] < least[2]
+    for place, (way, need) in enumerate(zip(ways, least, strict=True)):
+        if need == min(least[: place + 1]):  # else what is cheaper does as well
+            found, _ = memory.fit(wide, BATCH, int(need * 1.1) + 1, bfloat16=False)
+            assert found == replace(BATCH, accumulate=8, **way)
     half = needed(BATCH, wide, accumulate=2).peak
     traded, said = memory.fit(wide, BATCH, int(half * 1.1) + 1, bfloat16=False)
     assert traded == replace(BATCH, accumulate=2)

@@ -45,12 +45,7 @@ class Tasks:
         work = decode.work(asked, site=self._site, colour=self._colour)
         match work.settings:
             case Ingest() as s:
-                from understudy.core.plate.ingest import ingest
-
-                frames, space = s.frames, s.colour_space
-                yield from ingest(
-                    s.video, s.template, first=s.first, frames=frames, colour_space=space, colour=self._colour
-                )
+                yield from _ingest(s, self._colour)
             case ExtractSettings() as s:
                 from understudy.core import extract
 
@@ -188,6 +183,19 @@ class Tasks:
                 src=src if src.is_dir() else None,
             )
             yield Artifact(kind="contact_sheet", path=sheet)
+
+
+def _ingest(work: Ingest, colour: ColourConfig) -> Iterator[Report]:
+    from understudy.core.plate.ingest import ingest
+
+    yield from ingest(
+        work.video,
+        work.template,
+        first=work.first,
+        frames=work.frames,
+        colour_space=work.colour_space,
+        colour=colour,
+    )
 
 
 def _plot(work: PlotHistory) -> Iterator[Report]:

@@ -22,10 +22,8 @@ def plainly(device: torch.device) -> Iterator[None]:
 
 
 def onto(x: Tensor, device: torch.device) -> Tensor:
-    """x on the device; a GPU is not waited for."""
-    return x.to(
-        device, non_blocking=device.type == "cuda"
-    )  # from pageable memory it is copied at once all the same
+    """x on the device; a GPU is not waited for. x may change at once: from pageable memory CUDA copies it first."""
+    return x.to(device, non_blocking=device.type == "cuda")
 
 
 def mixed(x_BCHW: Tensor, matrix: Tensor) -> Tensor:

@@ -179,8 +179,8 @@ class _Rehearsal(Trainer):
     @property
     def chunk(self) -> int:
         """Bytes of the most weights that take their steps together."""
-        largest = max(weight.numel() for weight in self.net.parameters())
-        return max(largest, CHUNK) * next(self.net.parameters()).element_size()
+        sizes = [weight.numel() for weight in self.net.parameters()]
+        return min(sum(sizes), max(*sizes, CHUNK)) * next(self.net.parameters()).element_size()
 
     def twice(self) -> None:
         """Step twice: the first makes what optimisers remember, the second finds it there."""

@@ -14,11 +14,12 @@ from understudy.core.colour import ColourConfig
 from understudy.core.extract.station import FAMILIES
 from understudy.core.merge import recipe
 from understudy.core.train import plan
+from understudy.core.train.settings import WAY
 from understudy.daemon import devices, encode
 from understudy.daemon.config import DaemonConfig, version
 from understudy.daemon.decode import families
 from understudy.daemon.decode.extract import FACE_TYPE
-from understudy.daemon.decode.train import KNOWN, PRESET, WAY
+from understudy.daemon.decode.train import KNOWN, PRESET
 from understudy.v1 import system_pb2, system_pb2_grpc
 
 
