@@ -43,7 +43,14 @@ def test_a_training_says_what_ends_it(tmp_path: Path):
     assert (spec.start_from, spec.until_converged) == (f"{tmp_path}/w.npz", False)
     assert not spec.all_labels
     spec = specs.train_segmenter(
-        "s", ["a"], iterations=300, until_converged=True, self_label=True, preset="xseg-light", seed=4, all_labels=True
+        "s",
+        ["a"],
+        iterations=300,
+        until_converged=True,
+        self_label=True,
+        preset="xseg-light",
+        seed=4,
+        all_labels=True,
     ).train_segmenter
     assert spec.all_labels
     assert (spec.target_iterations, spec.until_converged, spec.self_label) == (300, True, True)
