@@ -68,6 +68,18 @@ def test_they_wait_in_order_by_job(store: Store, job: str):
     assert list(updates.waiting(store, other).values()) == [SAVE]
 
 
+def test_they_outlive_the_daemon(tmp_path: Path):
+    path = tmp_path / "jobs.db"
+    before = Store(path)
+    job = running(before, "a")
+    tell(before, job, options={"gan": "0.1"})
+    before.close()  # as a kill would
+    after = Store(path)
+    assert after.recover() == [(job, State.QUEUED)]
+    assert [dict(update.options) for update in updates.waiting(after, job).values()] == [{"gan": "0.1"}]
+    after.close()
+
+
 def test_a_number_is_never_given_twice(store: Store, job: str):
     seen = []
     for _ in range(3):

@@ -46,6 +46,7 @@ _DARK = (6 / 29) ** 3  # below which the root of L*a*b* is a line
 # L*, a* and b* of the three roots, up to scale, and back
 _LAB = torch.tensor([[0.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])
 _BACK = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, -1.0]])
+_TILE = 2**17  # numbers
 _LEAST = 1e-3  # a deviation below it is noise, and is not stretched: a quarter of a code of 8 bits
 _NOISE = {"lct": 1e-5, "mkl": _LEAST**2}  # variance that either picture is given; lct's is DeepFaceLab's
 _ROUNDS = 48  # of a root by Newton's method: enough for float64 and any matrix with such a noise
@@ -138,7 +139,13 @@ def _rct(_: str, x: _Weighed, like: _Weighed, __: Generator) -> Change:
     gain = wide.diagonal(dim1=1, dim2=2).sqrt() / spread.diagonal(dim1=1, dim2=2).sqrt().clamp(min=_LEAST)
     lab, back = (onto(each.double(), gain.device) for each in (_LAB, _BACK))
     change = _affine(back @ (gain[:, :, None] * lab), back @ mean, back @ wanted, device)
-    return lambda picture: _unrooted(change(_roots(picture)))
+    return lambda picture: torch.cat([_unrooted(change(_roots(part))) for part in _tiles(picture)], 2)
+
+
+def _tiles(x: Tensor) -> tuple[Tensor, ...]:
+    """x (B, C, H, W) by as many rows as a CPU's cache holds with what becomes of them; elsewhere in one piece."""
+    rows = _TILE // (x.numel() // x.shape[2]) if x.device.type == "cpu" else x.shape[2]
+    return torch.split(x, max(1, rows), 2)
 
 
 def _affine(matrix: Tensor, mean: Tensor, wanted: Tensor, device: torch.device) -> Change:
