@@ -30,7 +30,6 @@ from understudy.core.pipeline import cores
 from understudy.core.train.data import Crops, side_of
 from understudy.core.train.plan import Plan, plan
 from understudy.core.train.precision import bfloat16
-from understudy.core.train.threads import keep_freed
 from understudy.core.train.trainer import Trainer
 
 LIMITS = 1.25, 2.0  # in float32, in the default precision
@@ -88,11 +87,8 @@ def serve(pipe: Connection, kind: str, name: str) -> None:
     torch.set_num_threads(cores())
     cv2.setNumThreads(1)  # as in DeepFaceLab's generators of samples
     config, course = PRESETS[name], replace(plan(name), batch_size=BATCH)
-    if kind == "peer":
-        step = peer(config, course)
-    else:
-        keep_freed(True)  # as every training of ours does
-        step = ours(config, course, torch.device("cpu"), kind == "bfloat16")[1]
+    device, own = torch.device("cpu"), kind != "peer"
+    step = ours(config, course, device, kind == "bfloat16")[1] if own else peer(config, course)
     while (number := pipe.recv()) is not None:
         start = time.perf_counter()
         step(number)

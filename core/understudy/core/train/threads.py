@@ -1,16 +1,12 @@
-"""As many threads as pay, and memory that stays where it is.
+"""As many threads as pay.
 
 Two threads meet a thousand times in an iteration. While the cores are theirs they halve its time; where another
 program wants one of them, each waits for the other's turn, and an iteration was seen to take 25 times as long as on
 one thread (docs/LOG.md). So both are tried again and again.
-
-An iteration on a CPU takes and frees a gigabyte in pieces, and the C library hands each large one back to the system,
-which clears every page of it anew for the next iteration. So it is asked to keep them while a training runs.
 """
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +15,6 @@ import torch
 
 _AGAIN_SECONDS = 15.0  # between trials, at least
 _AGAIN_STEPS = 20  # and so many of the slowest steps of the last: a trial costs little even where it is slow
-
-
-# of glibc's mallopt; what it goes back to is where its own thresholds end when large pieces come and go
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
-_KEPT = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1))
-_FREED = ((_MMAP_MAX, 65536), (_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, 64 << 20))
 
 
 class Threads:
@@ -38,7 +28,6 @@ class Threads:
         )  # from the end; the very first step warms up
         self._times: dict[int, float] = {}
         self._next = 0.0
-        keep_freed(True)
 
     @contextmanager
     def step(self) -> Iterator[int]:
@@ -61,17 +50,3 @@ class Threads:
     def close(self) -> None:
         """Leave the process as it was."""
         torch.set_num_threads(self._most)
-        keep_freed(False)
-
-
-def keep_freed(keep: bool) -> None:
-    """Whether memory that this process frees stays with it, for its next allocation; with glibc alone."""
-    try:
-        libc = ctypes.CDLL(None)
-        option, trim = libc.mallopt, libc.malloc_trim
-    except (AttributeError, OSError, TypeError):  # another library, or Windows
-        return
-    for name, value in _KEPT if keep else _FREED:
-        option(name, value)
-    if not keep:
-        trim(0)
