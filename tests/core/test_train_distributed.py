@@ -112,7 +112,7 @@ def test_closing_sends_the_others_home(facesets, colour, tmp_path, monkeypatch):
         started.append(popen(*given, **words))
         return started[-1]
 
-    monkeypatch.setattr(distributed.subprocess, "Popen", noted)
+    monkeypatch.setattr(subprocess, "Popen", noted)
     training = loop.run(
         asked(facesets, tmp_path / "m", device="cpu,cpu", target_iterations=None), colour=colour
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def run(
     weights: WeightStore | None = None,
     control: Control | None = None,
     team: Team | None = None,
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """Train a model until it has its target, counted over all sessions; one that has returns at once.
 
     Yields `Started`, a `TrainReport` every second or so (also while facesets are made ready), an `Artifact` for

@@ -29,7 +29,7 @@ from understudy.core.train.stepper import CHUNK
 from understudy.core.train.trainer import Trainer
 
 _MIB = 2**20
-_ROOM = 1.35  # times what is counted: allocators leave holes (18 % of glibc were seen), libraries want some too
+_ROOM = 1.35  # times what is counted: allocators leave holes (18 % were seen), and libraries want some
 _META = torch.device("meta")
 _SAMPLE = 3, 5  # channels of an input and of its target
 _COPIES = 4  # of a batch's crops that are there at once while samples are drawn
