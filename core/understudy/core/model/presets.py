@@ -126,15 +126,20 @@ ABLATION: dict[str, ModelConfig] = {
 }
 
 
+def known() -> dict[str, ModelConfig]:
+    """All that `preset` knows: presets, and the rows of the ablation."""
+    return PRESETS | ABLATION
+
+
 def preset(name: str) -> ModelConfig:
     """The configuration of that name, a preset's or a row's of the ablation.
 
     Raises:
         InvalidInput: there is none; the message lists those there are.
     """
-    known = PRESETS | ABLATION
-    if name not in known:
+    there = known()
+    if name not in there:
         raise InvalidInput(
-            f"preset: there is no {name!r}; there are {', '.join(known)}", field="preset", value=name
+            f"preset: there is no {name!r}; there are {', '.join(there)}", field="preset", value=name
         )
-    return known[name]
+    return there[name]

@@ -13,8 +13,9 @@ from google.protobuf import timestamp_pb2
 
 from understudy.core import release
 from understudy.core.errors import InvalidInput, ModelInvalid, NotFound, UnderstudyError
+from understudy.core.model import presets
 from understudy.core.model import store as models
-from understudy.core.model.presets import ABLATION, PRESETS, ModelConfig
+from understudy.core.model.presets import ModelConfig
 from understudy.core.train import plan
 from understudy.core.train.control import BackUp, Change, Command, Save, Show
 from understudy.core.train.plan import Course, Phase
@@ -29,7 +30,6 @@ from understudy.daemon.site import Site
 from understudy.v1 import job_pb2, model_pb2
 
 PRESET = "quick96"
-KNOWN: Mapping[str, ModelConfig] = {**PRESETS, **ABLATION}
 VGG = "vgg16"  # the weights that the perceptual loss needs
 
 
@@ -151,8 +151,9 @@ def preset_of(config: ModelConfig, state: models.State | None) -> str:
         state: of its checkpoint, where it has one.
     """
     said = state.preset if state is not None else ""
-    names = (said, *KNOWN) if said in KNOWN else KNOWN
-    return next((name for name in names if KNOWN[name] == config), "")
+    there = presets.known()
+    names = (said, *there) if said in there else there
+    return next((name for name in names if there[name] == config), "")
 
 
 def _course(spec: job_pb2.TrainSpec, state: models.State | None, preset: str) -> Course:
@@ -220,12 +221,12 @@ def _preset(name: str, model: Path) -> str:
     Empty for a model that is there and of no preset, one from another program say.
     """
     if name:
-        one_of(name, KNOWN, "train.preset")
+        one_of(name, presets.known(), "train.preset")
     if not (model / models.CONFIG).is_file():
         return name or PRESET
     config, state = models.read_config(model), _state(model)
     own = preset_of(config, state)
-    fits = KNOWN.get(name) == config and (state is None or state.preset in ("", name))
+    fits = presets.known().get(name) == config and (state is None or state.preset in ("", name))
     if name and not fits:
         raise ModelInvalid(
             f"train.preset: {model} is a model of preset {own or 'none of this version'}, not {name}; name its own, "

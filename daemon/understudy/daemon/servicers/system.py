@@ -13,13 +13,14 @@ from understudy.core.align import FACE_TYPES
 from understudy.core.colour import ColourConfig
 from understudy.core.extract.station import FAMILIES
 from understudy.core.merge import recipe
+from understudy.core.model import presets
 from understudy.core.train import plan
 from understudy.core.train.settings import WAY
 from understudy.daemon import devices, encode
 from understudy.daemon.config import DaemonConfig, version
 from understudy.daemon.decode import families
 from understudy.daemon.decode.extract import FACE_TYPE
-from understudy.daemon.decode.train import KNOWN, PRESET
+from understudy.daemon.decode.train import PRESET
 from understudy.v1 import system_pb2, system_pb2_grpc
 
 
@@ -70,7 +71,7 @@ def _families() -> list[system_pb2.Family]:
         "sort_key": ("", tuple(KEYS)),  # none: by frame and track
         "match": (look.match, _plugins.names("match")),
         "blend": (look.blend, _plugins.names("blend")),
-        "preset": (PRESET, tuple(KNOWN)),
+        "preset": (PRESET, tuple(presets.known())),
         "way": (WAY, tuple(plan.WAYS)),
         "segmenter": (SEGMENTERS[DEFAULT].network, _plugins.names("segmenter")),
         "segmenter_preset": (DEFAULT, tuple(SEGMENTERS)),
