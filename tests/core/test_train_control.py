@@ -11,13 +11,13 @@ import cv2
 import pytest
 import torch
 
-from tests.core.training import apart, asked, make_facesets, name_presets, one_thread
+from tests.core.training import apart, asked, make_facesets, one_thread, quick
 from understudy.core import plate
 from understudy.core.colour import SwapCurve
 from understudy.core.errors import WeightsMissing
 from understudy.core.model import store
 from understudy.core.reports import Artifact, Report, TrainReport, Warned
-from understudy.core.train import clockwork, loop, perceptual
+from understudy.core.train import loop, perceptual
 from understudy.core.train.control import BackUp, Change, Command, Control, Save, Show
 from understudy.core.train.plan import Phase
 from understudy.core.weights import WeightStore
@@ -31,8 +31,7 @@ def on_one_thread():
 
 @pytest.fixture(autouse=True)
 def quick_presets(monkeypatch):
-    monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
-    name_presets()
+    quick(monkeypatch)
 
 
 @pytest.fixture(scope="module")

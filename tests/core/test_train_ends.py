@@ -22,6 +22,7 @@ from tests.core.training import (
     make_facesets,
     name_presets,
     one_thread,
+    quick,
     state,
     steps,
     trainer,
@@ -29,7 +30,7 @@ from tests.core.training import (
 from understudy.core.errors import DiskFull, InvalidInput, ModelInvalid, NotFound, ReleaseInvalid
 from understudy.core.model import presets, store, swap
 from understudy.core.reports import Artifact, Report, TrainReport, Warned
-from understudy.core.train import beginning, clockwork, loop, plateau
+from understudy.core.train import beginning, loop, plateau
 from understudy.core.train.plan import Phase
 from understudy.core.train.trainer import Trainer
 
@@ -42,8 +43,7 @@ def on_one_thread():
 
 @pytest.fixture(autouse=True)
 def quick_presets(monkeypatch):
-    monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
-    name_presets()
+    quick(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -17,15 +17,15 @@ from tests.core.training import (
     apart,
     asked,
     make_facesets,
-    name_presets,
     one_thread,
+    quick,
     state,
     steps,
     trainer,
 )
 from understudy.core.model import store
 from understudy.core.reports import Warned
-from understudy.core.train import clockwork, loop
+from understudy.core.train import loop
 from understudy.core.train.plan import Phase
 
 EVERYTHING = {
@@ -50,8 +50,7 @@ def on_one_thread():
 
 @pytest.fixture(autouse=True)
 def quick_presets(monkeypatch):
-    monkeypatch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
-    name_presets()
+    quick(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from tests.core.shots import make_release, write_faceset
 from understudy.core import release
 from understudy.core.model import presets, store
 from understudy.core.model.presets import ModelConfig
+from understudy.core.train import clockwork
 from understudy.core.train import plan as plans
 from understudy.core.train.data import Crops
 from understudy.core.train.plan import Plan
@@ -44,6 +46,14 @@ def make_facesets(folder: Path) -> Path:
         write_faceset(folder / name, FRAMES, f"{name}.%04d.exr")
     release.write(make_release(), folder / "src" / "release.json")
     return folder
+
+
+def quick(patch: pytest.MonkeyPatch) -> None:
+    """Have a report after each iteration, and presets `tiny` and `tinier`, for one test."""
+    patch.setattr(clockwork, "_REPORT_SECONDS", 0.0)
+    patch.setattr(presets, "PRESETS", dict(presets.PRESETS))
+    patch.setattr(plans, "_PLANS", dict(plans._PLANS))
+    name_presets()
 
 
 def name_presets() -> None:
