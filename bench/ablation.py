@@ -100,7 +100,7 @@ def _faces(session: Session, video: Path) -> Path:
 def _release(subject: str) -> Path:
     path = (FOLDER / "release.json").absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = release.create(subject=subject, kind="public-domain", granted_by="footage for tests")
+    record = release.create(subject=subject, kind="test", granted_by="footage for tests")
     release.write(record, path)
     return path
 
