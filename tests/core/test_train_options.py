@@ -22,6 +22,7 @@ BASE = {"src", "dst", "dssim", "pixel", "matte"}
 
 # What an option needs beside it to be felt within three steps.
 OPTIONS: dict[str, dict[str, str]] = {
+    "initial": {"initial": "glorot"},
     "batch_size": {"batch_size": "3"},
     "accumulate": {"accumulate": "2"},
     "even_yaw": {"even_yaw": "yes"},

@@ -8,6 +8,7 @@ the other is commented out (core/leras/layers/Conv2D.py).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Generator, Tensor, nn
@@ -57,3 +58,10 @@ def _aware(shape: torch.Size, generator: Generator) -> Tensor:
     filters = filters + torch.randn(filters.shape, generator=generator) * _NOISE
     variance = 2 / (channels * rows * columns)
     return filters * math.sqrt(variance / float(filters.var(correction=0)))
+
+
+INITIALISERS: Mapping[str, Callable[[nn.Module, Generator], None]] = {
+    "glorot": glorot,
+    "convolution-aware": convolution_aware,
+}
+"""By the names that `plan.INITIAL` has, beside a network's own."""

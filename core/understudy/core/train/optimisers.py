@@ -16,8 +16,9 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from understudy.core.errors import InvalidInput
+from understudy.core.train.plan import OPTIMISERS
 
-NAMES = ("adam", "rmsprop", "adabelief", "rmsprop-dfl", "adabelief-dfl")
+NAMES = OPTIMISERS
 """See `build`."""
 
 _RESOLUTION = 1e-6  # DeepFaceLab's ε: numpy's `resolution` of float32

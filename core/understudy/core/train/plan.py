@@ -17,6 +17,7 @@ from understudy.core.errors import InvalidInput
 from understudy.core.parameters import Parameter, choice, flag, number
 from understudy.core.train.augmentation import Augmentation
 
+INITIAL = ("ours", "glorot", "convolution-aware")
 OPTIMISERS = ("adam", "rmsprop", "adabelief", "rmsprop-dfl", "adabelief-dfl")
 FORMS = ("ours", "dfl")
 
@@ -36,6 +37,9 @@ class Plan:
     even_yaw: bool = flag(False, "Turned faces are seen as often as frontal ones")
     pair_poses: bool = flag(False, "Each src sample is paired with a dst sample of like pose")
 
+    initial: str = choice(
+        "ours", INITIAL, "How a new model's weights are drawn; of no influence on one that is there"
+    )
     optimiser: str = choice("adam", OPTIMISERS, "What takes the steps; `-dfl`: with DeepFaceLab's quirks")
     learning_rate: float = number(5e-4, 1e-9, 1, "Length of a step, at its height")
     warmup: int = number(50, 0, 1_000_000, "Iterations over which the learning rate rises from nothing")

@@ -12,7 +12,7 @@ from torch import Tensor
 from understudy.core.errors import InvalidInput
 from understudy.core.model.networks import Network, Reconstruction, build
 from understudy.core.model.presets import ModelConfig
-from understudy.core.train import augment, precision
+from understudy.core.train import augment, initialisers, precision
 from understudy.core.train.averaging import Average
 from understudy.core.train.data import SHARE, Crops
 from understudy.core.train.judges import Disguise, Judges, under
@@ -75,7 +75,10 @@ class Trainer:
         self.aside = ThreadPoolExecutor(1) if device.type == "cuda" else None
         self._next: tuple[object, Future[list[Tensor]] | None] = None, None
         net = build(config)
-        net.initialise(torch.Generator().manual_seed(seed))
+        dice = torch.Generator().manual_seed(seed)
+        net.initialise(dice)
+        if plan.initial != "ours":
+            initialisers.INITIALISERS[plan.initial](net, dice)
         self.net = net.to(device)
         if bfloat16:  # kernels for bfloat16 want channels last; in float32 it gains nothing on CPUs
             self.net = self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
