@@ -20,7 +20,6 @@ from tests.core.training import (
     apart,
     asked,
     make_facesets,
-    name_presets,
     one_thread,
     quick,
     state,
@@ -204,13 +203,12 @@ def test_a_device_without_memory_is_told_of_with_what_to_do(ask, colour, monkeyp
         return step(self, src, dst, iteration, progress)
 
     settings = ask(save_seconds=1e-6)
-    monkeypatch.setattr(Trainer, "step", exhausts)
-    with pytest.raises(InvalidInput, match="the memory of cpu is exhausted by 2 samples at a time") as ended:
-        run(settings, colour)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", exhausts)
+        with pytest.raises(InvalidInput, match="the memory of cpu is exhausted by 2 samples") as ended:
+            run(settings, colour)
     assert "take batch_size 1, or name a limit of memory" in ended.value.message
     assert (ended.value.field, ended.value.value) == ("batch_size", 2)
-    monkeypatch.undo()
-    name_presets()
     assert store.read_state(settings.model).iteration == 2
     run(settings, colour)
     assert store.read_state(settings.model).iteration == 4
