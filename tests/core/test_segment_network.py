@@ -99,29 +99,35 @@ def test_faint_is_nothing_and_nearly_all_is_all_without_a_step():
     assert steps.max() < 2e-4  # the levels are 1e-4 apart
 
 
-def test_confidence_is_the_iou_that_comes_true_on_average():
-    """Truths drawn by the probabilities themselves: what the network would be right to expect."""
-    rng = np.random.default_rng(7)
-    for softness in (0.5, 4.0, 16.0):
-        rows, columns = np.mgrid[:64, :64] - 31.5
-        probability = (1.0 / (1.0 + np.exp((np.hypot(rows, columns) - 18.0) / softness))).astype(np.float32)
-        scores = [
-            judge.iou(probability, (rng.random((64, 64)) < probability).astype(np.float32)) for _ in range(50)
-        ]
-        assert network.confidence(probability) == pytest.approx(np.mean(scores), abs=0.03)
+def test_what_is_half_seen_is_no_doubt_while_both_looks_see_it_alike():
+    """Smoke: there, each pixel is half a face in both looks. A hand that one look sees, and the other does not, is."""
+    face = disc(0.5, 0.5, 0.4, 64)
+    smoke = np.where(disc(0.5, 0.6, 0.15, 64) > 0.5, 0.5, face).astype(np.float32)
+    hand = np.where(disc(0.5, 0.6, 0.15, 64) > 0.5, 0.0, face).astype(np.float32)
+    assert network.confidence(smoke, smoke) == 1.0
+    assert network.confidence(face, hand) < 0.9 < network.confidence(smoke, 0.98 * smoke)
 
 
 def test_confidence_grows_as_pixels_are_decided():
     flat = np.full((64, 64), 0.6, np.float32)
-    sure = [network.confidence(np.where(disc(0.5, 0.5, r, 64) > 0.5, 0.99, flat)) for r in (0.1, 0.3, 0.5)]
-    assert sure == sorted(sure)
-    assert network.confidence(np.ones((64, 64), np.float32)) == 1.0
-    assert 0.0 <= network.confidence(np.full((64, 64), 0.5, np.float32)) < 0.1
+    looks = [np.where(disc(0.5, 0.5, r, 64) > 0.5, 0.99, flat) for r in (0.1, 0.3, 0.5)]
+    for shared in (1.0, 0.9):
+        sure = [network.confidence(look, np.where(look > 0.9, look, shared * look)) for look in looks]
+        assert sure == sorted(sure)
+        assert sure[0] < sure[-1] or shared == 1.0
+    assert network.confidence(np.ones((64, 64), np.float32), np.ones((64, 64), np.float32)) == 1.0
+
+
+@pytest.mark.parametrize("level", [0.5, 0.3])
+def test_a_network_that_says_the_same_everywhere_knows_nothing(level: float):
+    flat = np.full((64, 64), level, np.float32)
+    assert 0.0 <= network.confidence(flat, flat) < 0.1
 
 
 def test_a_face_that_is_not_seen_at_all_may_be_sure():
-    assert network.confidence(np.full((64, 64), 1e-4, np.float32)) > 0.95
-    assert network.confidence(np.full((64, 64), 0.3, np.float32)) < 0.1
+    nothing = np.full((64, 64), 1e-4, np.float32)
+    assert network.confidence(nothing, nothing) > 0.95
+    assert network.confidence(nothing, np.full((64, 64), 2e-4, np.float32)) > 0.95
 
 
 def test_a_crop_out_of_a_larger_one_is_that_of_the_plate():
