@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from understudy.core.model.winograd import Convolution
+
 Activation = Callable[[Tensor, float], Tensor]
 Out = TypeVar("Out")
 
@@ -71,7 +73,7 @@ class Downscale(nn.Module):
 class Upscale(Block):
     def __init__(self, channels: int, out: int, act: Activation) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, 4 * out, 3, padding=1)
+        self.conv1 = Convolution(channels, 4 * out)
         self.act = act
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -88,8 +90,8 @@ class Upscale(Block):
 class Residual(Block):
     def __init__(self, channels: int, act: Activation) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv1 = Convolution(channels, channels)
+        self.conv2 = Convolution(channels, channels)
         self.act = act
 
     def forward(self, x_BCHW: Tensor) -> Tensor:

@@ -1,0 +1,134 @@
+"""The short way to convolve: that it is the plain sum, forward and backward, and who takes it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from understudy.core.model import winograd
+from understudy.core.model.winograd import Convolution, convolved
+
+NEAR = 3e-5  # of the largest; float32 through matrices whose numbers reach 8
+
+
+def apart(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Of the largest of what is wanted."""
+    assert found.shape == wanted.shape
+    return float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-12))
+
+
+def both(shape: tuple[int, ...], out: int, seed: int = 0) -> list[tuple[torch.Tensor, ...]]:
+    """The output, and the gradients of input, weight and bias: the short way, and in double precision the plain."""
+    dice = torch.Generator().manual_seed(seed)
+    x, weight = torch.randn(shape, generator=dice), torch.randn(out, shape[1], 3, 3, generator=dice) / 3
+    bias, cotangent = torch.randn(out, generator=dice), torch.randn(shape[0], out, *shape[2:], generator=dice)
+    results = []
+    for way, kind in ((convolved, torch.float32), (plain, torch.float64)):
+        inputs = [each.to(kind).requires_grad_() for each in (x, weight, bias)]
+        made = way(*inputs)
+        results.append((made.detach(), *torch.autograd.grad(made, inputs, cotangent.to(kind))))
+    return results
+
+
+def plain(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    return functional.conv2d(x, weight, bias, padding=1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 21), st.integers(1, 21)),
+    out=st.integers(1, 40),
+    seed=st.integers(0, 2**31),
+)
+def test_it_is_the_plain_sum_and_so_are_its_gradients(shape, out, seed):
+    for found, wanted in zip(*both(shape, out, seed), strict=True):
+        assert apart(found.double(), wanted) < NEAR
+
+
+@pytest.mark.parametrize("block", [1, 36 * 40 * 3, 36 * 40 * 12])
+def test_work_is_cut_into_rows_and_channels_without_a_seam(monkeypatch, block):
+    """Blocks of a row of tiles, of some rows, of whole pictures; of 16 channels, and of all."""
+    whole = both((3, 40, 18, 23), 50)[0]
+    monkeypatch.setattr(winograd, "_BLOCK", block)
+    for found, wanted in zip(both((3, 40, 18, 23), 50)[0], whole, strict=True):
+        assert apart(found, wanted) < NEAR
+
+
+def test_what_is_kept_between_calls_is_not_what_was_given():
+    first = both((2, 33, 9, 9), 35, seed=1)[0]
+    again = [each.clone() for each in first]
+    both((4, 64, 16, 16), 64, seed=2)
+    for found, wanted in zip(first, again, strict=True):
+        assert torch.equal(found, wanted)
+
+
+def test_no_gradient_for_an_input_that_needs_none():
+    x, weight = torch.randn(4, 32, 16, 16), torch.randn(32, 32, 3, 3, requires_grad=True)
+    convolved(x, weight).sum().backward()
+    assert x.grad is None
+    assert weight.grad is not None
+
+
+def test_what_is_changed_in_place_after_it_is_not_what_it_keeps():
+    """Networks put their activation in place."""
+    x, layer = torch.randn(4, 32, 16, 16, requires_grad=True), Convolution(32, 32)
+    functional.leaky_relu(layer(x), 0.1, inplace=True).sum().backward()
+    assert x.grad is not None
+    twin = x.detach().clone().requires_grad_()
+    functional.leaky_relu(nn.Conv2d.forward(layer, twin), 0.1).sum().backward()
+    assert twin.grad is not None
+    assert apart(x.grad, twin.grad) < NEAR
+
+
+class TestWho:
+    """Takes the short way."""
+
+    @pytest.fixture
+    def calls(self, monkeypatch) -> list[torch.Size]:
+        calls: list[torch.Size] = []
+
+        def short(x, weight, bias):
+            calls.append(x.shape)
+            return plain(x, weight, bias)
+
+        monkeypatch.setattr(winograd, "convolved", short)
+        return calls
+
+    def test_a_training_in_float32(self, calls):
+        Convolution(32, 64)(torch.randn(4, 32, 16, 16))
+        assert len(calls) == 1
+
+    @pytest.mark.parametrize("shape", [(4, 31, 16, 16), (1, 32, 16, 16)])
+    def test_not_of_few_channels_or_tiles(self, calls, shape):
+        Convolution(shape[1], 64)(torch.randn(shape))
+        assert not calls
+
+    def test_not_who_only_looks_and_it_is_torchs_to_the_bit(self, calls):
+        layer, x = Convolution(32, 64), torch.randn(4, 32, 16, 16)
+        with torch.no_grad():
+            assert torch.equal(layer(x), functional.conv2d(x, layer.weight, layer.bias, padding=1))
+        assert not calls
+
+    def test_not_weights_that_stay(self, calls):
+        Convolution(32, 64).requires_grad_(False)(torch.randn(4, 32, 16, 16))
+        assert not calls
+
+    def test_not_in_other_precisions(self, calls):
+        Convolution(32, 64).double()(torch.randn(4, 32, 16, 16, dtype=torch.float64))
+        with torch.autocast("cpu", torch.bfloat16, enabled=True):
+            assert not winograd._trains(torch.randn(1), nn.Parameter(torch.randn(1)))
+        assert not calls
+
+    def test_not_on_another_device(self, calls):
+        layer = Convolution(32, 64).to("meta")
+        assert layer(torch.randn(4, 32, 16, 16, device="meta")).shape == (4, 64, 16, 16)
+        assert not calls
+
+    def test_not_what_is_exported(self, calls):
+        program = torch.export.export(Convolution(32, 64), (torch.randn(4, 32, 16, 16),))
+        assert any("conv2d" in str(node.target) for node in program.graph.nodes)
+        assert not calls
