@@ -113,6 +113,14 @@ class TestWho:
             assert torch.equal(layer(x), functional.conv2d(x, layer.weight, layer.bias, padding=1))
         assert not calls
 
+    def test_not_a_network_that_is_told_not_to(self, calls):
+        net = nn.Sequential(Convolution(32, 64))
+        winograd.allow(net, False)
+        net(torch.randn(4, 32, 16, 16))
+        winograd.allow(net, True)
+        net(torch.randn(4, 32, 16, 16))
+        assert len(calls) == 1
+
     def test_not_weights_that_stay(self, calls):
         Convolution(32, 64).requires_grad_(False)(torch.randn(4, 32, 16, 16))
         assert not calls

@@ -48,17 +48,30 @@ _OUTPUT = _square([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0],
 
 
 class Convolution(nn.Conv2d):
-    """`nn.Conv2d` of 3 × 3 with a margin of 1, computed the short way where that pays."""
+    """`nn.Conv2d` of 3 × 3 with a margin of 1, computed the short way where that pays.
+
+    Attributes:
+        short: whether it may be.
+    """
+
+    short = True
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__(channels, out, 3, padding=1)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        if not _trains(x_BCHW, self.weight):
+        if not self.short or not _trains(x_BCHW, self.weight):
             return super().forward(x_BCHW)
         if pays(x_BCHW.shape, self.out_channels):
             return convolved(x_BCHW, self.weight, self.bias)
         return super().forward(x_BCHW.contiguous())  # laid as the weights, which are copied otherwise
+
+
+def allow(net: nn.Module, allowed: bool) -> None:
+    """Let a network take the short way, or have it add up plainly throughout."""
+    for module in net.modules():
+        if isinstance(module, Convolution):
+            module.short = allowed
 
 
 def pays(shape_BCHW: torch.Size, channels_out: int) -> bool:
