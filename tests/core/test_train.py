@@ -61,6 +61,9 @@ def tiny_preset(monkeypatch):
 def test_a_training_reports_and_leaves_a_model(facesets, colour, tmp_path):
     reports = list(loop.run(asked(facesets, tmp_path / "m"), colour=colour))
     assert reports[0] == Started(total=4, unit="iteration")
+    (said,) = (r.message for r in reports if isinstance(r, Warned) and r.reason == "NETWORK")
+    assert f"{tmp_path / 'm'}: df-ud, 64 px" in said
+    assert "a step of 2 + 2 faces in float32" in said
     last = [r for r in reports if isinstance(r, TrainReport)][-1]
     assert (last.iteration, last.checkpoint) == (4, True)
     assert set(last.losses) == {"src", "dst", "dssim", "pixel", "matte"}
@@ -164,8 +167,8 @@ def test_a_loss_that_is_no_number_is_taken_back(facesets, colour, tmp_path, monk
     monkeypatch.setattr(Trainer, "step", breaks_once)
     reports = list(loop.run(asked(facesets, tmp_path / "m", target_iterations=5), colour=colour))
     warned = [r for r in reports if isinstance(r, Warned)]
-    assert [w.reason for w in warned] == ["DIVERGED"]
-    assert "went 3 iterations back to 0" in warned[0].message
+    assert [w.reason for w in warned] == ["NETWORK", "DIVERGED"]
+    assert "went 3 iterations back to 0" in warned[1].message
     assert store.read_state(tmp_path / "m").iteration == 5
     assert bool(torch.isfinite(weights(tmp_path / "m")).all())
 
@@ -195,7 +198,7 @@ def test_one_face_of_each_trains(colour, tmp_path):
         write_faceset(tmp_path / name, [1001], f"{name}.%04d.exr")
     settings = asked(tmp_path, tmp_path / "m", release=make_release(), target_iterations=2)
     reports = list(loop.run(settings, colour=colour))
-    assert [r.reason for r in reports if isinstance(r, Warned)] == ["FEW_FACES"]
+    assert [r.reason for r in reports if isinstance(r, Warned)] == ["FEW_FACES", "NETWORK"]
     assert store.read_state(tmp_path / "m").iteration == 2
 
 

@@ -21,7 +21,14 @@ from understudy.v1 import job_pb2 as pb
 EVERY_S = 10.0  # between two plain lines about the same job
 SCORES = {"iou": "IoU"}  # as people write them
 _BY_HAND = ("label_faces",)  # stages whose every frame is a person's work: what is odd about one is said
-_NEWS = ("CHANGED", "PHASE", "MEMORY", "PLATEAU", "UNTIL")  # what a training says of itself: no warnings
+_NEWS = (  # what a training says of itself: no warnings
+    "NETWORK",
+    "CHANGED",
+    "PHASE",
+    "MEMORY",
+    "PLATEAU",
+    "UNTIL",
+)
 _TROUBLE = {pb.FRAME_STATE_FAILED: "failed", pb.FRAME_STATE_MISSING: "missing"}
 
 

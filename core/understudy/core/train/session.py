@@ -17,6 +17,7 @@ from understudy.core.faceset import Faceset
 from understudy.core.model import store
 from understudy.core.model.device import pick
 from understudy.core.model.presets import ModelConfig
+from understudy.core.model.summary import summarise
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Warned
 from understudy.core.train import clockwork, plateau, preview
@@ -91,6 +92,8 @@ class Session(clockwork.Session[store.State]):
             team=self.team,
         )
         self.plan = self.steering.plan(self.state.iteration, self.progress())
+        summary = summarise(self.config, batch_size=self.plan.batch_size, bfloat16=bfloat16)
+        yield Warned(reason="NETWORK", message=f"{self.folder}: {summary}")
         with self._room():
             self.trainer = self._trainer(bfloat16)
             if store.exists(self.folder):
