@@ -27,7 +27,12 @@ _POINTS = _TILE * _TILE
 _TAPS = 9
 _LEAST_CHANNELS = 32  # fewer, and bringing over costs more than is saved
 _LEAST_TILES = 32  # fewer, and the weights' bringing over does
-_BLOCK = 1 << 22  # numbers, 16 MiB: what one step of the work has of tiles and of weights, for the caches
+_BLOCK = (
+    1 << 21
+)  # numbers, 8 MiB: what one step of the work has of tiles, of weights or of their products at most
+
+KEPT = 7 * 4 * _BLOCK
+"""Bytes that a process keeps for it at the most, but where a row of tiles is more than a block: see `_kept`."""
 
 
 def _square(rows: list[list[float]]) -> Tensor:
@@ -111,7 +116,7 @@ class _Convolved(torch.autograd.Function):
             memory_format=torch.channels_last
         )
         pixels = _pixels(out)
-        for images, bands in _parts(tiles):
+        for images, bands in _parts(tiles, o):
             part = tiles[:, :, images, bands]
             seen, shape = _seen(part), part.shape[2:5]
             for some in _channels(o, c):
@@ -144,7 +149,7 @@ class _Convolved(torch.autograd.Function):
         pixels = _pixels(grad.contiguous(memory_format=torch.channels_last))
         to_weight = torch.empty(o, c * _TAPS)
         to_x = torch.zeros(b, _OUT * (rows + 1), _OUT * (columns + 1), c) if ctx.needs_input_grad[0] else None
-        for number, (images, bands) in enumerate(_parts(tiles)):
+        for number, (images, bands) in enumerate(_parts(tiles, o)):
             part = tiles[:, :, images, bands]
             seen, shape = _seen(part), part.shape[2:5]
             count = seen.shape[1]
@@ -190,10 +195,11 @@ def _pixels(x_BOHW: Tensor) -> Tensor:
     return x.permute(2, 4, 0, 1, 3, 5)
 
 
-def _parts(tiles: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Pictures and rows of tiles that are one block: whole pictures, or a part of one."""
+def _parts(tiles: Tensor, o: int) -> Iterator[tuple[slice, slice]]:
+    """Pictures and rows of tiles that are one block: whole pictures, or a part of one. `o`: channels out."""
     count, rows, columns, c = tiles.shape[2:]
-    fit = max(1, _BLOCK // (_POINTS * columns * c))  # rows
+    widest = max(c, min(o, _width(c)))
+    fit = max(1, _BLOCK // (_POINTS * columns * widest))  # rows
     many = fit // rows
     for first in range(0, count, max(1, many)):
         if many:
@@ -205,9 +211,12 @@ def _parts(tiles: Tensor) -> Iterator[tuple[slice, slice]]:
 
 def _channels(o: int, c: int) -> Iterator[slice]:
     """Channels out, as many at a time as keep their weights in a block."""
-    step = max(16, _BLOCK // (_POINTS * c) // 16 * 16)
-    for first in range(0, o, step):
-        yield slice(first, min(o, first + step))
+    for first in range(0, o, _width(c)):
+        yield slice(first, min(o, first + _width(c)))
+
+
+def _width(c: int) -> int:
+    return max(16, _BLOCK // (_POINTS * c) // 16 * 16)
 
 
 def _seen(tiles: Tensor) -> Tensor:
