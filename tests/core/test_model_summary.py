@@ -66,7 +66,9 @@ def test_every_preset_can_be_summarised(name):
     found = summarise(config, batch_size=2)
     once = summarise(config, batch_size=1)
     assert found.step_flops == 2 * once.step_flops
-    heads = 2 * 12 * 2 * config.d_dims * 9 * 4 if "d" in config.options else 0  # of both, joined: whatever the batch
+    heads = (
+        2 * 12 * 2 * config.d_dims * 9 * 4 if "d" in config.options else 0
+    )  # of both, joined: whatever the batch
     assert 0 <= 2 * once.activation_bytes - found.activation_bytes <= heads
     assert 6 < found.step_flops / found.swap_flops < 24
 

@@ -370,6 +370,36 @@ def test_a_moving_picture_is_smeared_by_as_many_taps(taps):
     assert float(found.sum()) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize(("length", "angle"), [(0.0, 1.0), (3.3, 0.4), (6.0, 2.9)])
+def test_a_moving_picture_is_the_mean_of_those_the_taps_see(length, angle):
+    """Sampled one by one, and still ones beside it; beyond the border is its pixel."""
+    x, side = torch.rand(2, 3, 40, 40, generator=dice()), 40
+    found = degrade.moved(x, torch.tensor([0.0, length]), torch.tensor([0.7, angle]), 4)
+    way = torch.tensor([np.cos(angle), np.sin(angle)], dtype=torch.float32) * length * 2 / side
+    grid = functional.affine_grid(torch.eye(2, 3)[None], [1, 1, side, side], align_corners=False)
+    seen = [augment.sample(x[1:], grid + tap * way, "bilinear") for tap in torch.linspace(-0.5, 0.5, 4)]
+    torch.testing.assert_close(found[1:], torch.stack(seen).mean(0), atol=2e-5, rtol=0)
+    torch.testing.assert_close(found[:1], x[:1], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("side", [33, 64])
+def test_a_shrunk_picture_is_a_resized_one(side):
+    x, sizes = torch.rand(3, 3, side, side, generator=dice()), [2, side // 3, side]
+    kernel = degrade.resize(torch.tensor(sizes), side, torch.zeros(3, dtype=torch.bool))
+    torch.testing.assert_close(degrade.shrunk(x, sizes), degrade.both_ways(x, kernel), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("transfer", TRANSFERS)
+def test_a_sample_is_the_same_alone_and_among_others(people, transfer, monkeypatch):
+    """CPUs work samples out one by one, other devices a person's at a time, with more of the crops."""
+    spoils: dict[str, Any] = {name: 0.5 for name in SPOILS if name != "jpeg"}  # which rounds
+    amount = replace(MOVED, warp=1.0, gamma=0.2, hue=9.0, saturation=0.05, transfer=transfer, **spoils)
+    alone = draw(people, amount)
+    monkeypatch.setattr(augment, "_parts", lambda x: [slice(0, len(x))])
+    for found, wanted in zip(draw(people, amount), alone, strict=True):
+        torch.testing.assert_close(found, wanted, atol=5e-5, rtol=0)
+
+
 @pytest.mark.parametrize("transfer", TRANSFERS)
 def test_all_is_done_on_the_device_and_nothing_is_asked_back(transfer, monkeypatch):
     """PyTorch's `meta` device has no numbers: what is not on it, or wants to see one, fails."""

@@ -90,7 +90,9 @@ def suggest(faceset: Faceset, count: int = 10, track: int | None = None) -> list
     chosen: list[int] = []
     if len(asked := np.flatnonzero(np.isfinite(sure))):
         asked = asked[np.argsort(sure[asked], kind="stable")][: max(count * _SHORTLIST, 200)]
-        worth = np.maximum(1.0 - sure[asked], _LEAST)
+        worth = np.square(
+            np.maximum(1.0 - sure[asked], _LEAST)
+        )  # or the most different would win over the worst
         chosen = _Compared(faces, asked, known, mattes=True).spread(worth, count)
     if len(chosen) < count and len(asked := np.flatnonzero(~labelled & np.isnan(sure))):
         known, asked = np.append(known, np.array(chosen, np.int64)), _thinned(asked, _CONSIDERED)

@@ -2,8 +2,8 @@
 
 The network sees a *warped* and spoilt crop and must paint the straight and clean one, so that it learns the face and
 not the picture. Colour transfer comes first, then moves and light, which input and target share; then, for the input
-alone, hue, shadow, motion, focus, resolution, noise and JPEG, in the order in which they befall a picture. All in
-batches on the training device.
+alone, hue, shadow, motion, focus, resolution, noise and JPEG, in the order in which they befall a picture. All on the
+training device: on CPUs one sample after the other, elsewhere one person's at a time.
 
 Parameters are drawn on the CPU from one seeded generator, all of them at each call and in one order, so that all
 devices see the same samples and an option that is turned on changes none of the others' draws.
@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -53,7 +53,8 @@ def pairs(
     Where the input is warped it is sampled bilinearly, which costs a third of a bicubic sample.
 
     Args:
-        src_BCHW, dst_BCHW: crops of the two people, (B, C, M, M) float32: three colours in swap space, then mattes.
+        src_BCHW, dst_BCHW: crops of the two people, (B, C, M, M) of any precision: three colours in swap space, then
+            mattes.
         side: of the samples, in pixels.
         generator: on the CPU.
         share: of the crop's side that a sample without any augmentation shows; the rest is margin.
@@ -61,24 +62,96 @@ def pairs(
     Returns:
         inputs (2B, 3, side, side); targets (2B, C, side, side), colours and mattes. All in [0, 1].
     """
-    sizes, device = [len(src_BCHW), len(dst_BCHW)], src_BCHW.device
-    inputs = src_BCHW.new_empty(sum(sizes), 3, side, side)
-    targets = src_BCHW.new_empty(sum(sizes), src_BCHW.shape[1], side, side)
+    sizes, device, size = [len(src_BCHW), len(dst_BCHW)], src_BCHW.device, src_BCHW.shape[-1]
+    inputs = torch.empty(sum(sizes), 3, side, side, device=device)
+    targets = torch.empty(sum(sizes), src_BCHW.shape[1], side, side, device=device)
     with plainly(device):
-        colours = _transferred(src_BCHW[:, :3], dst_BCHW[:, :3], amount.transfer, generator)
-        places = _places(sizes, amount, generator, share=share)
-        own = (onto(each, device) for each in (*places, *_light(sum(sizes), amount, generator)))
-        people = ((colours, src_BCHW[:, 3:]), (dst_BCHW[:, :3], dst_BCHW[:, 3:]))
-        parts = (torch.split(each, sizes) for each in (inputs, targets, *own))
-        for (rgb, mattes), x, target, moves, bends, gain, curve in zip(people, *parts, strict=True):
-            plain, bent = _grids(moves, bends, side)
-            torch.clamp(_sample(mattes, plain, "bilinear"), 0, 1, out=target[:, 3:])
-            _lit(_sample(rgb, plain, "bicubic"), gain, curve, amount, target[:, :3])
-            if amount.warp:
-                _lit(_sample(rgb, bent, "bilinear"), gain, curve, amount, x)
-            else:
-                x.copy_(target[:, :3])
-        return _spoilt(inputs, amount, generator), targets
+        change = _transfer(src_BCHW[:, :3], dst_BCHW[:, :3], amount.transfer, generator)
+        drawn = _draw(sizes, amount, generator, share=share)
+        for person, first, seen in ((src_BCHW, 0, change), (dst_BCHW, len(src_BCHW), transfer.none)):
+            for some in _parts(person):
+                rows = slice(first + some.start, first + some.stop)
+                (down, along), own = drawn.part(rows).within(size)
+                crops = person[some, :, down, along].float()
+                rgb = seen(crops[:, :3], transfer.Part(some, down, along, (size, size)))
+                inputs[rows] = _made(rgb, crops[:, 3:], own, amount, targets[rows])
+    return inputs, targets
+
+
+def _parts(x: Tensor) -> list[slice]:
+    """Which of the samples x (B, ...) to work out at a time: a CPU's cache holds one and what becomes of it."""
+    few = 1 if x.device.type == "cpu" else max(1, len(x))
+    return [slice(start, min(start + few, len(x))) for start in range(0, len(x), few)]
+
+
+class _Drawn(NamedTuple):
+    """What B samples differ by, on the CPU; see the functions that draw it."""
+
+    moves: Tensor  # (B, 2, 3)
+    bends: Tensor  # (B, 2, N, N)
+    gains: Tensor  # (B, 3, 1, 1)
+    curves: Tensor  # (B, 1, 1, 1)
+    turns: Tensor  # (B, 3, 3), of hues and saturation
+    spoils: Tensor  # (B, K, 1 + _DRAWS), of each of `_SPOILS` whether and how
+    ends: Tensor  # (B, 2, 2)
+
+    def part(self, rows: slice) -> _Drawn:
+        return _Drawn(*(each[rows] for each in self))
+
+    def within(self, size: int) -> tuple[tuple[slice, slice], _Drawn]:
+        """Rows and columns of crops of `size` pixels that the samples show, and the same as drawn for these alone.
+
+        The rest, a quarter of a crop, need not be worked out.
+        """
+        low, high = self.ends[:, 0].amin(0).tolist(), self.ends[:, 1].amax(0).tolist()
+        columns, rows = shown = [_shown(*ends, size) for ends in zip(low, high, strict=True)]
+        wider = torch.tensor([[size / (at.stop - at.start)] for at in shown])
+        moves = self.moves * wider
+        moves[..., 2] += torch.tensor([(size - at.start - at.stop) / (at.stop - at.start) for at in shown])
+        return (rows, columns), self._replace(moves=moves, bends=self.bends * wider[..., None])
+
+
+def _shown(low: float, high: float, size: int) -> slice:
+    """The pixels, of `size`, that a cubic reads between two places from -1 to 1; one more, as places are rounded."""
+    first, last = (math.floor(((at + 1) * size - 1) / 2) for at in (low, high))
+    return slice(min(max(first - 2, 0), size - 1), min(max(last + 4, 1), size))
+
+
+def _draw(sizes: list[int], amount: Augmentation, generator: Generator, *, share: float) -> _Drawn:
+    """Of both people's samples, src's first."""
+    count = sum(sizes)
+    moves, bends = _places(sizes, amount, generator, share=share)
+    light = _light(count, amount, generator)
+    shift = uniform(generator, count, 2)
+    hues = turns(shift[:, 0] * math.radians(amount.hue), 1 + shift[:, 1] * amount.saturation)
+    spoils = torch.stack([torch.rand(count, 1 + _DRAWS, generator=generator) for _ in _SPOILS], 1)
+    return _Drawn(moves, bends, *light, hues, spoils, _ends(moves, bends))
+
+
+def _ends(moves: Tensor, bends: Tensor) -> Tensor:
+    """(B, 2, 2): where in the crop, from -1 to 1, samples begin and end along x and y; arguments as those of `_grids`.
+
+    The warp's nodes say it, as what lies between four of them stays there.
+    """
+    at = torch.linspace(-1, 1, bends.shape[-1])
+    along, down, shift = moves[..., None, None].unbind(2)
+    plain = along * at + down * at[:, None] + shift
+    both = torch.stack([plain, plain + bends], 2).flatten(2)
+    return torch.stack([both.amin(2), both.amax(2)], 1)
+
+
+def _made(rgb: Tensor, mattes: Tensor, drawn: _Drawn, amount: Augmentation, target: Tensor) -> Tensor:
+    """Inputs (B, 3, S, S) of crops (B, 3, M, M) and mattes (B, C - 3, M, M); their targets are written to `target`."""
+    moves, bends, gains, curves = (onto(each, rgb.device) for each in drawn[:4])
+    plain, bent = _grids(moves, bends, target.shape[-1])
+    torch.clamp(_sample(mattes, plain, "bilinear"), 0, 1, out=target[:, 3:])
+    _lit(_sample(rgb, plain, "bicubic"), gains, curves, amount, target[:, :3])
+    if amount.warp:
+        x = _sample(rgb, bent, "bilinear")
+        _lit(x, gains, curves, amount, x)
+    else:
+        x = target[:, :3].clone()
+    return _spoilt(x, drawn, amount)
 
 
 def straight(crops_BCHW: Tensor, side: int, *, share: float) -> Tensor:
@@ -153,14 +226,19 @@ def _grids(moves: Tensor, bends: Tensor, side: int) -> tuple[Tensor, Tensor]:
         moves: (B, 2, 3).
         bends: (B, 2, N, N): how far the warp moves its nodes, in the crop; between them it is linear.
     """
-    pixels = torch.arange(side, device=moves.device)
-    at = (2 * pixels + 1) / side - 1
+    at, spread = _raster(side, bends.shape[-1], moves.device)
     along, down, shift = moves[..., None, None].unbind(2)
     plain = (along * at + shift) + down * at[:, None]
-    nodes = torch.arange(bends.shape[-1], device=moves.device)
-    spread = (1 - (pixels[:, None] * ((len(nodes) - 1) / (side - 1)) - nodes).abs()).clamp(min=0)
-    bent = plain + spread @ bends @ spread.T
+    bent = (spread @ bends @ spread.T).add_(plain)
     return plain.permute(0, 2, 3, 1), bent.permute(0, 2, 3, 1)
+
+
+@lru_cache(maxsize=2)
+def _raster(side: int, nodes: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where pixels lie in the sample, from -1 to 1, (side,), and how much each has of each node, (side, nodes)."""
+    pixels = torch.arange(side, device=device)
+    away = pixels[:, None] * ((nodes - 1) / (side - 1)) - torch.arange(nodes, device=device)
+    return (2 * pixels + 1) / side - 1, (1 - away.abs()).clamp(min=0)
 
 
 def _light(count: int, amount: Augmentation, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -171,19 +249,18 @@ def _light(count: int, amount: Augmentation, generator: Generator) -> tuple[Tens
     return (1 + exposure + tint)[:, :, None, None], curve.exp()
 
 
-def _transferred(src: Tensor, dst: Tensor, kind: str, generator: Generator) -> Tensor:
-    """src (B, 3, M, M) with the colours of dst samples (B', 3, M, M), for each of any of them."""
+def _transfer(src: Tensor, dst: Tensor, kind: str, generator: Generator) -> transfer.Change:
+    """What gives src's colours (B, 3, M, M) those of dst samples (B', 3, M, M), for each of any of them."""
     like = torch.randint(len(dst), (len(src),), generator=generator)
     own = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
-    if kind == "none":
-        return src
     every = max(1, src.shape[-1] // _LOOKED_AT)
-    wanted = dst[..., ::every, ::every][onto(like, dst.device)]
-    return transfer.fit(kind, src[..., ::every, ::every], wanted, own)(src).clamp_(0, 1)
+    some, wanted = (each[..., ::every, ::every].float() for each in (src, dst))
+    change = transfer.fit(kind, some, wanted[onto(like, dst.device)], own)
+    return transfer.none if kind == "none" else lambda x, part: change(x, part).clamp_(0, 1)
 
 
 def _lit(x: Tensor, gain: Tensor, curve: Tensor, amount: Augmentation, out: Tensor) -> None:
-    """Write x (B, 3, S, S), whose memory it takes, in another light; held to [0, 1]."""
+    """Write x (B, 3, S, S), whose memory it takes, in another light, maybe to x; held to [0, 1]."""
     torch.clamp(x.mul_(gain), 1e-6 if amount.gamma else 0, 1, out=out)
     if amount.gamma:
         power_(out, curve)
@@ -193,19 +270,20 @@ def _sample(x: Tensor, grid: Tensor, mode: str) -> Tensor:
     return functional.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=False)
 
 
-def _spoilt(x: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
-    """What befalls the inputs (B, 3, S, S) alone; in [0, 1]."""
-    shift = uniform(generator, len(x), 2)
+def _spoilt(x: Tensor, drawn: _Drawn, amount: Augmentation) -> Tensor:
+    """What befalls the inputs (B, 3, S, S) alone, whose memory it takes; in [0, 1]."""
     if amount.hue or amount.saturation:
-        matrices = turns(shift[:, 0] * math.radians(amount.hue), 1 + shift[:, 1] * amount.saturation)
-        x = mixed(x, matrices).clamp_(0, 1)
-    for name, change in _SPOILS.items():
-        draws = torch.rand(len(x), 1 + _DRAWS, generator=generator)
-        chosen = torch.nonzero(draws[:, 0] < getattr(amount, name))[:, 0]
-        if len(chosen):
-            there = onto(chosen, x.device)
+        x = mixed(x, drawn.turns).clamp_(0, 1)
+    for draws, dice, (name, change) in zip(
+        drawn.spoils.unbind(1), drawn.spoils[..., 0].T.tolist(), _SPOILS.items(), strict=True
+    ):
+        chosen = [row for row, die in enumerate(dice) if die < getattr(amount, name)]
+        if len(chosen) == len(x):
+            x = change(x, draws[:, 1:])
+        elif chosen:
+            there = onto(torch.tensor(chosen), x.device)
             x.index_copy_(0, there, change(x.index_select(0, there), draws[chosen, 1:]))
-    return x
+    return x.clamp_(0, 1)  # a filter's weights add up to 1 but for rounding
 
 
 def _shadowed(x: Tensor, draws: Tensor) -> Tensor:
@@ -225,14 +303,12 @@ def _blurred(x: Tensor, draws: Tensor) -> Tensor:
     side = x.shape[-1]
     sigma = (0.3 + 1.7 * draws[:, 0]) * side / _WIDE
     kernel = degrade.gaussian(onto(sigma, x.device), side)
-    return degrade.both_ways(x, kernel, math.ceil(11 * side / _WIDE))
+    return degrade.both_ways(x, kernel, math.ceil(5.5 * sigma.max().item()))
 
 
 def _shrunk(x: Tensor, draws: Tensor) -> Tensor:
-    side = x.shape[-1]
-    sizes = ((1 - 0.75 * draws[:, 0]) * side).round().clamp(min=2)
-    kernel = degrade.resize(sizes, side, torch.zeros(len(x), dtype=torch.bool))
-    return degrade.both_ways(x, onto(kernel, x.device), 8)
+    sizes = ((1 - 0.75 * draws[:, 0]) * x.shape[-1]).round().clamp(min=2)
+    return degrade.shrunk(x, [int(size) for size in sizes.tolist()])
 
 
 def _noisy(x: Tensor, draws: Tensor) -> Tensor:

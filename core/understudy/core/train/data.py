@@ -85,7 +85,11 @@ class Crops:
         return Poses(self.pose)
 
     def gather(self, indices: npt.NDArray[np.int64]) -> Tensor:
-        """(B, C, M, M) float32.
+        """(B, C, M, M) float32; raises as `read`."""
+        return self.read(indices).float()
+
+    def read(self, indices: npt.NDArray[np.int64]) -> Tensor:
+        """(B, C, M, M) float16, channels innermost in memory.
 
         Crops are read from the file, not through the map: pages of a map stay resident until memory is short.
 
@@ -102,7 +106,7 @@ class Crops:
                     raise FrameUnreadable(
                         f"the crops were cut short at sample {index}; train again to cut them anew"
                     )
-        return torch.from_numpy(taken).permute(0, 3, 1, 2).float()
+        return torch.from_numpy(taken).permute(0, 3, 1, 2)
 
 
 def prepare(

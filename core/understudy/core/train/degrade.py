@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -11,22 +12,26 @@ from torch.nn import functional
 from understudy.core.train.colours import RGB, YCC, mixed, onto
 
 # Annex K of ITU-T T.81: how coarsely luminance and colour are rounded, at quality 50
-_LUMINANCE = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
+_LUMINANCE = torch.tensor(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
 )
-_COLOUR = (
-    (17, 18, 24, 47, 99, 99, 99, 99),
-    (18, 21, 26, 66, 99, 99, 99, 99),
-    (24, 26, 56, 99, 99, 99, 99, 99),
-    (47, 66, 99, 99, 99, 99, 99, 99),
-    *(((99,) * 8,) * 4),
+_COLOUR = torch.tensor(
+    [
+        [17, 18, 24, 47, 99, 99, 99, 99],
+        [18, 21, 26, 66, 99, 99, 99, 99],
+        [24, 26, 56, 99, 99, 99, 99, 99],
+        [47, 66, 99, 99, 99, 99, 99, 99],
+        *([[99] * 8] * 4),
+    ]
 )
 _NOTHING = 1e-6  # of a Gaussian: numbers too small to be normal ones make products ten times slower
 _TIE = 1e-9  # pixels: a centre on the line between two belongs to the second
@@ -68,6 +73,17 @@ def gaussian(sigma: Tensor, side: int) -> Tensor:
     return weights / weights.sum(2, keepdim=True)
 
 
+def shrunk(x: Tensor, sizes: list[int]) -> Tensor:
+    """x (B, C, S, S) to `sizes` (B,) pixels and back, linearly and without a low-pass, as by `resize`."""
+    # plane by plane: three channels at once take twice the time on CPUs
+    planes = ((sample[:, None], size) for sample, size in zip(x, sizes, strict=True))
+    return torch.stack([_linearly(_linearly(each, size), x.shape[-1])[:, 0] for each, size in planes])
+
+
+def _linearly(x: Tensor, side: int) -> Tensor:
+    return functional.interpolate(x, (side, side), mode="bilinear", align_corners=False)
+
+
 def resize(sizes: Tensor, side: int, nearest: Tensor) -> Tensor:
     """(B, side, side): to `sizes` (B,) pixels and back, `nearest` (B,) or linear both ways, without a low-pass."""
     at = torch.arange(side, dtype=torch.float64)[None] + 0.5
@@ -90,17 +106,24 @@ def resize(sizes: Tensor, side: int, nearest: Tensor) -> Tensor:
 
 
 def moved(x: Tensor, length: Tensor, angle: Tensor, taps: int = 7) -> Tensor:
-    """x (B, C, S, S) as a shutter sees it that moves by `length` (B,) pixels at `angle` (B,) radians."""
-    side = x.shape[-1]
-    way = torch.stack([angle.cos(), angle.sin()], 1) * (length * 2 / side)[:, None]
-    still = functional.affine_grid(torch.eye(2, 3)[None], [1, 1, side, side], align_corners=False)
-    still = onto(still.permute(0, 3, 1, 2).contiguous(), x.device)
-    way = onto(way[:, :, None, None], x.device)
+    """x (B, C, S, S) as a shutter sees it that moves by `length` (B,) pixels at `angle` (B,) radians, both on the CPU.
+
+    A tap lies between the same four pixels everywhere: sums of shifted pictures take half the time that sampling does.
+    """
+    side, reach = x.shape[-1], math.ceil(length.max().item() / 2)
+    cells = torch.arange(-reach, reach + 1)
+    along = torch.linspace(-0.5, 0.5, taps) * length[:, None]
+    right, down = (
+        (1 - (along * way[:, None] - cells[:, None, None]).abs()).clamp(min=0)
+        for way in (angle.cos(), angle.sin())
+    )  # (cells, B, taps)
+    kernel = torch.einsum("jbt,ibt->bji", down, right) / taps
+    padded = functional.pad(x, (reach,) * 4, mode="replicate")
     total = torch.zeros_like(x)
-    for tap in torch.linspace(-0.5, 0.5, taps).tolist():
-        grid = (still + tap * way).permute(0, 2, 3, 1)
-        total += functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
-    return total / taps
+    places, weights = kernel.nonzero().tolist(), kernel[kernel > 0].tolist()
+    for (sample, row, column), weight in zip(places, weights, strict=True):
+        total[sample].add_(padded[sample, :, row : row + side, column : column + side], alpha=weight)
+    return total
 
 
 def discs(centre: Tensor, inner: Tensor, outer: Tensor, side: int) -> Tensor:
@@ -134,14 +157,14 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
     tint = (upper[..., ::2] + upper[..., 1::2]).add_(lower[..., ::2]).add_(lower[..., 1::2]).mul_(0.25)
     tint = _rounded(tint, _COLOUR, scale)
     tint = functional.interpolate(tint, scale_factor=2.0, mode="bilinear", align_corners=False)
-    back = mixed(torch.cat([light, tint], 1), RGB)
-    return back[..., :side, :side].div_(255).clamp_(0, 1)
+    back = mixed(torch.cat([light, tint], 1), RGB / 255)
+    return back[..., :side, :side].clamp_(0, 1)
 
 
-def _rounded(x: Tensor, table: tuple[tuple[int, ...], ...], scale: Tensor) -> Tensor:
+def _rounded(x: Tensor, table: Tensor, scale: Tensor) -> Tensor:
     """x (B, C, H, W) with each block's cosine coefficients rounded to multiples of the scaled table."""
     count, channels, height, width = x.shape
-    steps = (torch.tensor(table, dtype=torch.float32) * scale[:, None, None] + 0.5).floor().clamp(1, 255)
+    steps = (table * scale[:, None, None] + 0.5).floor().clamp(1, 255)
     steps = onto(steps.repeat(1, 1, width // 8), x.device)[:, None, None]  # of each row of blocks
     base = onto(_cosines(), x.device)
     strips = base @ x.reshape(count, channels, height // 8, 8, width)
@@ -150,6 +173,7 @@ def _rounded(x: Tensor, table: tuple[tuple[int, ...], ...], scale: Tensor) -> Te
     return ((base.T @ kept).reshape(-1, 8) @ base).reshape(x.shape)
 
 
+@cache
 def _cosines() -> Tensor:
     """(8, 8) orthonormal DCT-II."""
     n = torch.arange(8, dtype=torch.float32)

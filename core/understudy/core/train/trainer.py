@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from understudy.core.errors import InvalidInput
+from understudy.core.model import winograd
 from understudy.core.model.networks import Network, Reconstruction, build
 from understudy.core.model.presets import ModelConfig
 from understudy.core.train import augment, initialisers, precision
@@ -99,6 +100,7 @@ class Trainer:
             )
         self.plan = plan
         self.net.recompute = plan.recompute
+        winograd.allow(self.net, plan.form == "ours")  # theirs adds up plainly
         self.stepper.adopt(plan)
         self.judges.adopt(plan)
         if not plan.average:
@@ -219,7 +221,7 @@ class Trainer:
 
         def read(number: int) -> list[Tensor]:
             rows = picks(src, dst, plan, number, seed)
-            found = [crops.gather(taken) for crops, taken in zip((src, dst), rows, strict=True)]
+            found = [crops.read(taken) for crops, taken in zip((src, dst), rows, strict=True)]
             return [each.pin_memory() for each in found] if self.device.type == "cuda" else found
 
         if self.aside is None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -29,7 +30,18 @@ from torch.nn import functional
 from understudy.core.train.colours import mixed, onto, plainly, power_
 from understudy.core.train.degrade import gaussian
 
-Change = Callable[[Tensor], Tensor]
+
+class Part(NamedTuple):
+    """Of pictures: which of them, and where in each."""
+
+    samples: slice
+    rows: slice
+    columns: slice
+    size: tuple[int, int]  # of a whole one
+
+
+Change = Callable[[Tensor, Part], Tensor]
+"""Gives other colours to a part (B, 3, H, W) of the pictures that it was made for."""
 
 # linear sRGB to XYZ in units of its white, D65 (IEC 61966-2-1)
 _CONES = torch.tensor(
@@ -61,6 +73,17 @@ _STEPS = {"idt": (12, 1), "sot": (8, 4)}  # how often, and by how many bases at 
 _SMOOTH = 1 / 16  # sot: deviation of the blur of its change, in sides; 16 pixels of 256
 
 
+def none(x: Tensor, _: Part) -> Tensor:
+    """The `Change` that is none."""
+    return x
+
+
+def whole(x_BCHW: Tensor) -> Part:
+    """All of the pictures."""
+    every, (height, width) = slice(None), x_BCHW.shape[2:]
+    return Part(every, every, every, (height, width))
+
+
 def transfer(
     kind: str,
     x_BCHW: Tensor,
@@ -78,7 +101,8 @@ def transfer(
         generator: on the CPU; for idt and sot, others draw nothing.
         matte, like_matte: (B, 1, H, W) weights of the pixels in the statistics; where one is empty, all count.
     """
-    return fit(kind, x_BCHW, like_BCHW, generator, matte=matte, like_matte=like_matte)(x_BCHW)
+    change = fit(kind, x_BCHW, like_BCHW, generator, matte=matte, like_matte=like_matte)
+    return change(x_BCHW, whole(x_BCHW))
 
 
 def fit(
@@ -92,13 +116,13 @@ def fit(
 ) -> Change:
     """What makes x (or the picture that x is a smaller copy of) like `like`; arguments as those of `transfer`."""
     if kind == "none":
-        return lambda x: x
+        return none
     with plainly(x_BCHW.device):
         change = _FITS[kind](kind, (x_BCHW, _weights(matte)), (like_BCHW, _weights(like_matte)), generator)
 
-    def changed(picture: Tensor) -> Tensor:
+    def changed(picture: Tensor, part: Part) -> Tensor:
         with plainly(picture.device):
-            return change(picture)
+            return change(picture, part)
 
     return changed
 
@@ -139,7 +163,7 @@ def _rct(_: str, x: _Weighed, like: _Weighed, __: Generator) -> Change:
     gain = wide.diagonal(dim1=1, dim2=2).sqrt() / spread.diagonal(dim1=1, dim2=2).sqrt().clamp(min=_LEAST)
     lab, back = (onto(each.double(), gain.device) for each in (_LAB, _BACK))
     change = _affine(back @ (gain[:, :, None] * lab), back @ mean, back @ wanted, device)
-    return lambda picture: torch.cat([_unrooted(change(_roots(part))) for part in _tiles(picture)], 2)
+    return lambda picture, part: torch.cat([_unrooted(change(_roots(t), part)) for t in _tiles(picture)], 2)
 
 
 def _tiles(x: Tensor) -> tuple[Tensor, ...]:
@@ -152,7 +176,7 @@ def _affine(matrix: Tensor, mean: Tensor, wanted: Tensor, device: torch.device) 
     """The map by `matrix` (B, 3, 3) that takes `mean` (B, 3, 1) to `wanted`."""
     offset = (wanted - matrix @ mean)[..., None].float().to(device)
     matrix = matrix.float().to(device)
-    return lambda picture: mixed(picture, matrix).add_(offset)
+    return lambda picture, part: mixed(picture, matrix[part.samples]).add_(offset[part.samples])
 
 
 def _roots(x: Tensor) -> Tensor:
@@ -161,26 +185,27 @@ def _roots(x: Tensor) -> Tensor:
     Here and in the inverse, each curve is a power of what is above its knee plus a line of what is below: on CPUs that
     is much faster than to choose by pixel.
     """
-    knee = _FOOT * _SLOPE + 0.055
     light = torch.add(x, 0.055, out=x.new_empty(x.shape))
-    low = light.clamp(max=knee).sub_(knee)
     scale = 1.055**-2.4
-    power_(light.clamp_(min=knee), 2.4).add_(low, alpha=1 / _SLOPE / scale)
-    cones = mixed(light, _CONES * scale)
-    torch.clamp(cones, max=_DARK, out=low).sub_(_DARK)
-    return power_(cones.clamp_(min=_DARK), 1 / 3).add_(low, alpha=_DARK ** (-2 / 3) / 3)
+    light = _kneed(light, _FOOT * _SLOPE + 0.055, 2.4, 1 / _SLOPE / scale)
+    return _kneed(mixed(light, _CONES * scale), _DARK, 1 / 3, _DARK ** (-2 / 3) / 3)
 
 
 def _unrooted(roots: Tensor) -> Tensor:
     """The inverse of `_roots`; takes its argument's memory."""
     knee = _DARK ** (1 / 3)
-    low = roots.clamp(max=knee).sub_(knee)
-    cones = roots.clamp_(min=knee).pow_(3).add_(low, alpha=3 * knee**2)
+    high = roots.clamp(min=knee)
+    cones = roots.sub_(high).mul_(3 * knee**2).add_(high.pow_(3))
     scale = 1.055**2.4  # which the power takes back: one multiplication less
-    light = mixed(cones, _LIGHT * scale)
-    torch.clamp(light, max=_FOOT * scale, out=low)
-    power_(light.clamp_(min=_FOOT * scale), 1 / 2.4).add_(low, alpha=_SLOPE / scale)
-    return light.sub_(0.055 + _SLOPE * _FOOT)
+    light = _kneed(mixed(cones, _LIGHT * scale), _FOOT * scale, 1 / 2.4, _SLOPE / scale)
+    return light.sub_(0.055)
+
+
+def _kneed(x: Tensor, knee: float, exponent: float, slope: float) -> Tensor:
+    """The power of what of x is above the knee, plus a line for what is below; takes its argument's memory."""
+    high = x.clamp(min=knee)
+    below = x.sub_(high)
+    return power_(high, exponent).add_(below, alpha=slope)
 
 
 def _linear(kind: str, x: _Weighed, like: _Weighed, _: Generator) -> Change:
@@ -221,11 +246,14 @@ def _transport(kind: str, x: _Weighed, like: _Weighed, generator: Generator) -> 
         points = points + axes.T @ change / bases
     table = _table(some, points - some, weights)
     if kind == "idt":
-        return lambda picture: picture + _looked_up(picture, table)
+        return lambda picture, part: picture + _looked_up(picture, table[part.samples])
     smooth = _smoothed(_looked_up(x[0], table), x[1])
-    return lambda picture: (
-        picture + functional.interpolate(smooth, picture.shape[2:], mode="bilinear", align_corners=False)
-    )
+
+    def smoothly(picture: Tensor, part: Part) -> Tensor:
+        change = functional.interpolate(smooth[part.samples], part.size, mode="bilinear", align_corners=False)
+        return picture + change[..., part.rows, part.columns]
+
+    return smoothly
 
 
 _FITS: dict[str, Callable[[str, _Weighed, _Weighed, Generator], Change]] = {
