@@ -96,11 +96,11 @@ def test_every_option_changes_the_step(name):
     without = {n: v for n, v in options.items() if n != name}
     default = {p.name: p.default for part in (PLAN, PLAN.augmentation) for p in parameters.of(part)}
     assert options[name] != default[name]
-    moved = apart(after(options)[0], after(without)[0])
-    if name in SAME:
-        assert moved < 1e-5
+    (weights, losses), (others, expected) = after(options), after(without)
+    if name in SAME:  # Adam makes a step of rounding where a gradient is next to none: weights say little
+        assert losses == pytest.approx(expected, rel=1e-4)
     else:
-        assert moved > 1e-5
+        assert apart(weights, others) > 1e-5
 
 
 PARTS = {
