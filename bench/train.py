@@ -36,6 +36,7 @@ LIMITS = 1.25, 2.0  # in float32, in the default precision
 DFL = {"quick96": "2.97", "df-ud-128": "3.3-3.7", "liae-ud-128": "5.0-9.1"}  # s / it, reference notes 3.2
 BATCH = 4
 _SAME = 1e-4  # of the loss
+_IDLE = 0.5  # seconds between turns: threads of the one that had its turn spin for more work, and hold a core
 _PEAK = {
     "H200": 989e12,
     "H100": 989e12,
@@ -105,6 +106,7 @@ def alternating(name: str, kinds: Sequence[str], rounds: int) -> dict[str, float
         theirs.close()  # so that one that dies is heard of
     for number in range(rounds + 2):
         for kind, pipe in pipes.items():
+            time.sleep(_IDLE)
             pipe.send(number)
             times[kind].append(pipe.recv())
     for pipe in pipes.values():
