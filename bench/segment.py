@@ -42,13 +42,8 @@ from understudy.core.segment.fitting import face_hull
 FOLDER = common.FOLDER / "segment"
 LIMIT = 0.95
 FRAMES, FIRST = 60, 1100
-ROUNDS = (
-    (4, 0.15),
-    (1, 0.25),
-    (1, 0.35),
-    (1, 0.45),
-    (1, 1.0),
-)  # new labels, and the share of the time after which it is asked again
+# New labels, and the share of the time after which it is asked again.
+ROUNDS = ((4, 0.15), (1, 0.25), (1, 0.35), (1, 0.45), (1, 1.0))
 STEADY = 7  # frames; a recipe's `smooth`
 OTHERS = 48  # frames of each other clip
 SHOWN = 10

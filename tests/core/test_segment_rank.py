@@ -166,6 +166,17 @@ def test_the_least_sure_come_first(tmp_path):
     assert first.confidence == pytest.approx(0.6, abs=1e-3)
 
 
+def test_the_worst_wins_over_the_most_different_of_the_well_known(tmp_path):
+    """Half a second from a label, beside four seconds."""
+    for frame in (1001, 1013, 1101):
+        add(tmp_path / "f", frame, portrait(1))
+    faces = Faceset.open(tmp_path / "f")
+    label(faces, 1001)
+    matted(faces, 1013, 0.8)
+    matted(faces, 1101, 0.93)
+    assert frames(rank.suggest(faces, 1)) == [1013]
+
+
 def test_two_bad_stretches_give_one_each(tmp_path):
     for first in (1001, 1501):
         for i in range(4):

@@ -6,7 +6,7 @@ pair of channels in place of 144. Here input, weights and output are brought ove
 square of theirs, and the products of all tiles are 36 matrix products. The backward pass is its transpose: it costs as
 few, and nothing is kept for it but the input. Results differ from the plain sum's by 1e-5 of the largest.
 
-oneDNN, which torch asks, has only the plain sum in float32 (docs/LOG.md has what this gains).
+What torch calls here (oneDNN) runs at the rate of plain sums: docs/LOG.md has what this gains.
 
 Shape suffixes: B batch, C channels in, O channels out, H and W pixels, R and Q rows and columns of tiles, P tiles.
 """
@@ -27,9 +27,8 @@ _POINTS = _TILE * _TILE
 _TAPS = 9
 _LEAST_CHANNELS = 32  # fewer, and bringing over costs more than is saved
 _LEAST_TILES = 32  # fewer, and the weights' bringing over does
-_BLOCK = (
-    1 << 21
-)  # numbers, 8 MiB: what one step of the work has of tiles, of weights or of their products at most
+# Numbers, 8 MiB: what one step of the work has at the most of tiles, of weights or of their products.
+_BLOCK = 1 << 21
 
 KEPT = 7 * 4 * _BLOCK
 """Bytes that a process keeps for it at the most, but where a row of tiles is more than a block: see `_kept`."""
@@ -131,11 +130,9 @@ class _Convolved(torch.autograd.Function):
                 if bias is not None:
                     made.view(-1, size).add_(bias[some])
                 pixels[:, :, images, bands, :, some] = made.view(_OUT, _OUT, *shape, size)
-        return (
-            out
-            if (h, w) == out.shape[2:]
-            else out[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
-        )
+        if (h, w) != out.shape[2:]:
+            out = out[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+        return out
 
     @staticmethod
     @once_differentiable

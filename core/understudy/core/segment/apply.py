@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Float64 = npt.NDArray[np.float64]
 
-VERSION = 1  # of what this package makes of the same face with the same weights
+VERSION = 2  # of what this package makes of the same face with the same weights
 
 _EMPTY = 0.5  # a matte that nowhere reaches this shows no face
 

@@ -157,9 +157,10 @@ def confidence(straight: Float, mirrored: Float) -> float:
     The geometric mean of two doubts, taken from 1. One is what the mean of the looks leaves open: 1 less the
     intersection over union with the truth that it expects, if each pixel is face as often as it says. On its own it
     takes smoke, motion blur and hair for doubt, which are half a face and were taught as such. The other is what the
-    looks do not share (Gal and Ghahramani, "Dropout as a Bayesian approximation", ICML 2016, tell the two apart in
-    that way): it knows better what is not learnt yet, and less where nothing is, so the first counts alone as it nears
-    the whole matte. Rank correlations of each with the true IoU are in docs/LOG.md.
+    looks do not share: it knows better what is not learnt yet, and less where nothing is, so the first counts alone as
+    it nears the whole matte. (What lies in the picture and what is not known: Kendall and Gal, "What uncertainties do
+    we need in Bayesian deep learning for computer vision?", NIPS 2017.) Rank correlations of each with the true IoU
+    are in docs/LOG.md.
 
     A matte with nothing in it is sure where nothing is near to being in it.
     """

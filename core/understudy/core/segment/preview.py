@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Float64 = npt.NDArray[np.float64]
 
-UNSURE = 0.8
+UNSURE = 0.9
 """Confidence below which a face is marked."""
 
 _CELLS, _PIXELS = (64, 512), 2**27  # sides of a cell, and the most that a sheet may have

@@ -4,7 +4,9 @@ Where a segmenter was applied: those of whose matte it is least sure. Before tha
 In either case no two alike, and none like one that has a label: a shot's worst frame has neighbours that are as bad,
 and a label for one of them is a label for all. Faces are taken one by one, each the one with the greatest
 
-    worth × (1 − exp(−d²)),    d its distance to the nearest of those that were taken or have a label.
+    worth × (1 − exp(−d²)),    d its distance to the nearest of those that were taken or have a label,
+
+of which worth is the square of the segmenter's doubt.
 
 On its own the second factor is farthest-first traversal (Gonzalez, "Clustering to minimize the maximum intercluster
 distance", 1985), which Sener and Savarese ("Active learning for convolutional neural networks: a core-set approach",
@@ -90,9 +92,8 @@ def suggest(faceset: Faceset, count: int = 10, track: int | None = None) -> list
     chosen: list[int] = []
     if len(asked := np.flatnonzero(np.isfinite(sure))):
         asked = asked[np.argsort(sure[asked], kind="stable")][: max(count * _SHORTLIST, 200)]
-        worth = np.square(
-            np.maximum(1.0 - sure[asked], _LEAST)
-        )  # or the most different would win over the worst
+        doubt = np.maximum(1.0 - sure[asked], _LEAST)
+        worth = np.square(doubt)  # or the most different of the well known would win over the worst
         chosen = _Compared(faces, asked, known, mattes=True).spread(worth, count)
     if len(chosen) < count and len(asked := np.flatnonzero(~labelled & np.isnan(sure))):
         known, asked = np.append(known, np.array(chosen, np.int64)), _thinned(asked, _CONSIDERED)
