@@ -2,7 +2,8 @@
 
 `ablation-{df,liae,dfhd,liaehd}`, each plain and with GAN and TrueFace: one performer's face onto another's, by the
 command line's own path: ingest, extract, train. A few iterations say that each row trains, and what it costs; they
-say nothing of quality. The sheet has the last preview of every row, from top to bottom in the order of the table.
+say nothing of quality. The sheet has some faces of the last preview of every row, four rows side by side in the order
+of the table: src, src as painted, dst, dst as painted, the swap and its matte.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from understudy.client.specs import Plate
 from understudy.core import release
 from understudy.core.model.presets import ABLATION
 from understudy.core.model.summary import summarise
-from understudy.core.train import memory, plan
+from understudy.core.train import memory, plan, preview
 
 FOLDER = common.FOLDER / "ablation"
 FRAMES = 48  # of each performer
-_WIDTH = 900  # of a preview in the sheet, pixels
-_TITLE = 28
+_FACES, _SIDE = 3, 112  # of a row in the sheet, and their side in pixels
+_SHOWN = (0, 1, 2, 3, 4, 8)  # lines of a preview that are in it: see `Trainer.look`
+_ACROSS, _GAP, _TITLE = 4, 8, 28
+_DARK = 32
 
 
 def main(
@@ -70,7 +73,7 @@ def main(
     title = f"ablation, {performers[0]} onto {performers[1]}, 128 px, batch {batch}, {iterations} iterations"
     common.show(title, columns, table)
     path = FOLDER / "sheet.png"
-    cv2.imwrite(str(path), np.vstack(sheet))
+    cv2.imwrite(str(path), _sheet(sheet))
     print("sheet:", path)
 
 
@@ -106,14 +109,29 @@ def _release(subject: str) -> Path:
 
 
 def _titled(name: str, picture: Path) -> np.ndarray:
-    """(H, W, 3) uint8: a preview under its row's name."""
+    """(H, W, 3) uint8: some faces of a preview under its row's name."""
     image = cv2.imread(str(picture))
     assert image is not None, f"{picture}: no preview"
-    height = round(image.shape[0] * _WIDTH / image.shape[1])
-    small = cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_AREA)
-    title = np.full((_TITLE, _WIDTH, 3), 32, np.uint8)
-    cv2.putText(title, name, (8, _TITLE - 9), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (230, 230, 230), 1, cv2.LINE_AA)
-    return np.asarray(np.vstack([title, small]), np.uint8)
+    lines = image.shape[0] * preview.COLUMNS // image.shape[1]
+    size = preview.COLUMNS * _SIDE, lines * _SIDE
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)[:, : _FACES * _SIDE]
+    title = np.full((_TITLE, _FACES * _SIDE, 3), _DARK, np.uint8)
+    cv2.putText(title, name, (8, _TITLE - 9), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (230, 230, 230), 1, cv2.LINE_AA)
+    return np.asarray(
+        np.vstack([title, *(small[row * _SIDE : (row + 1) * _SIDE] for row in _SHOWN)]), np.uint8
+    )
+
+
+def _sheet(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """(H, W, 3) uint8: some to a line, dark where the last line has fewer."""
+    height, width = blocks[0].shape[:2]
+    down, across = -(-len(blocks) // _ACROSS), min(len(blocks), _ACROSS)
+    size = down * (height + _GAP) - _GAP, across * (width + _GAP) - _GAP, 3
+    sheet = np.full(size, _DARK, np.uint8)
+    for place, block in enumerate(blocks):
+        y, x = (at * (side + _GAP) for at, side in zip(divmod(place, _ACROSS), (height, width), strict=True))
+        sheet[y : y + height, x : x + width] = block
+    return sheet
 
 
 if __name__ == "__main__":

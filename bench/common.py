@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Column, Table
 
 from bench import clips
+from understudy.core.merge.recipe import Recipe
+from understudy.core.merge.settings import MergeSettings
 from understudy.core.plate import Plate, find
 from understudy.core.weights import WeightStore
 
@@ -22,6 +25,11 @@ def plate(name: str, frames: int = FRAMES) -> Plate:
     """The plate of a performer (see `clips`), made where it is not there."""
     pattern = clips.make(name, str(FOLDER / "plates" / f"{name}.%04d.exr"), frames=frames)
     return find(pattern, colour_space=clips.COLOUR_SPACE)
+
+
+def looking(settings: MergeSettings, recipe: Recipe) -> MergeSettings:
+    """The same merge with another look."""
+    return replace(settings, people=tuple(replace(person, recipe=recipe) for person in settings.people))
 
 
 def weights() -> WeightStore:

@@ -20,7 +20,7 @@ from understudy.core import extract, release
 from understudy.core.colour import ColourConfig
 from understudy.core.frames import FrameRange
 from understudy.core.merge import shot
-from understudy.core.merge.settings import MergeSettings
+from understudy.core.merge.settings import MergeSettings, Person
 from understudy.core.plate import Plate, Template
 from understudy.core.reports import FrameReport, FrameStatus, Report
 from understudy.core.train import loop
@@ -52,7 +52,8 @@ class Here:
         done(extract.run(settings, store=self.store, colour=self.colour))
 
     def merge(self, faceset: Path, model: Path, output: str) -> None:
-        settings = MergeSettings(plate=self.plate, faceset=faceset, model=model, out=Template.parse(output))
+        people = (Person(faceset=faceset, model=model),)
+        settings = MergeSettings(plate=self.plate, people=people, out=Template.parse(output))
         done(shot.run(settings, colour=self.colour))
 
 

@@ -16,7 +16,7 @@ from understudy.core import plate
 from understudy.core.colour import ColourConfig
 from understudy.core.frames import FrameRange
 from understudy.core.merge import shot
-from understudy.core.merge.settings import MergeSettings
+from understudy.core.merge.settings import MergeSettings, Person
 from understudy.core.plate import Template
 from understudy.core.reports import FrameReport, FrameStatus
 
@@ -27,8 +27,7 @@ def main(faceset: str, pattern: str, model: str, out: str, count: str) -> None:
     first = next(iter(found.present))
     settings = MergeSettings(
         plate=found,
-        faceset=Path(faceset),
-        model=Path(model),
+        people=(Person(faceset=Path(faceset), model=Path(model)),),
         out=Template.parse(out),
         frames=FrameRange.of(first, first + int(count) - 1),
     )

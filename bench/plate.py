@@ -36,7 +36,7 @@ from understudy.core import extract, faceset, pipeline, plate
 from understudy.core.colour import ColourConfig
 from understudy.core.frames import Array, Frame, FrameRange, Window
 from understudy.core.merge import shot
-from understudy.core.merge.settings import MergeSettings
+from understudy.core.merge.settings import MergeSettings, Person
 from understudy.core.pipeline import overlapped
 from understudy.core.plate import Plate, Template
 from understudy.core.reports import FrameReport, FrameStatus
@@ -79,7 +79,8 @@ def speed(name: str, model: Path, frames: int) -> None:
     for _ in extract.run(_extraction(found, folder), store=common.weights(), colour=ColourConfig.open(None)):
         pass
     out = Template.parse(str(folder / "out" / "comp.%04d.exr"))
-    settings = MergeSettings(plate=found, faceset=folder / "faceset", model=model, out=out, layers=LAYERS)
+    people = (Person(faceset=folder / "faceset", model=model),)
+    settings = MergeSettings(plate=found, people=people, out=out, layers=LAYERS)
     counts = (1, os.cpu_count() or 1)
     columns = [_column(settings, count) for count in counts]
     rows = [(row, *(cell for column in columns for cell in _cells(column, row))) for row in columns[0]]

@@ -20,6 +20,8 @@ from understudy.v1 import (
     job_pb2_grpc,
     plate_pb2,
     plate_pb2_grpc,
+    recipe_pb2,
+    recipe_pb2_grpc,
     resource_pb2,
     resource_pb2_grpc,
     system_pb2,
@@ -52,6 +54,7 @@ class FakeDaemon(
     system_pb2_grpc.SystemServiceServicer,
     system_pb2_grpc.WeightsServiceServicer,
     plate_pb2_grpc.PlateServiceServicer,
+    recipe_pb2_grpc.RecipeServiceServicer,
     resource_pb2_grpc.FacesetServiceServicer,
     resource_pb2_grpc.ReleaseServiceServicer,
 ):
@@ -66,6 +69,7 @@ class FakeDaemon(
         frames_failed, frames_missing: of every new job.
         plate: what GetPlate answers; its pattern is that of the request.
         asked: the plates that GetPlate was asked for.
+        look: what GetRecipe finds wherever it looks; `looked`: the paths; `whose`: the people.
         review: what ListReviewFrames answers.
         updates: what UpdateTraining was asked.
     """
@@ -85,6 +89,9 @@ class FakeDaemon(
         self.api = ["understudy.v1"]
         self.plate = plate_pb2.Plate()
         self.asked: list[common_pb2.PlateRef] = []
+        self.look = recipe_pb2.Recipe()
+        self.looked: list[str] = []
+        self.whose: list[str] = []
         self.jobs: dict[str, job_pb2.Job] = {}
         self.events: dict[str, list[job_pb2.JobEvent]] = {}
         self.frames: list[job_pb2.FrameReport] = []
@@ -103,6 +110,7 @@ class FakeDaemon(
         system_pb2_grpc.add_SystemServiceServicer_to_server(self, server)
         system_pb2_grpc.add_WeightsServiceServicer_to_server(self, server)
         plate_pb2_grpc.add_PlateServiceServicer_to_server(self, server)
+        recipe_pb2_grpc.add_RecipeServiceServicer_to_server(self, server)
         resource_pb2_grpc.add_FacesetServiceServicer_to_server(self, server)
         resource_pb2_grpc.add_ReleaseServiceServicer_to_server(self, server)
         server.add_insecure_port(self.endpoint)
@@ -264,6 +272,24 @@ class FakeDaemon(
             state_folder="/tmp",
             process_id=1,
             colour=system_pb2.ColourInfo(config="ocio://fake", working_space="ACEScg"),
+            recipe=[
+                common_pb2.Parameter(
+                    name="erode",
+                    help="Shrinks the matte",
+                    type="number",
+                    default_value="0",
+                    minimum=-500,
+                    maximum=500,
+                    keyable=True,
+                ),
+                common_pb2.Parameter(
+                    name="blend",
+                    help="How",
+                    type="choice",
+                    default_value="over",
+                    choices=["over", "seamless"],
+                ),
+            ],
         )
 
     def ListWeights(self, request, context):
@@ -278,7 +304,18 @@ class FakeDaemon(
             weights=[system_pb2.Weights(name="blazeface", state=system_pb2.WEIGHTS_STATE_CORRUPT)]
         )
 
-    # PlateService, FacesetService, ReleaseService
+    # PlateService, RecipeService, FacesetService, ReleaseService
+
+    def GetRecipe(self, request, context):
+        self.looked.append(request.path)
+        self.whose.append(request.person)
+        answer = recipe_pb2.Recipe()
+        answer.CopyFrom(self.look)
+        for field, _ in request.changes.ListFields():
+            if field.name != "overrides":
+                answer.ClearField(field.name)
+        answer.MergeFrom(request.changes)
+        return recipe_pb2.GetRecipeResponse(recipe=answer)
 
     def GetPlate(self, request, context):
         self.asked.append(request.plate)

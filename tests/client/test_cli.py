@@ -145,8 +145,9 @@ def test_masks_and_mattes_arrive(daemon: FakeDaemon, understudy: Command, tmp_pa
     look = spec.swaps[0].recipe
     assert (look.mask, look.mask_smooth) == ("(eyes + mouth)*occ", 3)
     assert spec.swaps[0].segmenter == f"{tmp_path}/seg"
-    assert {m.channel for m in spec.user_mattes} == {"roto.A"}
-    found = [(m.use, m.matte.pattern, [(s.first, s.last) for s in m.matte.frames]) for m in spec.user_mattes]
+    assert {m.channel for m in spec.swaps[0].user_mattes} == {"roto.A"}
+    mattes = spec.swaps[0].user_mattes
+    found = [(m.use, m.matte.pattern, [(s.first, s.last) for s in m.matte.frames]) for m in mattes]
     assert found == [
         (job_pb2.USER_MATTE_USE_LIMIT, f"{tmp_path}/limit.####.exr", []),
         (job_pb2.USER_MATTE_USE_LIMIT, f"{tmp_path}/a=b/other.####.exr", []),

@@ -73,6 +73,13 @@ def test_one_command_makes_the_frames(first: Done, understudy: Command, shot: Pa
     assert not (understudy.state / "daemon.json").exists()  # the daemon left with the command
 
 
+def test_a_finished_frame_tells_its_look(first: Done, understudy: Command):
+    shown = understudy("recipe", "show", "out/comp.1002.exr")
+    assert shown.code == 0, shown.err
+    said = dict(line.split(maxsplit=1) for line in shown.out.splitlines())
+    assert (said["blend"], said["mask"], said["feather"]) == ("over", "face*hull", "12")
+
+
 def test_the_same_command_again_does_nothing_twice(
     first: Done, understudy: Command, clips: Clips, shot: Path
 ):

@@ -55,7 +55,7 @@ def test_a_recipe_is_copied_not_shared():
 
 
 def test_wrong_recipes_name_what_is_wrong(tmp_path: Path):
-    with pytest.raises(Refused, match=r"recipe\.sharpness: a recipe has match"):
+    with pytest.raises(Refused, match=r"recipe\.sharpness: did you mean 'sharpen'\? a recipe has match"):
         specs.recipe(sharpness=1)
     with pytest.raises(Refused, match=r"recipe\.mask: it is empty"):
         specs.recipe(mask="")
@@ -86,7 +86,7 @@ def test_a_persons_mattes_and_the_segmenter_of_a_merge():
     )
     spec = specs.merge("/p.####.exr", "/f", "/m", "/o.####.exr", segmenter="/s", user_mattes=mattes).merge
     assert spec.swaps[0].segmenter == "/s"
-    limit, add, keep = spec.user_mattes
+    limit, add, keep = spec.swaps[0].user_mattes
     assert (limit.use, limit.matte.pattern, list(limit.matte.frames)) == (1, "/limit.####.exr", [])
     assert (add.use, add.matte.frames[0].last, add.channel) == (2, 1003, "roto.A")
     assert (keep.use, keep.invert) == (3, True)
@@ -101,7 +101,6 @@ def test_merge_and_verify_specs():
     assert (spec.plate.colour_space, spec.plate.frames[0].last, spec.frames[0].last) == ("ACEScg", 1100, 1003)
     assert spec.no_layers
     assert specs.merge(plate, "/f", "/m", "/o.%04d.exr", layers=["face", "uv"]).merge.layers == ["face", "uv"]
-    assert not spec.HasField("user_matte")
     assert spec.swaps[0].track == 2
     assert not specs.verify("/o.%04d.exr").verify.HasField("plate")
     assert specs.verify("/o.%04d.exr", "/p.%04d.exr").verify.plate.pattern == "/p.%04d.exr"

@@ -83,7 +83,7 @@ def test_the_segmenter_and_a_persons_mattes_are_the_merges():
     settings = dataclasses.replace(PLATES, segmenter="/seg", user_mattes=[keep])
     specs = _specs(settings)
     assert specs["merge"].merge.swaps[0].segmenter == "/seg"
-    assert specs["merge"].merge.user_mattes[0] == keep.message()
+    assert specs["merge"].merge.swaps[0].user_mattes[0] == keep.message()
     assert {n: s for n, s in specs.items() if n != "merge"} == {
         n: s for n, s in _specs(PLATES).items() if n != "merge"
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from understudy.core.colour import ColourConfig
 from understudy.core.face import Face, Landmarks
 from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.merge.recipe import Curve, Recipe
-from understudy.core.merge.settings import MergeSettings
+from understudy.core.merge.settings import MergeSettings, Person
 from understudy.core.plate import Plate, Template
 
 FIRST = 1001
@@ -28,6 +29,7 @@ DISPLAY = Window(0, 0, 160, 120)
 DAY = date(2026, 3, 1)
 CENTRE = (70.0, 55.0)  # of the face on the first frame
 EYES = {"left": 0, "right": -7}  # how many pixels to the side of where it is in mono each eye sees everything
+OF_A_PERSON = ("name", "faceset", "model", "recipe", "track", "segmenter", "enhancer", "user_mattes")
 FAST = Recipe(feather=Curve.constant(4.0), smooth=3)
 
 
@@ -157,8 +159,15 @@ class Shot:
     folder: Path
 
     def settings(self, model: Path, out: str = "out/comp.####.exr", **changes) -> MergeSettings:
-        items = {"recipe": FAST, "on": DAY, "plate": self.plate, "faceset": self.faceset, "model": model}
-        return MergeSettings(**{**items, "out": Template.parse(str(self.folder / out)), **changes})
+        """Of one person, or of `people`; `changes` are of the merge, or of the one person."""
+        items: dict[str, Any] = {
+            "on": DAY,
+            "plate": self.plate,
+            "out": Template.parse(str(self.folder / out)),
+        }
+        items |= {name: changes.pop(name) for name in [*changes] if name not in OF_A_PERSON}
+        one: dict[str, Any] = {"recipe": FAST, "faceset": self.faceset, "model": model, **changes}
+        return MergeSettings(**{"people": (Person(**one),), **items})
 
 
 def make(
@@ -219,16 +228,17 @@ def write_faceset(
     view: str = "",
     centre: tuple[float, float] = CENTRE,
     squeeze: float = 1.0,
+    track: int = 0,
 ) -> None:
     """A faceset as extraction would make it, in the working space; `squeeze` is the plate's pixel aspect."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
-        face = face_at(number, centre=centre)
+        face = face_at(number, centre=centre, track=track)
         points = (face.landmarks.points / np.array([squeeze, 1.0])).astype(np.float32)
         face = replace(face, landmarks=replace(face.landmarks, points=points))
         alignment = align.fit(points, "whole", size, squeeze)
         record = faceset.FaceRecord(
-            path=folder / f"dst{view and '_'}{view}_t0.{number:04d}.exr",
+            path=folder / f"dst{view and '_'}{view}_t{track}.{number:04d}.exr",
             face=face,
             alignment=alignment,
             plate=plate_text,
@@ -260,9 +270,15 @@ def colour() -> ColourConfig:
     return ColourConfig.open(None)
 
 
+def of(settings: MergeSettings, **changes) -> MergeSettings:
+    """The same merge of one person, of whom these are changed."""
+    (person,) = settings.people
+    return replace(settings, people=(replace(person, **changes),))
+
+
 def keyed(settings: MergeSettings, **recipe) -> MergeSettings:
     """The same merge with another recipe."""
-    return replace(settings, recipe=replace(settings.recipe, **recipe))
+    return of(settings, recipe=replace(settings.people[0].recipe, **recipe))
 
 
 class Mirror:
@@ -284,7 +300,7 @@ class Mirror:
         return (*self.swap(crops), np.ones(crops.shape[:3], np.float32))
 
 
-def tiny_model(folder: Path, releases: Sequence[release.Release] | None = None) -> Path:
+def tiny_model(folder: Path, releases: Sequence[release.Release] | None = None, seed: int = 3) -> Path:
     """A real DF model of 64 pixels and few dims, saved as training saves it; its weights are random but fixed."""
     import torch
 
@@ -295,7 +311,7 @@ def tiny_model(folder: Path, releases: Sequence[release.Release] | None = None) 
     config = ModelConfig(
         resolution=64, options="", e_dims=4, d_dims=4, d_mask_dims=2, ae_dims=8, face_type="whole"
     )
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(seed)
     weights = DF(config).state_dict()
     for name, weight in weights.items():
         scale = 0.05 if name.endswith("bias") else 1.4 / max(weight[0].numel(), 1) ** 0.5

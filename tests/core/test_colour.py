@@ -34,6 +34,22 @@ class TestConfig:
         assert (colour.source, colour.working) == (PINNED, "ACEScg")
         assert len(colour.cache_id) > 16
 
+    @pytest.mark.parametrize("space", ["ACES2065-1", "Linear Rec.709 (sRGB)", "Linear P3-D65"])
+    def test_a_matrix_is_what_opencolorio_does(self, colour, space):
+        rgb, ways = grid(), ((space, "ACEScg"), ("ACEScg", space))
+        for way in ways:
+            found = colour.matrix(*way)
+            exact = rgb.astype(np.float64) @ found.T
+            theirs = colour._apply(colour._config.getProcessor(*way).getDefaultCPUProcessor(), rgb)
+            most = np.abs(rgb).max(axis=-1, keepdims=True)
+            assert (np.abs(theirs - exact) <= 1e-6 * most).all()
+            assert (np.abs(colour.convert(rgb, *way) - exact) <= 1e-6 * most).all()
+        np.testing.assert_allclose(colour.matrix(*ways[0]) @ colour.matrix(*ways[1]), np.eye(3), atol=1e-6)
+
+    @pytest.mark.parametrize("space", ["ACEScct", "sRGB - Texture", "ARRI LogC4"])
+    def test_a_curve_is_no_matrix(self, colour, space):
+        assert colour.matrix(space, "ACEScg") is None
+
     @pytest.mark.parametrize(
         "space", ["ACEScg", "ACES2065-1", "Linear Rec.709 (sRGB)", "ACEScct", "ARRI LogC4"]
     )

@@ -38,7 +38,7 @@ def cell(sheet, row, column):
 
 
 def test_layout(settings, colour, tmp_path):
-    path = contact.sheet(settings.out, tmp_path / "sheet.png", colour=colour, src=settings.faceset)
+    path = contact.sheet(settings.out, tmp_path / "sheet.png", colour=colour, src=settings.people[0].faceset)
     sheet = read(path)
     assert sheet.shape == (2 * contact._BAND + 3 * (contact._CELL + contact._BAND) + contact._GAP, WIDTH, 3)
     for row in (0, 1):
@@ -77,7 +77,9 @@ def test_of_a_stereo_merge_the_first_view_is_shown(colour, tmp_path, layout, out
     scene = shots.make_stereo(tmp_path, layout, numbers=[1001])
     settings = scene.settings(shots.tiny_model(tmp_path / "model"), out=out)
     assert list(shot.run(settings, colour=colour))
-    sheet = read(contact.sheet(settings.out, tmp_path / "sheet.png", colour=colour, src=settings.faceset))
+    sheet = read(
+        contact.sheet(settings.out, tmp_path / "sheet.png", colour=colour, src=settings.people[0].faceset)
+    )
     plate, swap, matte = (cell(sheet, 0, i) for i in (1, 2, 3))
     assert matte.max() > 150
     assert np.abs(plate - swap)[130:170, 130:170].mean() > 5

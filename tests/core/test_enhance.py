@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.core import _plugins, warp
-from understudy.core.enhance import Enhancer, lanczos
-from understudy.core.errors import InvalidInput, WeightsMissing
+from tests.core import enhancers
+from understudy.core import _plugins, enhance, warp
+from understudy.core.enhance import TRAINED, Enhancer, lanczos
+from understudy.core.enhancer import store
+from understudy.core.errors import InvalidInput, ModelInvalid, NotFound, WeightsMissing
 from understudy.core.face import Alignment
 from understudy.core.frames import Window
 from understudy.core.weights import WeightStore
@@ -37,11 +40,12 @@ def family(request: pytest.FixtureRequest) -> ModuleType:
 
 @pytest.fixture
 def enhancer(family: ModuleType, tmp_path: Path) -> Enhancer:
+    name = family.__name__.rpartition(".")[2]
+    folder = enhancers.on_disk(tmp_path / "own") if name == TRAINED else None
     try:
-        made: Enhancer = family.create(WeightStore(tmp_path))
+        return enhance.opened(name, WeightStore(tmp_path), device="cpu", folder=folder)
     except WeightsMissing as error:
         pytest.skip(error.message)
-    return made
 
 
 class TestEveryEnhancer:
@@ -97,6 +101,72 @@ class TestEveryEnhancer:
     def test_a_smaller_size_is_refused(self, enhancer: Enhancer):
         with pytest.raises(InvalidInput, match="size: 47"):
             enhancer.enlarge(picture(), S - 1)
+
+
+class TestTrained:
+    def test_its_detail_is_in_the_picture(self, tmp_path: Path):
+        """As the network's codes say, where the curve is straight."""
+        plain, other = (
+            enhance.opened(
+                TRAINED, WeightStore(tmp_path), folder=enhancers.on_disk(tmp_path / str(d), detail=d)
+            )
+            for d in (0.0, 0.02)
+        )
+        rgb = np.clip(picture(3), 0.01, 0.4)
+        apart = np.abs(other.enlarge(rgb, 2 * S) - plain.enlarge(rgb, 2 * S))
+        assert np.median(apart) > 1e-3
+
+    def test_what_it_has_never_seen_is_as_lanczos_has_it(self, tmp_path: Path):
+        """Light beyond the curve's maximum, and negative light; whatever the network says there."""
+        mine = enhance.opened(
+            TRAINED, WeightStore(tmp_path), folder=enhancers.on_disk(tmp_path / "own", detail=0.5)
+        )
+        for value in (70.0, 4000.0, -0.2, -90.0):
+            rgb = np.full((S, S, 3), value, np.float32)
+            plain = lanczos.Lanczos().enlarge(rgb, 2 * S)
+            np.testing.assert_allclose(mine.enlarge(rgb, 2 * S), plain, rtol=1e-6)
+
+    def test_a_hot_pixel_rings_nowhere(self, tmp_path: Path):
+        mine = enhance.opened(
+            TRAINED, WeightStore(tmp_path), folder=enhancers.on_disk(tmp_path / "own", detail=0.01)
+        )
+        rgb = np.full((S, S, 3), 0.2, np.float32)
+        hot = rgb.copy()
+        hot[20, 20] = 5000.0
+        made, plain = mine.enlarge(hot, 2 * S), mine.enlarge(rgb, 2 * S)
+        far = np.ones((2 * S, 2 * S), bool)
+        far[30:52, 30:52] = False
+        np.testing.assert_allclose(made[far], plain[far], atol=1e-6)
+        assert made.max() == pytest.approx(lanczos.Lanczos().enlarge(hot, 2 * S).max())
+
+    def test_it_needs_a_folder(self, tmp_path: Path):
+        with pytest.raises(InvalidInput, match="name its folder") as error:
+            enhance.opened(TRAINED, WeightStore(tmp_path))
+        assert error.value.field == "enhancer"
+        with pytest.raises(NotFound, match="no enhancer here"):
+            enhance.opened(TRAINED, WeightStore(tmp_path), folder=tmp_path)
+
+    def test_broken_weights_are_named(self, tmp_path: Path):
+        folder = enhancers.on_disk(tmp_path / "own", detail=float("nan"))
+        mine = enhance.opened(TRAINED, WeightStore(tmp_path), folder=folder)
+        with pytest.raises(ModelInvalid, match="not finite"):
+            mine.enlarge(picture(), 2 * S)
+        weights = next(folder.rglob(store.WEIGHTS))
+        weights.write_bytes(weights.read_bytes()[:-8])
+        with pytest.raises(ModelInvalid, match=r"weights\.safetensors"):
+            enhance.opened(TRAINED, WeightStore(tmp_path), folder=folder)
+
+    def test_weights_of_another_network_are_refused(self, tmp_path: Path):
+        folder = enhancers.on_disk(tmp_path / "own")
+        (folder / "config.json").write_text(json.dumps({"format": 1, "channels": 16, "layers": 1}))
+        with pytest.raises(ModelInvalid, match="another network"):
+            enhance.opened(TRAINED, WeightStore(tmp_path), folder=folder)
+
+    def test_its_digest_is_its_weights(self, tmp_path: Path):
+        folders = [enhancers.on_disk(tmp_path / str(d), detail=d) for d in (0.0, 0.1)]
+        one, other = (enhance.opened(TRAINED, WeightStore(tmp_path), folder=f).digest for f in folders)
+        assert one != other
+        assert [one, other] == [store.read_state(folder).digest for folder in folders]
 
 
 class TestLanczos:

@@ -288,6 +288,8 @@ class TestImport:
         model = made(
             tmp_path / "m", curve={"knee": 0.7, "maximum": 32.0}, working_space="ACEScg", colour="1f",
             preset="quick64", way="dfl", average=True, pretrained="d" * 64, combined={"encoder": "e" * 64},
+            options={"gan_patch": "16"}, losses={"src": 0.25, "dst": 0.5},
+            changes=({"iteration": 900, "share": None, "options": {"gan": "0.1", "warp": "0"}},),
         )  # fmt: skip
         export(asked(tmp_path, "weights"), colour)
         wanted = ImportSettings(source=tmp_path / "out/a", out=tmp_path / "back", releases=(make_release(),))
@@ -354,6 +356,10 @@ class TestExportedWeights:
             lambda told: told["training"].update(iterations=-1),
             lambda told: told["training"].update(hours=float("nan")),
             lambda told: told["training"].update(versions=7),
+            lambda told: told["training"].update(options=["gan"]),
+            lambda told: told["training"].update(changes=[7]),
+            lambda told: told["training"].update(changes=[{"iteration": -1, "options": {}}]),
+            lambda told: told["training"].update(losses={"src": "low"}),
             lambda told: told["colour"].update(curve={"knee": 2.0}),
             lambda told: told["colour"].update(curve={"gamma": 2.0}),
             lambda told: told.pop("digest"),

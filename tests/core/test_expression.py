@@ -104,6 +104,8 @@ def test_names_come_once_in_order():
         ("face hull", "is no expression"),
         ("(face", "is no expression"),
         ("face*hair", "there is no matte 'hair'; there are full, face"),
+        ("face*hul", "did you mean 'hull'[?]"),
+        ("occface", "did you mean 'occ_face'[?]"),
         ("2*face", "2 is not from 0 to 1"),
         ("1e999*face", "1e999 is not from 0 to 1"),
         ("face*" + "9" * 390, "'face*" + "9" * 390 + "': " + "9" * 390 + " is not from 0 to 1"),

@@ -122,8 +122,8 @@ def test_a_merge_from_a_pack_is_the_one_from_its_folder(tmp_path, colour):
     model, file = shots.tiny_model(tmp_path / "model"), tmp_path / "a.faceset"
     settings = scene.settings(model)
     merging.reports(settings, colour)
-    packing(settings.faceset, file)
-    again = replace(settings, faceset=file)
+    packing(settings.people[0].faceset, file)
+    again = shots.of(settings, faceset=file)
     assert set(merging.statuses(again, colour).values()) == {"skipped"}  # it has the same digest
     anew = replace(again, out=plate.Template.parse(str(tmp_path / "anew" / "comp.####.exr")))
     assert set(merging.statuses(anew, colour).values()) == {"done"}

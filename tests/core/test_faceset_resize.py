@@ -156,7 +156,9 @@ def test_a_face_that_grows_is_enhanced(tmp_path: Path, monkeypatch: pytest.Monke
         def create(store: WeightStore, *, device: str = "auto") -> Any:
             return Loud()
 
-        def enlarge(self, rgb: np.ndarray, size: int) -> np.ndarray:
+        digest = ""
+
+        def enlarge(self, rgb: np.ndarray, size: int, face_type: str) -> np.ndarray:
             asked.append((rgb.shape[0], size))
             return np.full((size, size, 3), 0.75, np.float32)
 

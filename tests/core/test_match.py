@@ -35,13 +35,13 @@ def test_what_lies_outside_the_matte_does_not_count():
 def test_no_difference_no_change():
     face = picture(1, 0.3, (1.0, 0.8, 0.6))
     numbers = reinhard.measure(face, face, MATTE)
-    np.testing.assert_allclose(reinhard.apply(face, numbers, 1.0), face, rtol=2e-6)
+    np.testing.assert_allclose(reinhard.apply(face, numbers, 1.0), face, rtol=5e-6)
 
 
 def test_amount_goes_from_nothing_to_all():
     face, plate = picture(1, 0.3, (1.0, 0.8, 0.6)), picture(2, 0.1, (0.7, 0.8, 1.0))
     numbers = reinhard.measure(face, plate, MATTE)
-    np.testing.assert_allclose(reinhard.apply(face, numbers, 0.0), face, rtol=2e-6)
+    np.testing.assert_allclose(reinhard.apply(face, numbers, 0.0), face, rtol=5e-6)
     means = [float(reinhard.apply(face, numbers, amount).mean()) for amount in (0.0, 0.5, 1.0)]
     assert means == sorted(means, reverse=True)
 

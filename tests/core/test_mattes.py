@@ -8,46 +8,14 @@ import time
 import numpy as np
 import pytest
 
+from understudy.core import warp
+from understudy.core.face import Alignment
+from understudy.core.finish.extend import extend
+from understudy.core.frames import Window
 from understudy.core.matte import soft
 from understudy.core.matte.hull import hull
 from understudy.core.merge import mattes
 from understudy.core.pipeline import overlapped
-
-Y, X = np.mgrid[0:120, 0:140].astype(np.float32) + 0.5
-DISC = (np.hypot(X - 70, Y - 60) < 40).astype(np.float32)
-
-
-def radius(matte, level=0.5):
-    """Of the disc with as many pixels above the level."""
-    return float(np.sqrt((matte > level).sum() / np.pi))
-
-
-class TestShape:
-    @pytest.mark.parametrize("pixels", [1.0, 3.0, 7.0, 15.0])
-    def test_erode_is_in_pixels(self, pixels):
-        assert radius(mattes.shape(DISC, pixels, 0.0)) == pytest.approx(40 - pixels, abs=0.05 * pixels + 0.6)
-
-    def test_negative_erode_grows(self):
-        assert radius(mattes.shape(DISC, -6.0, 0.0)) == pytest.approx(46, abs=0.9)
-
-    def test_fractions_count(self):
-        sums = [float(mattes.shape(DISC, pixels, 0.0).sum()) for pixels in np.arange(0.0, 3.01, 0.25)]
-        assert (np.diff(sums) < 0).all()
-
-    @pytest.mark.parametrize("feather", [2.0, 9.5, 24.0])
-    def test_the_soft_edge_lies_inside(self, feather):
-        soft = mattes.shape(DISC, 0.0, feather)
-        assert (soft[DISC == 0] == 0).all()
-        assert soft[60, 70] == pytest.approx(1.0, abs=1e-6)
-        profile = soft[60, 70:112]
-        width = ((profile > 0.01) & (profile < 0.99)).sum()
-        assert 0.4 * feather <= width <= feather + 2
-
-    def test_nothing_asked_nothing_changed(self):
-        assert (mattes.shape(DISC, 0.0, 0.0) == DISC).all()
-
-    def test_a_matte_cut_by_the_picture_keeps_its_edge_there(self):
-        assert mattes.shape(np.ones((50, 50), np.float32), 5.0, 8.0).min() > 0.999
 
 
 def test_settled_is_half_exact_and_zero_where_it_would_do_nothing():
@@ -60,31 +28,34 @@ def test_settled_is_half_exact_and_zero_where_it_would_do_nothing():
 
 
 def test_valid_falls_to_nothing_at_the_crops_border():
-    valid = mattes.valid(64)
-    assert valid[32, 32] == 1.0
-    assert valid[0].max() < 0.2
+    crop = Alignment(matrix=np.eye(2, 3), size=64, face_type="full")
+    valid = mattes.valid(crop, Window(-3, -3, 70, 70))
+    assert valid[35, 35] == 1.0
+    assert valid[3].max() < 0.2
     assert (valid == valid.T).all()
+    assert not valid[:3].any()
+    assert not valid[67:].any()
+    assert (mattes.valid(crop, Window(10, 20, 30, 40)) == 1.0).all()
+    np.testing.assert_array_equal(mattes.valid(crop, Window(1, 2, 50, 60)), valid[5:65, 4:54])
 
 
-class TestExtend:
-    def test_inside_stays_and_outside_flows_on(self):
-        rng = np.random.default_rng(1)
-        rgb = np.broadcast_to(np.array([0.4, 0.2, 6.0], np.float32), (96, 96, 3)).copy()
-        support = (np.hypot(*(np.mgrid[0:96, 0:96] - 47.5)) < 30).astype(np.float32)
-        rgb[support == 0] = rng.normal(0, 100, (int((support == 0).sum()), 3))
-        filled = mattes.extend(rgb, support)
-        assert (filled[support == 1] == rgb[support == 1]).all()
-        np.testing.assert_allclose(
-            filled[support == 0], [[0.4, 0.2, 6.0]] * int((support == 0).sum()), rtol=0.02
-        )
+def test_valid_is_where_uv_is_inside():
+    turned = Alignment(matrix=np.array([[0.4, 0.3, -20.0], [-0.3, 0.4, 30.0]]), size=64, face_type="full")
+    window = Window(0, 0, 200, 150)
+    valid, uv = mattes.valid(turned, window), warp.uv(turned, window)
+    inside = np.minimum(uv, 1.0 - uv).min(axis=-1)
+    assert (valid[inside < -1e-5] == 0.0).all()
+    assert (valid[inside > 0.0301] == 1.0).all()
+    assert ((valid > 0.0) & (valid < 1.0)).any()
 
-    @pytest.mark.parametrize("size", [1, 2, 3, 17, 64])
-    def test_no_support_at_all_is_finite(self, size):
-        rgb = np.ones((size, size, 3), np.float32)
-        filled = mattes.extend(rgb, np.zeros((size, size), np.float32))
-        assert filled.shape == rgb.shape
-        assert filled.dtype == np.float32
-        assert np.isfinite(filled).all()
+
+@pytest.mark.parametrize("size", [1, 2, 3, 17, 64])
+def test_no_support_at_all_is_finite(size):
+    rgb = np.ones((size, size, 3), np.float32)
+    filled = extend(rgb, np.zeros((size, size), np.float32))
+    assert filled.shape == rgb.shape
+    assert filled.dtype == np.float32
+    assert np.isfinite(filled).all()
 
 
 def test_the_hull_moves_by_less_than_a_pixel():

@@ -208,7 +208,7 @@ class TestLayers:
         assert all(len(name) <= 31 and isinstance(value, (str, int, float)) for name, value in said.items())
         assert said[headers.SYNTHETIC] == "face_replacement"
         assert said["understudy/release"] == shots.make_release().id
-        assert Recipe.from_dict(json.loads(said["understudy/recipe"])) == merged.recipe
+        assert Recipe.from_dict(json.loads(said["understudy/recipe"])) == merged.people[0].recipe
         assert said[headers.PLATE] == merged.plate.template.text
         assert said["understudy/version"]
         x, y, width, height = json.loads(said[headers.BOX])

@@ -122,9 +122,8 @@ def test_two_passes_for_two_people(tmp_path, model, colour):
     statuses(first, colour)
     shots.write_faceset(tmp_path / "other", [1002], first.out.text)
     comp = replace(scene.plate, template=first.out)
-    second = replace(
-        first, plate=comp, faceset=tmp_path / "other", out=Template.parse(f"{tmp_path}/2/comp.####.exr")
-    )
+    second = replace(first, plate=comp, out=Template.parse(f"{tmp_path}/2/comp.####.exr"))
+    second = shots.of(second, faceset=tmp_path / "other")
     assert statuses(second, colour) == {1001: "no_face", 1002: "done"}
     assert verified(second, colour) == {""}
     assert made(second, 1001).metadata[headers.SYNTHETIC] == headers.REPLACED

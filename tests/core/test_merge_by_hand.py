@@ -104,7 +104,7 @@ class TestByHand:
         self.roto(folder, "m.####.exr", [FIRST], 0.5)
         assert statuses(settings, colour) == {FIRST: "done", FIRST + 1: "skipped"}
         for change in ({"invert": True}, {"channel": "A"}):
-            other = replace(settings, user_mattes=(UserMatte(template=template, **change),))
+            other = shots.of(settings, user_mattes=(UserMatte(template=template, **change),))
             assert set(statuses(other, colour).values()) == {"done"}
 
     def test_a_channel_by_name_and_what_is_wrong(self, scene, model, colour):

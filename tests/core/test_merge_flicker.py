@@ -102,7 +102,7 @@ class TestFlicker:
         occlusion = SimpleNamespace(knows=lambda number: known is None or number in known)
         masker = SimpleNamespace(expression=parse("hull*occ"), occlusion=occlusion)
         spots = {n: SimpleNamespace(number=n, record=n, face=SimpleNamespace(cut=n in cuts)) for n in masks}
-        swapper = SimpleNamespace(masker=masker, mask=mask)
+        swapper = SimpleNamespace(masker=masker, masks=mask)
         return Deflicker(window=window, swapper=swapper, faceset=None, spots={"": spots}), made  # type: ignore
 
     def test_an_edge_that_moves_stays_where_it_is(self):

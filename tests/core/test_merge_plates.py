@@ -178,7 +178,7 @@ class TestDPX:
     def test_layers_of_another_merge_beside_have_no_say(self, scene, model, colour):
         settings = scene.settings(model, out="twice/comp.####.dpx")
         statuses(settings, colour)
-        faint = replace(settings, layers=(), recipe=replace(settings.recipe, opacity=Curve.constant(0.5)))
+        faint = shots.keyed(replace(settings, layers=()), opacity=Curve.constant(0.5))
         assert statuses(faint, colour)[1001] == "done"
         assert verified(faint, colour) == {""}
         exr = replace(faint, layers=None, out=Template.parse(str(settings.out.directory / "comp.####.exr")))

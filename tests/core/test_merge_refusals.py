@@ -118,7 +118,7 @@ class TestRefusals:
         settings = scene.settings(model, faceset=folder, out="two/comp.####.exr")
         with pytest.raises(TrackAmbiguous):
             reports(settings, colour)
-        chosen = replace(settings, track=1, frames=FrameRange.of(1001, 1001))
+        chosen = replace(shots.of(settings, track=1), frames=FrameRange.of(1001, 1001))
         assert statuses(chosen, colour) == {1001: "done"}
 
     def test_a_faceset_of_another_plate_is_said(self, tmp_path, scene, model, colour):

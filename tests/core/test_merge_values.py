@@ -176,6 +176,14 @@ class TestHighlights:
         assert verified(settings, colour) == {""}
 
     @pytest.mark.usefixtures("mirror")
+    def test_the_largest_half_is_kept_and_proven(self, tmp_path, model, colour):
+        scene = self.scene(tmp_path, np.float16, (0.18, 0.18, 0.18, 65504.0, 0.18, 0.18))
+        settings = shots.keyed(scene.settings(model), **SMOOTH)
+        assert statuses(settings, colour) == {FIRST: "done"}
+        assert self.middle(made(settings).planes["G"], 3) == pytest.approx(65504.0, rel=1e-3)
+        assert verified(settings, colour) == {""}
+
+    @pytest.mark.usefixtures("mirror")
     def test_an_untouched_face_comes_back(self, tmp_path, model, colour):
         """There and back through crop, curve and colour space, on a picture that both can hold: under 1e-3."""
         x = np.linspace(0.0, 1.0, shots.DATA.width, dtype=np.float32)

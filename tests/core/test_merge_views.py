@@ -16,7 +16,7 @@ from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.merge import headers, layers
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.outputs import Outputs
-from understudy.core.merge.settings import MergeSettings, UserMatte
+from understudy.core.merge.settings import MergeSettings, Person, UserMatte
 from understudy.core.plate import Template, views
 from understudy.core.reports import FrameStatus
 
@@ -91,7 +91,7 @@ class TestStereo:
         track = json.loads((settings.out.directory / "track" / "comp.json").read_text())
         left, right = track["frames"], track["views"]["right"]["frames"]
         assert track["view"] == "left"
-        assert left[str(FIRST)]["match"] == right[str(FIRST)]["match"]
+        assert left[str(FIRST)]["match_as"] == right[str(FIRST)]["match_as"]
         assert left[str(FIRST)]["gain"] == right[str(FIRST)]["gain"]
         assert left[str(FIRST)]["matrix"] != right[str(FIRST)]["matrix"]
         assert str(ONE_EYED) not in right
@@ -190,8 +190,7 @@ def test_a_views_name_is_no_path(tmp_path):
                 present=FrameRange.of(1, 1),
                 colour_space="ACEScg",
             ),
-            faceset=tmp_path / "faces",
-            model=tmp_path / "model",
+            people=(Person(faceset=tmp_path / "faces", model=tmp_path / "model"),),
             out=Template.parse(f"{tmp_path}/out/comp.####.exr"),
             aligned=True,
         ),

@@ -16,12 +16,14 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from tests.core.torture_bench import GAIN, LINEAR, PICTURES, Merged, bits
+from tests.core import shots
+from tests.core.torture_bench import GAIN, LINEAR, PICTURES, Merged, bits, one_thread
 from tests.core.torture_files import dpx_head, exr_parts
-from understudy.core import plate, verify
+from understudy.core import _plugins, plate, verify
 from understudy.core.errors import InvalidInput, UnderstudyError
 from understudy.core.frames import Frame, FrameRange
 from understudy.core.merge import shot
+from understudy.core.merge.recipe import Curve
 from understudy.core.plate import LOSSLESS, TIMECODE_KEY, Template, torture
 from understudy.core.plate.timing import KEYCODE_KEY
 from understudy.core.plate.torture.scene import VALUES
@@ -29,6 +31,8 @@ from understudy.core.reports import Artifact, FrameReport, FrameStatus, Started
 
 COLOUR = ("R", "G", "B")
 BRIGHTEST = 64.0 / GAIN  # of the swap space's curve
+BLENDS, MATCHES = _plugins.names("blend"), _plugins.names("match")
+FINISH = {"grain": Curve.constant(1.0), "motion_blur": Curve.constant(0.5), "sharpen": Curve.constant(1.0)}
 
 
 class Promises:
@@ -242,6 +246,24 @@ def test_torture_dpx_to_openexr(name, torture_bench, colour, tmp_path):
     if settings.plate.colour_space in LINEAR:
         linear = theirs.rgb()
     np.testing.assert_allclose(ours.rgb()[outside], linear[outside], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "blend", "match"),
+    [
+        (name, BLENDS[i % len(BLENDS)], MATCHES[i // len(BLENDS) % len(MATCHES)])
+        for i, name in enumerate(torture.names())
+    ],
+)
+def test_torture_other_looks(name, blend, match, torture_bench, colour, tmp_path):
+    """Each blend on every ninth plate, each time with another match, the finish on: proven by verify."""
+    usual = torture_bench.merged(name)
+    settings = replace(usual.settings, out=replace(usual.settings.out, directory=tmp_path))
+    done = replace(usual, settings=shots.keyed(settings, blend=blend, match=match, **FINISH), reports=[])
+    with one_thread():
+        done.reports.extend(shot.run(done.settings, colour=colour))
+    frames(done)
+    proven(done, colour)
 
 
 @pytest.mark.parametrize("name", torture.refused())

@@ -313,7 +313,11 @@ def test_bfloat16_only_where_it_works(monkeypatch):
     assert precision.bfloat16("bfloat16", cpu)
     assert not precision.bfloat16("float32", cpu)
     monkeypatch.setattr(precision, "_has_matrix_unit", lambda: True)
+    monkeypatch.setattr(
+        precision, "_speedup", speedup := precision._speedup.__wrapped__
+    )  # measured anew each time
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -4, "", ""))
+    assert speedup() == 0.0
     assert not precision.bfloat16("auto", cpu)  # the probe died of an illegal instruction
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "2.1\n", ""))
     assert precision.bfloat16("auto", cpu)

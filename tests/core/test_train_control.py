@@ -17,9 +17,10 @@ from understudy.core.colour import SwapCurve
 from understudy.core.errors import WeightsMissing
 from understudy.core.model import store
 from understudy.core.reports import Artifact, Report, TrainReport, Warned
-from understudy.core.train import loop, perceptual
+from understudy.core.train import loop, perceptual, plots
 from understudy.core.train.control import BackUp, Change, Command, Control, Save, Show
 from understudy.core.train.plan import Phase
+from understudy.core.train.plots import Mark
 from understudy.core.weights import WeightStore
 
 
@@ -61,6 +62,12 @@ def run(
 
 def warned(reports: list[Report], reason: str) -> list[str]:
     return [r.message for r in reports if isinstance(r, Warned) and r.reason == reason]
+
+
+def noted(model: Path) -> list[Mark]:
+    """What the plot of its losses marks."""
+    state = store.read_state(model)
+    return plots.marks((*state.changes, *state.begun), state.resumed)
 
 
 def losses(reports: list[Report]) -> dict[int, set[str]]:
@@ -122,6 +129,12 @@ def test_a_change_stays_when_the_training_goes_on(ask, colour):
     assert apart(checkpoint(whole.model), checkpoint(halves.model)) == 0
     again = run(replace(halves, target_iterations=10, options={"gan": "0"}), colour, {})
     assert warned(again, "CHANGED") == []
+    assert noted(halves.model) == [
+        Mark(iteration=3, text="gan 0.1"),  # also now that it does not hold any more
+        Mark(iteration=5),
+        Mark(iteration=8),
+        Mark(iteration=8, text="gan 0"),
+    ]
     assert all("gan" not in parts for parts in losses(again).values())
 
 
@@ -221,6 +234,12 @@ def test_phases_are_announced_and_followed(ask, colour):
     assert kinds == {"adabelief", "gan", "adapt"}
     again = run(replace(settings, target_iterations=9), colour, {})
     assert warned(again, "PHASE") == []  # they had begun before
+    assert noted(settings.model) == [
+        Mark(iteration=2, text="warp 0"),
+        Mark(iteration=4, text="gan 0.1, optimiser adabelief"),
+        Mark(iteration=6, text="gan 0"),
+        Mark(iteration=8),
+    ]
 
 
 def test_a_way_is_remembered(ask, colour):

@@ -17,16 +17,12 @@ from tests.core.shots import make_release
 from tests.core.training import (
     TINIER,
     TINY,
-    apart,
     asked,
     make_facesets,
     one_thread,
     quick,
-    state,
-    steps,
-    trainer,
 )
-from understudy.core.errors import DiskFull, InvalidInput, ModelInvalid, NotFound, ReleaseInvalid
+from understudy.core.errors import DiskFull, InvalidInput, ModelInvalid, NotFound, OutOfMemory, ReleaseInvalid
 from understudy.core.model import presets, store, swap
 from understudy.core.reports import Artifact, Report, TrainReport, Warned
 from understudy.core.train import beginning, loop, plateau
@@ -205,10 +201,10 @@ def test_a_device_without_memory_is_told_of_with_what_to_do(ask, colour, monkeyp
     settings = ask(save_seconds=1e-6)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", exhausts)
-        with pytest.raises(InvalidInput, match="the memory of cpu is exhausted by 2 samples") as ended:
+        with pytest.raises(OutOfMemory, match="the memory of cpu is exhausted by 2 samples") as ended:
             run(settings, colour)
     assert "take batch_size 1, or name a limit of memory" in ended.value.message
-    assert (ended.value.field, ended.value.value) == ("batch_size", 2)
+    assert (ended.value.reason, ended.value.field, ended.value.value) == ("OUT_OF_MEMORY", "batch_size", 2)
     assert store.read_state(settings.model).iteration == 2
     run(settings, colour)
     assert store.read_state(settings.model).iteration == 4
@@ -346,38 +342,3 @@ def test_a_plateau_is_a_mean_that_stays():
     assert since < 7000  # it takes the mean a while to forget what was
     assert known["mean"] == pytest.approx(0.55, abs=0.05)
     assert not plateau.reached({}, 10**6)
-
-
-# Compiling
-
-
-def uncompiled(error: Exception):
-    """What `torch.compile` gives where there is no compiler, which shows when it is called."""
-
-    def compiled(_net):
-        def call(*_):
-            raise error
-
-        return call
-
-    return compiled
-
-
-def test_what_can_not_be_compiled_trains_as_it_is(monkeypatch):
-    monkeypatch.setattr(torch, "compile", uncompiled(RuntimeError("no compiler\nat all")))
-    plain, compiled = trainer(), trainer(compiled=True)
-    assert steps(plain, 0, 2) == steps(compiled, 0, 2)
-    assert apart(state(plain), state(compiled)) == 0
-    assert compiled.warnings == ["the network can not be compiled here, and trains as it is: no compiler"]
-
-
-def test_a_device_that_has_no_memory_is_no_matter_of_the_compiler(monkeypatch):
-    monkeypatch.setattr(torch, "compile", uncompiled(torch.OutOfMemoryError("none left")))
-    with pytest.raises(torch.OutOfMemoryError):
-        steps(trainer(compiled=True), 0, 1)
-
-
-def test_a_training_says_that_it_can_not_compile(ask, colour, monkeypatch):
-    monkeypatch.setattr(torch, "compile", uncompiled(RuntimeError("no compiler")))
-    (message,) = warned(run(ask(compile=True), colour), "COMPILE")
-    assert "trains as it is: no compiler" in message

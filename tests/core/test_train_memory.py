@@ -189,7 +189,7 @@ TRAIN = """
     from tests.core import test_train_memory as here
     from tests.core.training import asked, name_presets
     from understudy.core.colour import ColourConfig
-    from understudy.core.errors import InvalidInput
+    from understudy.core.errors import OutOfMemory
     from understudy.core.model import presets
     from understudy.core.reports import TrainReport, Warned
     from understudy.core.train import loop
@@ -204,7 +204,7 @@ TRAIN = """
     resource.setrlimit(resource.RLIMIT_DATA, (taken + here.LIMIT, resource.RLIM_INFINITY))
     try:
         reports = train(f"large{memory}", 256, memory=memory or None)
-    except InvalidInput as error:
+    except OutOfMemory as error:
         print(json.dumps({"field": error.field, "said": error.message}))
     else:
         told = [r.message for r in reports if isinstance(r, Warned) and r.reason == "MEMORY"]

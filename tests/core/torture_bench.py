@@ -21,7 +21,7 @@ from understudy.core.frames import Frame, FrameRange
 from understudy.core.image import fill_nonfinite
 from understudy.core.merge import shot
 from understudy.core.merge.recipe import Curve, Recipe
-from understudy.core.merge.settings import MergeSettings
+from understudy.core.merge.settings import MergeSettings, Person
 from understudy.core.plate import Template, torture
 from understudy.core.plate.views import select
 from understudy.core.reports import FrameReport, Report, Warned
@@ -105,10 +105,8 @@ class TortureBench:
         out = self.root / "out" / name / Path(entry["pattern"]).name
         return MergeSettings(
             plate=found,
-            faceset=self.root / "faces" / name,
-            model=self.model,
+            people=(Person(faceset=self.root / "faces" / name, model=self.model, recipe=RECIPE),),
             out=Template.parse(str(out)),
-            recipe=RECIPE,
             on=shots.DAY,
             device="cpu",
         )
@@ -116,7 +114,7 @@ class TortureBench:
     def facing(self, settings: MergeSettings, other: str) -> MergeSettings:
         """The same with the faces of another plate, for one that no face can be cut from."""
         self.merged(other)
-        return replace(settings, faceset=self.root / "faces" / other)
+        return shots.of(settings, faceset=self.root / "faces" / other)
 
     def merged(self, name: str) -> Merged:
         """The plate of that name, merged now or before."""
@@ -130,7 +128,8 @@ class TortureBench:
 
     def write_faces(self, entry: dict[str, Any], settings: MergeSettings) -> None:
         """The faceset that extraction would make, from the landmarks that are known."""
-        settings.faceset.mkdir(parents=True)
+        folder = settings.people[0].faceset
+        folder.mkdir(parents=True)
         template = settings.plate.template
         for view, frames in entry["landmarks"].items():
             for number, points in ((int(n), np.array(p, np.float32)) for n, p in frames.items()):
@@ -139,7 +138,7 @@ class TortureBench:
                 alignment = align.fit(points, "whole", _CROP, pixel_aspect=entry["pixel_aspect"])
                 (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
                 record = faceset.FaceRecord(
-                    path=settings.faceset / f"dst_t0{view}.{number:04d}.exr",
+                    path=folder / f"dst_t0{view}.{number:04d}.exr",
                     face=Face(
                         frame=number,
                         box=(x0, y0, x1, y1),

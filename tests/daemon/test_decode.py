@@ -247,7 +247,7 @@ def test_merge_of_what_will_be_there(work: Work, shot: Shot, tmp_path: Path):
     decoded = work(promised, merge=spec)
     assert isinstance(decoded.settings, Merge)
     core = decoded.settings.core
-    assert (core.recipe.match, core.recipe.feather.at(1003)) == ("none", 1.5)
+    assert (core.people[0].recipe.match, core.people[0].recipe.feather.at(1003)) == ("none", 1.5)
     assert core.wanted == FrameRange.of(1002, 1003)
     assert not decoded.settings.contact_sheet
     assert decoded.outputs[0].frames == FrameRange.of(1002, 1003)
@@ -284,13 +284,17 @@ def test_mattes_and_segmenter_of_a_merge(work: Work, shot: Shot, tmp_path: Path)
     ]
     swap = {"recipe": recipe, "segmenter": str(tmp_path / "seg")}
     settings = work(
-        promised, merge=merge(shot, tmp_path, swap=swap, user_matte=roto, user_mattes=mattes)
+        promised, merge=merge(shot, tmp_path, swap={**swap, "user_mattes": [{"matte": roto}, *mattes]})
     ).settings
     assert isinstance(settings, Merge)
     core = settings.core
-    assert (core.segmenter, core.recipe.mask_smooth, core.layers) == (tmp_path / "seg", 3, None)
+    assert (core.people[0].segmenter, core.people[0].recipe.mask_smooth, core.layers) == (
+        tmp_path / "seg",
+        3,
+        None,
+    )
     template = Template.parse(roto["pattern"])
-    assert core.user_mattes == (
+    assert core.people[0].user_mattes == (
         UserMatte(template=template),
         UserMatte(template=template),
         UserMatte(template=template, use="add", channel="A", frames=FrameRange.of(1003, 1003)),
@@ -317,8 +321,12 @@ def test_mattes_and_segmenter_of_a_merge(work: Work, shot: Shot, tmp_path: Path)
         ({"swap": {"recipe": {"mask": "occ_face"}}}, "INVALID_INPUT", "merge.swaps.segmenter"),
         ({"swap": {"recipe": {"mask": "face*occ"}}}, "NOT_FOUND", "merge.swaps.recipe.mask"),
         ({"layers": ["mask_eyes"]}, "INVALID_INPUT", "merge.layers"),
-        ({"use": 7}, "INVALID_INPUT", "merge.user_mattes.use"),
-        ({"frames": [{"first": 1001, "last": 1003}]}, "INVALID_INPUT", "merge.user_mattes.matte.frames"),
+        ({"use": 7}, "INVALID_INPUT", "merge.swaps.user_mattes.use"),
+        (
+            {"frames": [{"first": 1001, "last": 1003}]},
+            "INVALID_INPUT",
+            "merge.swaps.user_mattes.matte.frames",
+        ),
         ({"pattern": "/nowhere/m.####.exr"}, "NOT_FOUND", None),
     ],
 )
@@ -329,7 +337,8 @@ def test_what_is_wrong_with_masks_and_mattes(
     promised = (Output.of_folder(tmp_path / "model"),)
     roto = {"pattern": shots.user_matte(tmp_path / "roto", [1001, 1003]).text}
     matte = {k: changes.pop(k) for k in ("pattern", "frames") if k in changes}
-    spec = {"user_mattes": [{"matte": {**roto, **matte}, "use": changes.pop("use", 1)}], **changes}
+    mattes = [{"matte": {**roto, **matte}, "use": changes.pop("use", 1)}]
+    spec = {**changes, "swap": {"user_mattes": mattes, **changes.get("swap", {})}}
     refused(lambda: work(promised, merge=merge(shot, tmp_path, **spec)), reason, field=field)
 
 
@@ -353,6 +362,32 @@ def test_several_people_want_a_choice(work: Work, shot: Shot, tmp_path: Path):
         lambda: work(promised, merge=spec), "TRACK_AMBIGUOUS", "track 0", "track 1", field="merge.swaps.track"
     )
     assert work(promised, merge=merge(crowd, tmp_path, swap={"track": 1})).outputs
+
+
+def test_two_people_with_a_model_each(work: Work, shot: Shot, tmp_path: Path):
+    crowd = shots.make(tmp_path / "crowd")
+    shots.write_faceset(crowd.faceset, [1001], crowd.plate.template.text, centre=(110.0, 60.0), track=1)
+    promised = (Output.of_folder(tmp_path / "model"), Output.of_folder(tmp_path / "other"))
+    anna = {"name": "anna", "faceset": str(crowd.faceset), "track": 0, "model": str(tmp_path / "model")}
+    ben = {**anna, "name": "ben", "track": 1, "model": str(tmp_path / "other")}
+
+    def spec(**changes) -> dict:
+        return {**merge(crowd, tmp_path), "swaps": [anna, {**ben, **changes}]}
+
+    settings = work(promised, merge=spec(recipe={"erode": {"value": 3}})).settings
+    assert isinstance(settings, Merge)
+    found = [(p.name, p.track, p.model.name, p.recipe.erode.at(1001)) for p in settings.core.people]
+    assert found == [("anna", 0, "model", 0.0), ("ben", 1, "other", 3.0)]
+    for changes, field, word in (
+        ({"track": 0}, "merge.swaps.track", "ben is the same person as anna"),
+        ({"name": "anna"}, "merge.swaps.name", "another person's"),
+        ({"name": "B n"}, "merge.swaps.name", "small letter"),
+        ({"track": 7}, "merge.swaps.track", "ben: "),
+        ({"recipe": {"opacity": {"value": 2.0}}}, "merge.swaps.recipe.opacity", "ben: "),
+    ):
+        refused(partial(work, promised, merge=spec(**changes)), "INVALID_INPUT", word, field=field)
+    bare = shots.tiny_model(tmp_path / "bare", releases=())
+    refused(lambda: work(promised, merge=spec(model=str(bare))), "RELEASE_MISSING", "ben: ")
 
 
 def as_second_person(source: Path, target: Path) -> None:

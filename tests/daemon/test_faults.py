@@ -18,6 +18,7 @@ import pytest
 from tests.daemon.support import Daemon, alive, until
 from understudy.core.errors import WriteFailed
 from understudy.daemon import scheduler as scheduling
+from understudy.daemon.metrics import Metrics
 from understudy.daemon.scheduler import Scheduler
 from understudy.daemon.site import Site
 from understudy.daemon.states import State
@@ -165,7 +166,9 @@ def test_a_worker_that_does_not_react_is_killed(
 ):
     monkeypatch.setattr(scheduling, "REACTION_SECONDS", 0.5)
     store = Store(tmp_path / "jobs.db")
-    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=faulthandler.dump_traceback)
+    scheduler = Scheduler(
+        store, Site(weights_cache=tmp_path), tmp_path, faulthandler.dump_traceback, metrics=Metrics()
+    )
     scheduler.start()
     try:
         job = submit(store, ingest())
@@ -181,7 +184,7 @@ def test_a_worker_that_does_not_react_is_killed(
         until(lambda: store.state(after) is State.SUCCEEDED)
         assert scheduler.worker_pid != worker
     finally:
-        scheduler.stop()
+        scheduler.stop(60)
         store.close()
 
 
@@ -191,7 +194,9 @@ def test_a_full_disk_makes_the_worker_wait_and_loses_no_report(ingest: Spec, tmp
     with store.transaction() as db:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
     store._db.execute(f"PRAGMA max_page_count = {pages + 8}")
-    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=faulthandler.dump_traceback)
+    scheduler = Scheduler(
+        store, Site(weights_cache=tmp_path), tmp_path, faulthandler.dump_traceback, metrics=Metrics()
+    )
     scheduler.start()
     try:
         until(lambda: len(files(tmp_path / "plate")) > 20 if (tmp_path / "plate").exists() else False)
@@ -204,7 +209,7 @@ def test_a_full_disk_makes_the_worker_wait_and_loses_no_report(ingest: Spec, tmp
         assert [r.frame for r in reports] == list(range(1001, 1201))
         assert {r.state for r in reports} == {job_pb2.FRAME_STATE_DONE}
     finally:
-        scheduler.stop()
+        scheduler.stop(60)
         store.close()
 
 
@@ -222,7 +227,9 @@ def test_a_store_that_fails_for_a_moment_costs_an_attempt_only(
 
     monkeypatch.setattr(store, "pausing", pausing)
     job = submit(store, ingest(count=COUNT))
-    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=faulthandler.dump_traceback)
+    scheduler = Scheduler(
+        store, Site(weights_cache=tmp_path), tmp_path, faulthandler.dump_traceback, metrics=Metrics()
+    )
     scheduler.start()
     try:
         until(lambda: len(store.frames(job, [], None, 100)[0]) > 5)
@@ -232,7 +239,7 @@ def test_a_store_that_fails_for_a_moment_costs_an_attempt_only(
         assert store.job(job).attempts == 2
         assert len(store.frames(job, [], None, 1000)[0]) == COUNT
     finally:
-        scheduler.stop()
+        scheduler.stop(60)
         store.close()
 
 
@@ -240,10 +247,10 @@ def test_a_scheduler_that_fails_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
     store, told = Store(tmp_path / "jobs.db"), threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     monkeypatch.setattr(store, "next_ready", lambda: 1 / 0)
-    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=told.set)
+    scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=told.set, metrics=Metrics())
     scheduler.start()
     assert told.wait(10)
-    scheduler.stop()
+    scheduler.stop(60)
     store.close()
 
 

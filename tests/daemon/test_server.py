@@ -241,7 +241,7 @@ REFUSALS = [
     ),
     ({"train": {"model": "/o/m", "src": "/nowhere/a", "dst": "/nowhere/b"}}, "NOT_FOUND", "train.src"),
     ({"merge": {"output": "/o/c.%04d.exr"}}, "INVALID_INPUT", "merge.swaps"),
-    ({"merge": {"swaps": [{}, {}]}}, "INVALID_INPUT", "merge.swaps"),
+    ({"merge": {"swaps": [{}] * 9}}, "INVALID_INPUT", "merge.swaps"),
     ({"verify": {"output": {"pattern": "/nowhere/c.%04d.exr"}}}, "NOT_FOUND", None),
     ({"pull_weights": {"names": ["nothing"]}}, "INVALID_INPUT", "pull_weights.names"),
 ]
@@ -315,6 +315,7 @@ def test_info_names_the_choices(daemon: Daemon):
         "pose",
         "identity",
         "enhance",
+        "enhancer_preset",
         "match",
         "blend",
         "preset",

@@ -18,8 +18,7 @@ from understudy.core import errors as core_errors
 from understudy.core.errors import InvalidInput, UnderstudyError
 from understudy.core.frames import FrameRange
 from understudy.core.reports import Advanced, Artifact, FrameReport, FrameStatus, Started, TrainReport, Warned
-from understudy.daemon import __main__ as edge
-from understudy.daemon import encode, errors, paging
+from understudy.daemon import arguments, encode, errors, paging
 from understudy.daemon.config import DaemonConfig
 from understudy.daemon.errors import PathNotAllowed
 from understudy.daemon.meter import Meter
@@ -253,6 +252,10 @@ def test_a_deep_state_folder_gets_a_short_socket(tmp_path: Path):
     assert socket != other
 
 
+def settle(given: list[str], environment: dict[str, str]) -> DaemonConfig:
+    return arguments.settled(arguments.parse(given), environment)
+
+
 def test_arguments_come_before_the_environment(tmp_path: Path):
     environment = {
         "HOME": "/home/x",
@@ -260,15 +263,15 @@ def test_arguments_come_before_the_environment(tmp_path: Path):
         "XDG_STATE_HOME": "/s",
         "XDG_CACHE_HOME": "/c",
     }
-    config = edge.parse([], environment)
+    config = settle([], environment)
     assert config.state == Path("/s/understudy")
     assert config.site.colour_config == "/site/config.ocio"
     assert config.site.weights_cache == Path("/c/understudy/weights")
     environment["UNDERSTUDY_STATE"] = "/own"
-    assert edge.parse([], environment).state == Path("/own")
-    config = edge.parse(["--state", "/arg", "--colour-config", "ocio://default"], environment)
+    assert settle([], environment).state == Path("/own")
+    config = settle(["--state", "/arg", "--colour-config", "ocio://default"], environment)
     assert (config.state, config.site.colour_config) == (Path("/arg"), "ocio://default")
-    assert edge.parse([], {"HOME": "/home/x"}).state == Path("/home/x/.local/state/understudy")
+    assert settle([], {"HOME": "/home/x"}).state == Path("/home/x/.local/state/understudy")
 
 
 def test_the_server_never_imports_torch():

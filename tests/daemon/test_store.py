@@ -17,6 +17,7 @@ from understudy.core.frames import FrameRange
 from understudy.daemon import control, retention
 from understudy.daemon.decode import Pull, Work
 from understudy.daemon.errors import OutputLocked, RequestIdReused
+from understudy.daemon.limits import Limits
 from understudy.daemon.outputs import Output
 from understudy.daemon.states import State
 from understudy.daemon.store import Store
@@ -41,7 +42,7 @@ def start(
         request_id=request_id or str(uuid.uuid4()), spec=spec(name), depends_on=depends_on
     )
     work = Work(settings=Pull(names=(name,)), outputs=outputs, label=name)
-    return control.start(store, request, "nobody", lambda *_: work)
+    return control.start(store, request, "nobody", lambda *_: work, Limits())
 
 
 def frames(*numbers: int, state=job_pb2.FRAME_STATE_DONE) -> list[job_pb2.JobEvent]:

@@ -12,6 +12,7 @@ from understudy.core.errors import InvalidInput, WriteFailed
 from understudy.core.train.plan import Course, Plan
 from understudy.daemon import control, retention, schema, updates
 from understudy.daemon.errors import JobStateRefused
+from understudy.daemon.metrics import Metrics
 from understudy.daemon.scheduler import Attempt
 from understudy.daemon.states import State
 from understudy.daemon.store import Store, Submission
@@ -150,7 +151,7 @@ class Worker:
 def test_a_worker_is_told_a_few_at_a_time_and_each_once(store: Store, job: str):
     for _ in range(updates.AT_ONCE + 2):
         updates.add(store, job, SAVE)
-    attempt, worker = Attempt(job), Worker()
+    attempt, worker = Attempt(job, "train", Metrics()), Worker()
     for _ in range(3):
         attempt.tell(store, worker)  # type: ignore[arg-type]
     assert len(worker.told) == updates.AT_ONCE
@@ -164,7 +165,7 @@ def test_a_worker_is_told_a_few_at_a_time_and_each_once(store: Store, job: str):
 
 def test_what_is_done_is_forgotten_with_its_event_or_not_at_all(store: Store, job: str):
     updates.add(store, job, GAN)
-    attempt, worker = Attempt(job), Worker()
+    attempt, worker = Attempt(job, "train", Metrics()), Worker()
     attempt.tell(store, worker)  # type: ignore[arg-type]
     attempt.take(Done(worker.told[0]))
     with store.transaction() as db:

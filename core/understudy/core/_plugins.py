@@ -11,7 +11,7 @@ import pkgutil
 from importlib.metadata import entry_points
 from types import ModuleType
 
-from understudy.core.errors import InvalidInput
+from understudy.core.errors import InvalidInput, meant
 
 
 def names(family: str) -> tuple[str, ...]:
@@ -29,7 +29,8 @@ def load(family: str, name: str, *, field: str | None = None) -> ModuleType:
     """
     if name not in names(family):
         raise InvalidInput(
-            f"{field or family}: no {family} is called {name!r}; there are {', '.join(names(family))}",
+            f"{field or family}: no {family} is called {name!r}; there are {', '.join(names(family))}"
+            f"{meant(name, names(family))}",
             field=field or family,
             value=name,
         )

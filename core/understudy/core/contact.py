@@ -35,6 +35,7 @@ def sheet(
     plate: Template | None = None,
     frames: Sequence[int] = (),
     src: Path | None = None,
+    person: str = "",
     rows: int = 5,
     title: str = "",
 ) -> Path:
@@ -49,6 +50,7 @@ def sheet(
         plate: what they were made from; default: what their headers say.
         frames: which; default: `rows` of those on disk, evenly spread.
         src: faceset of the identity put on; without it there is no column for it.
+        person: name of the one that is shown, where the first of several is not meant.
         title: first line; default: the sequence's name.
 
     Raises:
@@ -61,11 +63,11 @@ def sheet(
     view = found.views[0] if out.has_view else MONO
     chosen = frames or _spread(found.present, rows)
     faces = Faceset.open(src) if src else None
-    poses = _poses(out)
+    poses = _poses(out, person)
     columns = COLUMNS if faces and faces.records else COLUMNS[1:]
     picture = [_line(columns, len(columns))]
     for number in chosen:
-        cells = _cells(out.of_view(view), plate, view, number, colour)
+        cells = _cells(out.of_view(view), plate, view, number, colour=colour, person=person)
         if faces and faces.records:
             cells.insert(0, _source(faces, poses.get(number), number, colour))
         picture += [_line([f"frame {number}"], len(columns)), _row(cells)]
@@ -82,15 +84,16 @@ def _spread(present: FrameRange, rows: int) -> list[int]:
 
 
 def _cells(
-    out: Template, plate: Template | None, view: str, number: int, colour: ColourConfig
+    out: Template, plate: Template | None, view: str, number: int, *, colour: ColourConfig, person: str
 ) -> list[Array]:
     """Plate, swap, matte and face layer of one frame, (H, W, 3) uint8 sRGB each; `view` is that of its file."""
+    prefix = f"{person}_" if person else ""
     file = read(out, number)
     said, worked_on = file.metadata, str(file.metadata.get(headers.VIEWS, MONO)).split(",")[0]
     made = select(file, MONO if view else worked_on)
     holder = layered(out, file)
     beside = made if holder is file else holder
-    if "mask_blend.A" not in beside.planes:
+    if f"{prefix}mask_blend.A" not in beside.planes:
         raise InvalidInput(
             f"{out.path(number)}: frame {number} has no layers; merge with layers for a contact sheet",
             frame=number,
@@ -100,12 +103,13 @@ def _cells(
     said = said if beside is made else beside.metadata
     source = read((plate or Template.parse(str(said[headers.PLATE]))).of_view(view), number)
     original = select(source, MONO if view else worked_on)
-    gain = float(said.get(headers.GAIN, 1.0))
+    index = headers.people(said).index(person) if person else 0
+    gain = float(said.get(headers.of_person(index, headers.GAIN), 1.0))
     space, plate_space = str(said[headers.COLOUR]), str(said[headers.PLATE_COLOUR])
-    shown = _square(beside)
-    matte = beside.planes["mask_blend.A"][shown.slices(beside.data)].astype(np.float32)
-    face = np.stack([beside.planes[f"face.{c}"][shown.slices(beside.data)] for c in "RGB"], axis=-1)
-    solid = beside.planes["face.A"][shown.slices(beside.data)].astype(np.float32)[..., None]
+    shown = _square(beside, prefix)
+    matte = beside.planes[f"{prefix}mask_blend.A"][shown.slices(beside.data)].astype(np.float32)
+    face = np.stack([beside.planes[f"{prefix}face.{c}"][shown.slices(beside.data)] for c in "RGB"], axis=-1)
+    solid = beside.planes[f"{prefix}face.A"][shown.slices(beside.data)].astype(np.float32)[..., None]
     viewed = _view(face.astype(np.float32), space, gain, colour)
     return [
         _view(original.rgb(shown), plate_space, gain, colour),
@@ -115,9 +119,9 @@ def _cells(
     ]
 
 
-def _square(beside: Frame) -> Window:
+def _square(beside: Frame, prefix: str) -> Window:
     """What to show: the square around the crop with some room, within the data window; all of it if there is none."""
-    rows, columns = (np.flatnonzero((beside.planes["face.A"] > 0).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((beside.planes[f"{prefix}face.A"] > 0).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return beside.data
     centre_x, centre_y = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
@@ -139,9 +143,9 @@ def _source(faces: Faceset, pose: tuple[float, float] | None, number: int, colou
     return _view(faces.load(record), colour.working, record.gain, colour)
 
 
-def _poses(out: Template) -> dict[int, tuple[float, float]]:
+def _poses(out: Template, person: str) -> dict[int, tuple[float, float]]:
     """Frame → pitch and yaw, as the merge wrote them down; empty where it did not."""
-    track = track_of(out)
+    track = track_of(out, person=person)
     if not track.is_file():
         return {}
     frames: dict[str, Any] = json.loads(track.read_text(encoding="utf-8"))["frames"]

@@ -9,6 +9,7 @@
     ├── TrackAmbiguous      several people and no choice made
     ├── WriteFailed         the output could not be written
     │   └── DiskFull
+    ├── OutOfMemory         the device's or the machine's memory did not suffice
     ├── WeightsMissing      a network's weights are not on this machine
     ├── WeightsCorrupt      they are, but their SHA-256 is not the published one
     ├── ModelInvalid        a model folder that can not be read
@@ -21,6 +22,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -60,6 +64,23 @@ class UnderstudyError(Exception):
         return {name: str(part) for name, part in parts.items() if part is not None}
 
 
+@contextmanager
+def said_by(saying: Callable[[str], str]) -> Iterator[None]:
+    """Errors raised within get their message from `saying`."""
+    try:
+        yield
+    except UnderstudyError as error:
+        error.message = saying(error.message)
+        error.args = (error.message,)
+        raise
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What a message about a name that is not known ends with: the one most like it, or nothing."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
 class InvalidInput(UnderstudyError):
     reason = "INVALID_INPUT"
 
@@ -90,6 +111,10 @@ class WriteFailed(UnderstudyError):
 
 class DiskFull(WriteFailed):
     reason = "DISK_FULL"
+
+
+class OutOfMemory(UnderstudyError):
+    reason = "OUT_OF_MEMORY"
 
 
 class WeightsMissing(UnderstudyError):

@@ -1,6 +1,6 @@
 """Between float16 and float32, by the processor's own instructions: numpy converts in software, ten times slower.
 
-OpenCV does it, rounding to nearest, ties to even, as numpy does; its product with 1 keeps −0, a sum with 0 would not.
+OpenCV does it, rounding to nearest, ties to even, as numpy does; less 0 keeps −0, where 0 more would not.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ def widened(x: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
 def _converted(x: npt.NDArray[Any], kind: np.dtype[Any], depth: int) -> npt.NDArray[Any]:
     if x.size == 0:
         return x.astype(kind)
-    flat = np.ascontiguousarray(x).reshape(x.shape[0] if x.ndim else 1, -1)
-    one: Any = 1.0  # the stubs know of arrays only
-    return np.asarray(cv2.multiply(flat, one, dtype=depth), kind).reshape(x.shape)
+    rows = (
+        x.ndim == 2 and x.strides[1] == x.itemsize and x.strides[0] > 0
+    )  # a part of a plane need not be copied
+    flat = x if rows else np.ascontiguousarray(x).reshape(x.shape[0] if x.ndim else 1, -1)
+    nothing: Any = 0.0  # the stubs know of arrays only
+    return np.asarray(cv2.subtract(flat, nothing, dtype=depth), kind).reshape(x.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,19 @@ HALF_MAXIMUM = 65504.0
 # Y of ACES AP1 (SMPTE ST 2065-1 / ACEScg, white ~D60): the row of its RGB→XYZ matrix
 _AP1_LUMINANCE = np.array([0.27222871678091454, 0.6740817658111484, 0.05368951740793705], np.float32)
 
+_BLOCK = 2**16  # values
 _BLACK = 1e-4  # what a logarithm of luminance starts from: 11 stops below mid grey
+
+
+def in_blocks(function: Callable[[Float], Float], values: npt.NDArray[Any]) -> Float:
+    """A function of each value by itself, of an array of any shape, in float32: block by block, as long as a
+    processor's cache, which takes half the time of many steps on a large picture.
+    """
+    flat = np.asarray(values, np.float32).reshape(-1)
+    found = np.empty_like(flat)
+    for start in range(0, flat.size, _BLOCK):
+        found[start : start + _BLOCK] = function(flat[start : start + _BLOCK])
+    return found.reshape(np.shape(values))
 
 
 def luminance(rgb: Float) -> Float:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Literal
 
-from understudy.core.errors import InvalidInput
+from understudy.core.errors import InvalidInput, meant
 
 _KEY = "understudy"
 _FLAGS = {
@@ -125,7 +125,7 @@ def _check(each: Field[Any], value: Any, word: str) -> None:
     kind, _, low, high, choices = each.metadata[_KEY]
     why = ""
     if kind == "choice" and value not in choices:
-        why = f"is none of {', '.join(choices)}"
+        why = f"is none of {', '.join(choices)}{meant(str(value), choices)}"
     elif kind == "bool" and not isinstance(value, bool):
         why = "is neither yes nor no"
     elif kind == "number":

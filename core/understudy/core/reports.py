@@ -70,7 +70,7 @@ class Artifact:
     """A file that the work made and a person or host may want to open."""
 
     # comp, contact_sheet, preview, manifest, faceset, faceset_sheet, coverage, pack, model, plate, track, labels,
-    # segmenter, mattes, segmentation, backup, export
+    # segmenter, mattes, segmentation, backup, export, review, index, readme
     kind: str
     path: Path
     frame: int | None = None

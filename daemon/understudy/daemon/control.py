@@ -12,9 +12,10 @@ from understudy.core.train.plan import Course
 from understudy.daemon import decode, updates
 from understudy.daemon.decode import Work
 from understudy.daemon.errors import JobStateRefused, OutputLocked, RequestIdReused
+from understudy.daemon.limits import Limits
 from understudy.daemon.outputs import Output
 from understudy.daemon.refs import named
-from understudy.daemon.states import State
+from understudy.daemon.states import ACTIVE, State
 from understudy.daemon.store import Store, Submission
 from understudy.v1 import job_pb2
 
@@ -23,7 +24,7 @@ Changed = Callable[[Course, Mapping[str, str], int, float], Course]
 
 
 def start(
-    store: Store, request: job_pb2.StartJobRequest, user: str, check: Check
+    store: Store, request: job_pb2.StartJobRequest, user: str, check: Check, limits: Limits
 ) -> tuple[job_pb2.Job, bool]:
     """Store the job of a request, or find the one that is its answer already: (job, was there before).
 
@@ -47,6 +48,7 @@ def start(
     with store.transaction():
         if found := _there(store, request_id, digest):
             return found, True
+        _room(store, user, limits)
         _unlocked(store, work.outputs, needed)
         submission = Submission(
             request_id=request_id,
@@ -167,6 +169,16 @@ def _there(store: Store, request_id: str, digest: str) -> job_pb2.Job | None:
     if (job_ := store.active_with(digest)) is not None:
         store.name_request(request_id, job_.id)
     return job_
+
+
+def _room(store: Store, user: str, limits: Limits) -> None:
+    """Refuse one job more than the site takes. Raises LimitReached."""
+    marks = ",".join(str(int(state)) for state in ACTIVE)
+    query = f"SELECT count(*), coalesce(sum(user = ?), 0) FROM jobs WHERE state IN ({marks})"  # noqa: S608
+    with store.reading() as db:
+        everybody, own = db.execute(query, (user,)).fetchone()
+    limits.hold(f"jobs of {user} that have not ended:", "jobs_per_user", own + 1)
+    limits.hold("jobs that have not ended:", "jobs", everybody + 1)
 
 
 def _unlocked(store: Store, outputs: Iterable[Output], needed: frozenset[str]) -> None:

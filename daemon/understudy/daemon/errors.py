@@ -60,16 +60,24 @@ class WorkerDied(DaemonError):
     reason = "WORKER_DIED"
 
 
-class OutOfMemory(DaemonError):
-    reason = "OUT_OF_MEMORY"
-
-
 class FramesFailed(DaemonError):
     reason = "FRAMES_FAILED"
 
 
 class RequestIdReused(DaemonError):
     reason = "REQUEST_ID_REUSED"
+
+
+class Unauthenticated(DaemonError):
+    reason = "UNAUTHENTICATED"
+
+
+class NotPermitted(DaemonError):
+    reason = "NOT_PERMITTED"
+
+
+class LimitReached(DaemonError):
+    reason = "LIMIT_REACHED"
 
 
 class Exists(UnderstudyError):
@@ -108,6 +116,9 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "FRAMES_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
         "VERIFY_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
         "REQUEST_ID_REUSED": grpc.StatusCode.ALREADY_EXISTS,
+        "UNAUTHENTICATED": grpc.StatusCode.UNAUTHENTICATED,
+        "NOT_PERMITTED": grpc.StatusCode.PERMISSION_DENIED,
+        "LIMIT_REACHED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 )
 

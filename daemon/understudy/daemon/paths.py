@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.core.errors import InvalidInput
 from understudy.daemon.errors import PathNotAllowed
+
+LONGEST, LONGEST_NAME = 4095, 255  # bytes of a path and of a name in it: Linux' PATH_MAX and NAME_MAX
+KERNEL = ("/proc", "/sys", "/dev")  # no files of anybody's: their end may never come
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +30,7 @@ class Roots:
             for root in getattr(self, name):
                 if not root.is_absolute() or not root.is_dir():
                     raise InvalidInput(
-                        f"--{name}-root {root}: must be an absolute path of a folder that is there",
+                        f"roots.{name} (--{name}-root {root}): must be an absolute path of a folder that is there",
                         path=root,
                         field=f"{name}_root",
                         value=root,
@@ -36,8 +40,8 @@ class Roots:
         """The path, where it may be read; it need not be there.
 
         Raises:
-            InvalidInput: empty, relative, or with a NUL in it.
-            PathNotAllowed: it, or what it links to, is outside the roots.
+            InvalidInput: empty, relative, too long, or with a control character in it.
+            PathNotAllowed: it, or what it links to, is outside the roots, or no file or folder.
         """
         return _within(absolute(path, field), (*self.read, *self.write) if self.read else (), field, "read")
 
@@ -64,25 +68,49 @@ def absolute(path: str | Path, field: str) -> Path:
     text = str(path)
     if not text:
         raise InvalidInput(f"{field} is not set; an absolute path is needed", field=field, value="")
-    if "\0" in text:
-        raise InvalidInput(f"{field}: {text!r} has a NUL character in it", field=field, value=repr(text))
+    if not text.isprintable() and (bad := [c for c in text if ord(c) < 32 or ord(c) == 127]):
+        name = "NUL" if bad[0] == "\0" else f"control (U+{ord(bad[0]):04X})"
+        raise InvalidInput(f"{field}: {text!r} has a {name} character in it", field=field, value=repr(text))
     if not text.startswith("/"):
         raise InvalidInput(
             f"{field}: {text!r} is relative; the daemon takes absolute paths and expands nothing (no ~, no $VAR)",
             field=field,
             value=text,
         )
+    raw = os.fsencode(text)
+    if len(raw) > LONGEST or max(map(len, raw.split(b"/"))) > LONGEST_NAME:
+        raise InvalidInput(
+            f"{field}: {text[:80]!r}… is longer than a path can be ({LONGEST} bytes, {LONGEST_NAME} a name)",
+            field=field,
+            value=text[:80],
+        )
     return Path(text)
 
 
 def _within(path: Path, roots: tuple[Path, ...], field: str, verb: str) -> Path:
     real = os.path.realpath(path)
+    leads = f" (a link to {real})" if real != os.path.normpath(path) else ""
     if roots and not any(Path(real).is_relative_to(os.path.realpath(root)) for root in roots):
-        leads = f" (a link to {real})" if real != os.path.normpath(path) else ""
         raise PathNotAllowed(
             f"{field}: {path}{leads} is outside what this daemon may {verb}: {', '.join(map(str, roots))}",
             path=path,
             field=field,
             value=path,
         )
+    if any(Path(real).is_relative_to(folder) for folder in KERNEL) or _is_special(real):
+        raise PathNotAllowed(
+            f"{field}: {path}{leads} is a device, a pipe, a socket or the kernel's; files and folders are taken",
+            path=path,
+            field=field,
+            value=path,
+        )
     return path
+
+
+def _is_special(real: str) -> bool:
+    """Whether something is there that is neither a file nor a folder: reading it might never end."""
+    try:
+        mode = Path(real).stat().st_mode
+    except OSError:  # not there, or not ours to see: who opens it will say so
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

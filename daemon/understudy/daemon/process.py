@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -32,6 +33,7 @@ class WorkerProcess:
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                env={**os.environ, "OPENCV_IO_MAX_IMAGE_PIXELS": str(setup.site.limits.pixels)},
                 stdout=2,  # what native libraries print is for the log, not for a pipe's reader
             )
         self._connection = Connection(ours.detach())

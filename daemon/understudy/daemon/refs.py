@@ -13,7 +13,7 @@ from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NotFound, UnderstudyError
 from understudy.core.faceset.beside import LABELS, MATTES
 from understudy.core.frames import FrameRange, Segment
-from understudy.core.plate import Plate, Template, sequences
+from understudy.core.plate import Header, Plate, Template, sequences
 from understudy.core.plate.views import MONO
 from understudy.daemon.outputs import Output
 from understudy.daemon.paths import Roots
@@ -64,9 +64,21 @@ class Refs:
             found = plate.find(ref.pattern, frames, space, tuple(ref.views))
             self._readable(found, f"{field}.pattern")
             plate.views_of(found)
+        self._hold(found, field)
         if space or not colour:
             return found
         return replace(found, colour_space=self._guess(found, f"{field}.colour_space"))
+
+    def _hold(self, found: Plate, field: str) -> None:
+        """Refuse a plate that is larger than the site takes, by its frames on disk and the first header that opens."""
+        limits = self.site.limits
+        limits.hold("frames of a job:", "frames_per_job", len(found.frames), f"{field}.frames")
+        if (header := _first_header(found)) is None:
+            return
+        for part in (header, *header.others):
+            size = part.data.width * part.data.height
+            limits.hold("pixels of the plate:", "pixels", size, f"{field}.pattern")
+            limits.hold("channels of the plate:", "channels", len(part.channels), f"{field}.pattern")
 
     def _sequence(self, pattern: str, field: str) -> Template:
         """The pattern of a sequence that is on disk; for a folder or a single file, says what is there instead."""
@@ -92,13 +104,8 @@ class Refs:
 
     def _guess(self, found: Plate, field: str) -> str:
         """What the headers say."""
-        guess = None
-        for number in list(found.present)[:HEADERS]:
-            try:
-                guess = plate.guess_colour_space(plate.read_header(found.paths(number)[0]))
-            except (FrameMissing, FrameUnreadable):
-                continue  # its own report will say so
-            break
+        header = _first_header(found)
+        guess = None if header is None else plate.guess_colour_space(header)
         if guess is None:
             raise InvalidInput(
                 f"{field}: the headers of {found.template} do not say in which colour space the plate is; name it "
@@ -196,6 +203,16 @@ class Refs:
         with named("", {"frames": field, "frames.step": field}):
             ranges = tuple(Segment(s.first, s.last, s.step or 1) for s in segments)
             return FrameRange(tuple(sorted(ranges, key=lambda s: s.first))) if ranges else None
+
+
+def _first_header(found: Plate) -> Header | None:
+    """The header of the first frames that opens; None where none does."""
+    for number in list(found.present)[:HEADERS]:
+        try:
+            return plate.read_header(found.paths(number)[0])
+        except (FrameMissing, FrameUnreadable):  # noqa: PERF203 - its own report will say so
+            continue
+    return None
 
 
 def readable_drawn(roots: Roots, faceset: Path, field: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from understudy.core.errors import WriteFailed
 from understudy.daemon import decode, encode, errors, updates
 from understudy.daemon.meter import Meter
+from understudy.daemon.metrics import Metrics
 from understudy.daemon.process import Gone, WorkerProcess
 from understudy.daemon.site import Site
 from understudy.daemon.states import State
@@ -41,8 +42,9 @@ log = logging.getLogger(__name__)
 class Attempt:
     """One run of a job: what came from the worker and is not in the store yet, and how it ended."""
 
-    def __init__(self, job: str) -> None:
-        self.job = job
+    def __init__(self, job: str, kind: str, metrics: Metrics) -> None:
+        self.job, self.kind = job, kind
+        self._metrics = metrics
         self.meter = Meter()
         self.pending: list[job_pb2.JobEvent] = []
         self.told: dict[int, job_pb2.TrainingUpdate] = {}  # that the worker has not done
@@ -57,6 +59,7 @@ class Attempt:
         match message:
             case Reported(report):
                 self.meter.take(report)
+                self._metrics.reported(self.kind, report)
                 self.pending.extend(encode.events(report))
             case Logged(name, level, text):
                 logging.getLogger(name).log(level, "job=%s %s", self.job, text)
@@ -99,10 +102,19 @@ class Scheduler:
     """
 
     def __init__(
-        self, store: Store, site: Site, folder: Path, on_fault: Callable[[], None], *, verbose: bool = False
+        self,
+        store: Store,
+        site: Site,
+        folder: Path,
+        on_fault: Callable[[], None],
+        *,
+        metrics: Metrics,
+        verbose: bool = False,
     ) -> None:
         self._store = store
         self._on_fault = on_fault
+        self._metrics = metrics
+        self._until = float("inf")  # when a worker that has not stopped is killed
         self._setup = Setup(site, folder / "worker.lock", verbose)
         self._stopping = threading.Event()
         self._worker: WorkerProcess | None = None
@@ -111,8 +123,14 @@ class Scheduler:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Close the running job, which is queued again, and end the worker."""
+    @property
+    def alive(self) -> bool:
+        """Whether jobs are run."""
+        return self._thread.is_alive()
+
+    def stop(self, seconds: float) -> None:
+        """Close the running job, which is queued again, and end the worker, with a kill where it takes longer."""
+        self._until = time.monotonic() + seconds
         self._stopping.set()
         self._store.nudge()
         self._thread.join()
@@ -166,10 +184,11 @@ class Scheduler:
     def _run(self, job: str) -> None:
         if not self._claim(job):
             return
-        attempt = Attempt(job)
+        spec = self._store.job(job).spec
+        attempt = Attempt(job, spec.WhichOneof("kind") or "", self._metrics)
         try:
             worker = self._hire()
-            worker.send(Run(job, self._store.job(job).spec.SerializeToString()))
+            worker.send(Run(job, spec.SerializeToString()))
             while attempt.ended is None:
                 for message in worker.receive(TICK_SECONDS):
                     attempt.take(message)
@@ -217,10 +236,9 @@ class Scheduler:
                 attempt.asked = time.monotonic()
             else:
                 attempt.tell(self._store, worker)
-        elif attempt.overdue:
-            log.warning(
-                "job=%s worker=%d killed: no stop within %.0f s", attempt.job, worker.pid, attempt.patience
-            )
+        elif attempt.asked is not None and (attempt.overdue or time.monotonic() > self._until):
+            took = time.monotonic() - attempt.asked
+            log.warning("job=%s worker=%d killed: no stop within %.0f s", attempt.job, worker.pid, took)
             worker.kill()
 
     def _finish(self, attempt: Attempt) -> bool:
@@ -235,6 +253,9 @@ class Scheduler:
         except WriteFailed as error_:
             log.error("job=%s its end cannot be stored, will try again: %s", attempt.job, error_.message)
             return False
+        self._metrics.moved(attempt.kind, to)
+        if attempt.death:
+            self._metrics.died()
         log.info("job=%s state=%s %s", attempt.job, to.name, f"reason={error.reason}" if error else "")
         if attempt.ended and attempt.ended.trace:
             log.error("job=%s\n%s", attempt.job, attempt.ended.trace)
@@ -273,6 +294,7 @@ class Scheduler:
             self._dismiss()
         if self._worker is None:
             self._worker = WorkerProcess(self._setup)
+            self._metrics.hired()
         return self._worker
 
     def _dismiss(self) -> None:

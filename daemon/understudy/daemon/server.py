@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import logging
 import os
 import pwd
 import signal
-import socket
-import stat
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,16 +21,23 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import WriteFailed
+from understudy.core.errors import UnderstudyError, WriteFailed
 from understudy.core.files import write_text
-from understudy.daemon import decode
+from understudy.daemon import decode, pages
+from understudy.daemon.access import Access
+from understudy.daemon.audit import Audit
 from understudy.daemon.config import DaemonConfig, version
-from understudy.daemon.errors import Stopping, translated
+from understudy.daemon.doors import Doors, Occupied
+from understudy.daemon.guard import Gate, Guard
+from understudy.daemon.limits import Limits
+from understudy.daemon.metrics import Metrics
+from understudy.daemon.pathmap import PathMapping
 from understudy.daemon.scheduler import Scheduler
 from understudy.daemon.servicers.faceset import FacesetServicer
 from understudy.daemon.servicers.job import JobServicer
 from understudy.daemon.servicers.model import ModelServicer
 from understudy.daemon.servicers.plate import PlateServicer
+from understudy.daemon.servicers.recipe import RecipeServicer
 from understudy.daemon.servicers.release import ReleaseServicer
 from understudy.daemon.servicers.segment import SegmentServicer
 from understudy.daemon.servicers.system import SystemServicer
@@ -42,18 +46,16 @@ from understudy.daemon.store import Store
 from understudy.v1 import (
     job_pb2_grpc,
     plate_pb2_grpc,
+    recipe_pb2_grpc,
     resource_pb2_grpc,
     segment_pb2_grpc,
     system_pb2_grpc,
 )
 
 THREADS, WATCHERS = 128, 112  # of them: watching and waiting calls hold a thread each
+CALLS = 1024  # under way or waiting for a thread; more are refused, so that a flood fills no memory
 GRACE_SECONDS = 2.0  # for calls under way when the daemon stops
 log = logging.getLogger(__name__)
-
-
-class Occupied(Exception):
-    """Another daemon has the state folder or the socket."""
 
 
 @contextmanager
@@ -83,58 +85,142 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A daemon that serves.
+
+    Attributes:
+        endpoint: of the Unix socket.
+        tcp: `host:port`; empty where it does not listen there.
+        reload: reads tokens and certificates again; what is wrong with them is logged, and the old ones stay.
+    """
+
+    endpoint: str
+    tcp: str
+    reload: Callable[[], None]
+
+
 @contextmanager
-def running(config: DaemonConfig) -> Iterator[str]:
-    """Serve while the block lasts; gives the endpoint. The caller has claimed the state folder."""
+def running(config: DaemonConfig) -> Iterator[Running]:
+    """Serve while the block lasts. The caller has claimed the state folder.
+
+    At the end nothing new is started, running work comes to a stop and is queued again, within `config.drain` seconds;
+    what was asked before is still answered.
+    """
+    access = Access(_user(), config.tokens if config.tcp else None)
+    doors = Doors(config)
     colour = ColourConfig.open(config.site.colour_config)
-    store = Store(config.state / "jobs.db")
-    for job, state in store.recover():
-        log.info("job=%s state=%s recovered", job, state.name)
-    scheduler = Scheduler(store, config.site, config.state, _give_up, verbose=config.verbose)
-    stopping = threading.Event()
-    server = _server(stopping)
-    _add_services(server, config, colour, store, stopping)
-    status = _add_health(server)
-    path = config.socket()
-    _listen(server, path)
-    endpoint = f"unix:{path}"
-    server.start()
-    scheduler.start()
-    announcement = config.state / "daemon.json"
-    says = {"endpoint": endpoint, "pid": os.getpid(), "embedded": config.embedded, "version": version()}
+    with closing(Audit(config.audit_file)) as audit, closing(Store(config.state / "jobs.db")) as store:
+        log.info("audit=%s head=%s", audit.path, audit.head)
+        for job, state in store.recover():
+            log.info("job=%s state=%s recovered", job, state.name)
+        metrics, gate = Metrics(), Gate()
+        scheduler = Scheduler(
+            store, config.site, config.state, _give_up, metrics=metrics, verbose=config.log.verbose
+        )
+        guard = Guard(access, gate, audit, metrics, PathMapping(config.site.path_mapping))
+        server = _server(guard, config.site.limits)
+        jobs = _jobs(config, colour, store, access, gate)
+        _add_services(server, config, colour, jobs, access)
+        status = _add_health(server)
+        ready = partial(_unready, gate, scheduler)
+        metrics.watch(store, config.state, lambda: scheduler.worker_pid, ready)
+        doors.tell(metrics)
+        with doors.opened(server), pages.serving(config.metrics, metrics, ready):
+            server.start()
+            scheduler.start()
+            try:
+                _announce(config, doors)
+                status(health_pb2.HealthCheckResponse.SERVING)
+                yield Running(endpoint=doors.endpoint, tcp=doors.tcp, reload=partial(_reload, access, doors))
+            finally:
+                _announcement(config).unlink(missing_ok=True)  # first, so that nobody new comes
+                status(health_pb2.HealthCheckResponse.NOT_SERVING)
+                _drain(config.drain, gate, scheduler, store)
+                server.stop(GRACE_SECONDS).wait()
+                log.info("audit=%s head=%s", audit.path, audit.head)
+
+
+def _drain(seconds: float, gate: Gate, scheduler: Scheduler, store: Store) -> None:
+    """Start nothing more, bring what runs to a stop, then end the calls that wait."""
+    gate.draining.set()
+    log.info("draining seconds=%.0f", seconds)
+    scheduler.stop(seconds)
+    gate.stopped.set()
+    store.nudge()
+
+
+def _jobs(
+    config: DaemonConfig, colour: ColourConfig, store: Store, access: Access, gate: Gate
+) -> JobServicer:
+    return JobServicer(
+        store,
+        partial(decode.work, site=config.site, colour=colour, new=True),
+        partial(decode.changed, site=config.site),
+        caller=access.caller,
+        limits=config.site.limits,
+        stopping=gate.stopped,
+        watchers=WATCHERS,
+    )
+
+
+def _announcement(config: DaemonConfig) -> Path:
+    return config.state / "daemon.json"
+
+
+def _announce(config: DaemonConfig, doors: Doors) -> None:
+    """Tell clients of the same user where we are."""
+    says = {
+        "endpoint": doors.endpoint,
+        "tcp": doors.tcp,
+        "pid": os.getpid(),
+        "embedded": config.embedded,
+        "version": version(),
+    }
+    write_text(_announcement(config), json.dumps(says) + "\n")
+
+
+def _unready(gate: Gate, scheduler: Scheduler) -> str:
+    """Why no work is taken; empty where it is."""
+    if gate.draining.is_set():
+        return "draining"
+    return "" if scheduler.alive else "the scheduler does not run"
+
+
+def _reload(access: Access, doors: Doors) -> None:
     try:
-        write_text(announcement, json.dumps(says) + "\n")
-        status(health_pb2.HealthCheckResponse.SERVING)
-        yield endpoint
-    finally:
-        announcement.unlink(missing_ok=True)  # first, so that nobody new comes
-        status(health_pb2.HealthCheckResponse.NOT_SERVING)
-        scheduler.stop()
-        stopping.set()
-        store.nudge()
-        server.stop(GRACE_SECONDS).wait()
-        path.unlink(missing_ok=True)
-        store.close()
+        log.info("reloaded tokens=%d", access.reload())
+        doors.reload()
+    except UnderstudyError as error:
+        log.error("reload refused, the old ones stay: %s", error.message)
 
 
-def _server(stopping: threading.Event) -> grpc.Server:
+def _server(guard: Guard, limits: Limits) -> grpc.Server:
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="rpc")
-    # The socket is local and private: no reuse of ports, and no compression that would only cost time.
-    return grpc.server(pool, interceptors=[_Translate(stopping)], options=[("grpc.so_reuseport", 0)])
+    options = [
+        ("grpc.so_reuseport", 0),  # a second daemon on the same port is refused, not given half of the calls
+        ("grpc.max_receive_message_length", limits.message_bytes),
+        (
+            "grpc.http2.min_ping_interval_without_data_ms",
+            10_000,
+        ),  # clients may ask whether we are still there
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.keepalive_time_ms", 60_000),
+    ]
+    return grpc.server(pool, interceptors=[guard], options=options, maximum_concurrent_rpcs=CALLS)
 
 
 def _add_services(
-    server: grpc.Server, config: DaemonConfig, colour: ColourConfig, store: Store, stopping: threading.Event
+    server: grpc.Server, config: DaemonConfig, colour: ColourConfig, jobs: JobServicer, access: Access
 ) -> None:
     roots = config.site.roots
-    check = partial(decode.work, site=config.site, colour=colour, new=True)
-    changed = partial(decode.changed, site=config.site)
-    jobs = JobServicer(store, check, changed, user=_user(), stopping=stopping, watchers=WATCHERS)
+    system = SystemServicer(config, colour, access.caller)
     table: tuple[tuple[Callable[[Any, grpc.Server], None], object], ...] = (
         (job_pb2_grpc.add_JobServiceServicer_to_server, jobs),
-        (system_pb2_grpc.add_SystemServiceServicer_to_server, SystemServicer(config, colour)),
+        (system_pb2_grpc.add_SystemServiceServicer_to_server, system),
         (system_pb2_grpc.add_WeightsServiceServicer_to_server, WeightsServicer(config.site.weights())),
         (plate_pb2_grpc.add_PlateServiceServicer_to_server, PlateServicer(config.site, colour)),
+        (recipe_pb2_grpc.add_RecipeServiceServicer_to_server, RecipeServicer(config.site, colour)),
         (resource_pb2_grpc.add_FacesetServiceServicer_to_server, FacesetServicer(roots)),
         (resource_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer(roots)),
         (resource_pb2_grpc.add_ReleaseServiceServicer_to_server, ReleaseServicer(roots)),
@@ -146,7 +232,7 @@ def _add_services(
 
 SERVICES = tuple(
     f"understudy.v1.{name}Service"
-    for name in ("Job", "System", "Weights", "Plate", "Faceset", "Model", "Release", "Segment")
+    for name in ("Job", "System", "Weights", "Plate", "Recipe", "Faceset", "Model", "Release", "Segment")
 )
 
 
@@ -164,41 +250,6 @@ def _add_health(server: grpc.Server) -> Callable[[int], None]:
     return status
 
 
-def _listen(server: grpc.Server, path: Path) -> None:
-    """Bind the socket so that only this user may connect: mode 0600, in a folder that was made private.
-
-    Raises:
-        Occupied: another daemon listens there.
-        WriteFailed: the socket cannot be made, or its folder belongs to somebody else.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise WriteFailed(f"socket {path}: {error.strerror}", path=path) from error
-    if (owner := path.parent.stat().st_uid) not in (os.getuid(), 0):
-        raise WriteFailed(f"socket {path}: its folder belongs to user {owner}, not to us", path=path)
-    _remove_stale(path)
-    before = os.umask(0o177)
-    try:
-        server.add_insecure_port(f"unix:{path}")
-    except RuntimeError as error:
-        raise WriteFailed(f"socket {path}: cannot listen there: {error}", path=path) from error
-    finally:
-        os.umask(before)
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove the socket of a daemon that was killed; refuse to take one that is in use, or another kind of file."""
-    if not path.exists():
-        return
-    if not stat.S_ISSOCK(path.stat().st_mode):
-        raise WriteFailed(f"socket {path}: another kind of file is in the way", path=path)
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
-            raise Occupied(f"another daemon listens at {path}")
-    path.unlink()
-
-
 def _give_up() -> None:
     """End this process gracefully; jobs are kept, and clients know how to start or find another daemon."""
     log.critical("the scheduler has failed; its trace is on standard error")
@@ -211,43 +262,3 @@ def _user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user without a name
         return str(os.getuid())
-
-
-class _Translate(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
-    """Wraps every handler, so that no servicer can forget to translate its errors."""
-
-    def __init__(self, stopping: threading.Event) -> None:
-        self._stopping = stopping
-
-    def intercept_service(
-        self, continuation: Callable[[Any], Any], details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        handler: grpc.RpcMethodHandler[Any, Any] | None = continuation(details)
-        if handler is None or not details.method.startswith("/understudy."):
-            return handler
-        rpc = details.method.rpartition("/")[2]
-        forms = (handler.request_deserializer, handler.response_serializer)
-        if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(self._stream(rpc, handler.unary_stream), *forms)
-        assert handler.unary_unary is not None
-        return grpc.unary_unary_rpc_method_handler(self._unary(rpc, handler.unary_unary), *forms)
-
-    def _open(self) -> None:
-        if self._stopping.is_set():
-            raise Stopping("the daemon is stopping; connect again in a moment")
-
-    def _unary(self, rpc: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        def call(request: object, context: grpc.ServicerContext) -> Any:
-            with translated(context, rpc):
-                self._open()
-                return behaviour(request, context)
-
-        return call
-
-    def _stream(self, rpc: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        def call(request: object, context: grpc.ServicerContext) -> Any:
-            with translated(context, rpc):
-                self._open()
-                yield from behaviour(request, context)
-
-        return call

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.core.weights import WeightStore
+from understudy.daemon.limits import Limits
+from understudy.daemon.pathmap import Rule
 from understudy.daemon.paths import Roots
 
 
@@ -18,12 +20,16 @@ class Site:
         colour_config: path or `ocio://` name of the colour config; None: the pinned one.
         weights_cache: folder that weights are fetched to.
         weights_folders: folders that a site fills by hand, looked into first.
+        limits: how much is taken at once.
+        path_mapping: how paths of other machines are rewritten in requests.
     """
 
     roots: Roots = field(default_factory=Roots)
     colour_config: str | None = None
     weights_cache: Path
     weights_folders: tuple[Path, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    path_mapping: tuple[Rule, ...] = ()
 
     def weights(self) -> WeightStore:
         return WeightStore(self.weights_cache, self.weights_folders)

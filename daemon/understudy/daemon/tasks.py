@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from understudy.core import contact
+from understudy.core import contact, review
 from understudy.core.colour import ColourConfig
+from understudy.core.enhancer.settings import EnhancerTrainSettings
 from understudy.core.errors import ModelInvalid, NotFound
 from understudy.core.extract import ExtractSettings
 from understudy.core.reports import Advanced, Artifact, FrameReport, FrameStatus, Report, Started
+from understudy.core.review import ReviewSettings
 from understudy.core.train.control import Control
 from understudy.core.train.settings import TrainSettings
 from understudy.core.weights import WeightsReport
@@ -72,6 +74,12 @@ class Tasks:
                 yield from torture.run(s.folder)
             case PlotHistory() as s:
                 yield from _plot(s)
+            case ReviewSettings() as s:
+                yield from review.run(s, colour=self._colour)
+            case EnhancerTrainSettings() as s:
+                from understudy.core.enhancer import loop as enhancing
+
+                yield from enhancing.run(s, colour=self._colour)
             case s:
                 kind = asked.WhichOneof("kind") or ""
                 rooms = dict.fromkeys(_SEGMENT, self._segment) | dict.fromkeys(_MODEL, self._model)
@@ -160,12 +168,12 @@ class Tasks:
                 raise AssertionError(f"no task for {kind}")
 
     def _merge(self, work: Merge) -> Iterator[Report]:
-        """The merge, and its contact sheet where a frame was made or there is none yet."""
+        """The merge, and a contact sheet of each person where a frame was made or there is none yet."""
         from understudy.core.merge import shot
         from understudy.core.merge.manifest import folder_of
         from understudy.core.model import store as models
 
-        sheet = folder_of(work.core.out) / CONTACT_SHEET
+        first = folder_of(work.core.out) / CONTACT_SHEET
         made = there = False
         with closing(shot.run(work.core, colour=self._colour, store=self._site.weights())) as reports:
             for report in reports:
@@ -173,16 +181,20 @@ class Tasks:
                     made |= report.status is FrameStatus.DONE
                     there |= report.status in (FrameStatus.DONE, FrameStatus.SKIPPED, FrameStatus.NO_FACE)
                 yield report
-        if work.contact_sheet and (made or (there and not sheet.exists())):
-            src = Path(models.read_state(work.core.model).src_folder)
-            contact.sheet(
-                work.core.out,
-                sheet,
-                colour=self._colour,
-                plate=work.core.plate.template,  # a header might name one outside the roots
-                src=src if src.is_dir() else None,
-            )
-            yield Artifact(kind="contact_sheet", path=sheet)
+        for index, person in enumerate(work.core.people if work.contact_sheet else ()):
+            name = person.name if index else ""
+            sheet = first.with_stem(f"{first.stem}_{name}") if name else first
+            if made or (there and not sheet.exists()):
+                src = Path(models.read_state(person.model).src_folder)
+                contact.sheet(
+                    work.core.out,
+                    sheet,
+                    colour=self._colour,
+                    plate=work.core.plate.template,  # a header might name one outside the roots
+                    src=src if src.is_dir() else None,
+                    person=name,
+                )
+                yield Artifact(kind="contact_sheet", path=sheet)
 
 
 def _ingest(work: Ingest, colour: ColourConfig) -> Iterator[Report]:
@@ -199,15 +211,16 @@ def _ingest(work: Ingest, colour: ColourConfig) -> Iterator[Report]:
 
 
 def _plot(work: PlotHistory) -> Iterator[Report]:
-    """A picture of a model's losses, with what a person changed while it trained; a segmenter's has none of these."""
+    """A picture of a model's losses, with its phases, changes and resumptions; a segmenter's has none of these."""
     from understudy.core.model import store as models
-    from understudy.core.train import plan, plots
+    from understudy.core.train import plots
 
     yield Started(total=1, unit="step")
     try:
-        changes = plan.phases(models.read_state(work.model).changes)
+        state = models.read_state(work.model)
     except (ModelInvalid, NotFound):
-        changes = ()
-    plots.write(work.model, work.out, marks=plots.marks(changes))
+        state = models.State()
+    marks = plots.marks((*state.changes, *state.begun), state.resumed)
+    plots.write(work.model, work.out, marks=marks)
     yield Advanced(done=1)
     yield Artifact(kind="history", path=work.out)

@@ -28,7 +28,7 @@ from typing import TypeAlias
 
 import cv2
 
-from understudy.core.errors import UnderstudyError
+from understudy.core.errors import OutOfMemory, UnderstudyError
 from understudy.core.faceset import index
 from understudy.core.pipeline import share
 from understudy.core.reports import Report, TrainReport
@@ -202,7 +202,7 @@ def _work(pipe: _Pipe, tasks: Tasks, run: Run) -> Ended:
     except UnderstudyError as error:
         return Ended(error=errors.message(error).SerializeToString())
     except Exception as error:  # noqa: BLE001  the boundary: whatever core did not foresee ends this job, not the worker
-        fault = _fault(error, run.job)
+        fault = _fault(error)
         return Ended(error=errors.message(fault).SerializeToString(), trace=traceback.format_exc())
 
 
@@ -231,13 +231,12 @@ def _told(pipe: _Pipe, report: Report | WeightsReport, orders: _Orders) -> bool:
     return going_on
 
 
-def _fault(error: Exception, job: str) -> UnderstudyError:
+def _fault(error: Exception) -> UnderstudyError:
     torch = sys.modules.get("torch")
     cuda = getattr(torch, "OutOfMemoryError", MemoryError)
     if isinstance(error, MemoryError | cuda) or "can't allocate memory" in str(error):
-        return errors.OutOfMemory(
-            f"memory did not suffice: {error}; choose a smaller batch size, preset or plate, or another device",
-            job=job,
+        return OutOfMemory(
+            f"memory did not suffice: {error}; choose a smaller batch size, preset or plate, or another device"
         )
     return UnderstudyError(
         f"a fault of the worker ({type(error).__name__}: {error}); the daemon's log has the trace"

@@ -8,6 +8,7 @@ Example:
         print(session.swap(settings).wait().frames)
 """
 
+from understudy.client.aio import AsyncJob, AsyncSession, AsyncSwap
 from understudy.client.errors import (
     DaemonFault,
     JobCancelled,
@@ -26,10 +27,14 @@ from understudy.client.job import Event, Job
 from understudy.client.session import Session
 from understudy.client.specs import Plate, UserMatte, recipe
 from understudy.client.swap import Swap, SwapResult, SwapSettings
+from understudy.client.wire import deadline
 from understudy.v1.job_pb2 import Artifact, FrameReport, Progress, StateChange, TrainProgress
 
 __all__ = [
     "Artifact",
+    "AsyncJob",
+    "AsyncSession",
+    "AsyncSwap",
     "DaemonFault",
     "Event",
     "FrameReport",
@@ -54,5 +59,6 @@ __all__ = [
     "Unreachable",
     "UserMatte",
     "WeightsMissing",
+    "deadline",
     "recipe",
 ]

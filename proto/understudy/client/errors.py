@@ -63,6 +63,9 @@ EXIT_CODES: Mapping[str, int] = {
     "FRAMES_FAILED": FRAMES_FAILED,
     "REQUEST_ID_REUSED": INVALID,
     "VERIFY_FAILED": FRAMES_FAILED,
+    "UNAUTHENTICATED": NOT_ALLOWED,
+    "NOT_PERMITTED": NOT_ALLOWED,
+    "LIMIT_REACHED": TEMPORARY,
 }
 
 
@@ -165,7 +168,14 @@ class JobCancelled(UnderstudyError):
 
 
 class Unreachable(UnderstudyError):
+    """No daemon answers.
+
+    Attributes:
+        sent: whether a daemon may have had the request.
+    """
+
     _exit_code = UNREACHABLE
+    sent = True
 
 
 class TimedOut(UnderstudyError):

@@ -152,7 +152,7 @@ class Job:
             try:
                 for reply in self._wire.stream(JobServiceStub, "WatchJob", request):
                     deadline = None
-                    event = self._event(reply)
+                    event = self.learn(reply)
                     if event is not None:
                         seen = max(seen, event.sequence if event.kind != "snapshot" else seen)
                         yield event
@@ -164,8 +164,8 @@ class Job:
                     return
             deadline = self._wire.reconnect(error, deadline)
 
-    def _event(self, reply: pb.WatchJobResponse) -> Event | None:
-        """The event in a reply, after this handle has learned from it; None for a heartbeat."""
+    def learn(self, reply: pb.WatchJobResponse) -> Event | None:
+        """The event in a reply of WatchJob, after this handle has learned from it; None for a heartbeat."""
         which = reply.WhichOneof("message")
         if which == "snapshot":
             self.message = reply.snapshot

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,9 +25,10 @@ from understudy.client.job import Job
 from understudy.client.models import Models
 from understudy.client.segments import Segments
 from understudy.client.wire import Wire
-from understudy.v1 import job_pb2, plate_pb2, resource_pb2, system_pb2
+from understudy.v1 import job_pb2, plate_pb2, recipe_pb2, resource_pb2, system_pb2
 from understudy.v1.job_pb2_grpc import JobServiceStub
 from understudy.v1.plate_pb2_grpc import PlateServiceStub
+from understudy.v1.recipe_pb2_grpc import RecipeServiceStub
 from understudy.v1.resource_pb2_grpc import ReleaseServiceStub
 from understudy.v1.system_pb2_grpc import SystemServiceStub, WeightsServiceStub
 
@@ -173,6 +174,20 @@ class Session(Facesets, Models, Segments):
         spec = specs.merge(plate, faceset, model, output, **options)
         return self.start(spec, label=label, depends_on=depends_on)
 
+    def merge_people(
+        self,
+        plate: specs.PathLike | specs.Plate,
+        people: Sequence[specs.Person],
+        output: specs.PathLike,
+        *,
+        label: str = "",
+        depends_on: Sequence[Job] = (),
+        **options: Any,
+    ) -> Job:
+        """Put everybody's model's face into the plate, in one pass. Options: as `specs.merge_people`."""
+        spec = specs.merge_people(plate, people, output, **options)
+        return self.start(spec, label=label, depends_on=depends_on)
+
     def verify(
         self,
         output: specs.PathLike | specs.Plate,
@@ -183,6 +198,30 @@ class Session(Facesets, Models, Segments):
     ) -> Job:
         """Check an output against its plate; frames that do not pass are FAILED."""
         return self.start(specs.verify(output, original), label=label, depends_on=depends_on)
+
+    def train_enhancer(
+        self,
+        enhancer: specs.PathLike,
+        facesets: Iterable[specs.PathLike],
+        *,
+        label: str = "",
+        depends_on: Sequence[Job] = (),
+        **options: Any,
+    ) -> Job:
+        """Train a network that makes faces larger. Options: as `specs.train_enhancer`."""
+        spec = specs.train_enhancer(enhancer, facesets, **options)
+        return self.start(spec, label=label, depends_on=depends_on)
+
+    def review(
+        self,
+        output: specs.PathLike | specs.Plate,
+        *,
+        label: str = "",
+        depends_on: Sequence[Job] = (),
+        **options: Any,
+    ) -> Job:
+        """Make a movie of finished frames, a contact sheet or both. Options: as `specs.review`."""
+        return self.start(specs.review(output, **options), label=label, depends_on=depends_on)
 
     def check_plate(
         self,
@@ -248,6 +287,24 @@ class Session(Facesets, Models, Segments):
             PlateServiceStub, "GetPlate", request, timeout=HEADERS_S
         )
         return reply.plate
+
+    def recipe(
+        self, path: specs.PathLike = "", changes: recipe_pb2.Recipe | None = None, *, person: str = ""
+    ) -> recipe_pb2.Recipe:
+        """The look of a recipe file or of a finished frame, with changes, checked, every field set.
+
+        Args:
+            path: a `.json`, or a frame that a merge has made. Empty: the defaults.
+            changes: what is set in it goes over what is there; its overrides come last.
+            person: whose, of a frame with several people.
+
+        Raises:
+            NotFound: there is no such file, or no recipe in the frame's header.
+            Refused: a field cannot be.
+        """
+        request = recipe_pb2.GetRecipeRequest(path=specs.absolute(path), changes=changes, person=person)
+        reply: recipe_pb2.GetRecipeResponse = self._wire.call(RecipeServiceStub, "GetRecipe", request)
+        return reply.recipe
 
     def create_release(self, release: resource_pb2.Release, path: specs.PathLike) -> resource_pb2.Release:
         """Make a release record and write it to a file.

@@ -64,6 +64,7 @@ class SwapSettings:
         layers: which of the layers a compositor works with are written beside the finished picture, by name; True is
             all, False none.
         segmenter: folder of one, where the recipe's mask names `occ` or `occ_face`.
+        enhancer: folder of one, where the recipe's super_resolution is `trained`.
         user_mattes: mattes of dst in plate space by which a person says where the face goes.
     """
 
@@ -87,6 +88,7 @@ class SwapSettings:
     seed: int = 0
     layers: bool | Sequence[str] = True
     segmenter: specs.PathLike = ""
+    enhancer: specs.PathLike = ""
     user_mattes: Sequence[specs.UserMatte] = ()
 
     def work_folder(self) -> PurePosixPath:
@@ -199,6 +201,7 @@ def plan(settings: SwapSettings, preset: str) -> list[Stage]:
         track=given.dst_track,
         layers=given.layers,
         segmenter=given.segmenter,
+        enhancer=given.enhancer,
         user_mattes=given.user_mattes,
         device=given.device,
     )

@@ -1,8 +1,8 @@
 """Calls over a transport: with a deadline each, again after a drop, and with our errors.
 
 A daemon may go while it is needed: it is restarted, or it was another command's embedded one. Accepted jobs
-are kept, and every call of the contract may be repeated, so a drop is answered by connecting again and
-asking again.
+are kept, so a drop is answered by connecting again, with pauses that grow. What the contract lets be repeated is then
+asked again. The few calls that may not be are asked once, of a daemon that has just answered.
 """
 
 from __future__ import annotations
@@ -10,18 +10,51 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
-from understudy.client.endpoint import Stub, Transport
-from understudy.client.errors import Unreachable, translated
+import grpc.aio
+
+from understudy.client import contract
+from understudy.client.backoff import Patience
+from understudy.client.endpoint import Stub, Transport, alive
+from understudy.client.errors import TimedOut, Unreachable, translated
 
 CALL_S = 60.0  # deadline of a call; reads of a big faceset on a slow disk take a while
+FOREVER_S = 10 * 365 * 86400.0  # a stream may last as long as its job
 SILENCE_S = 60.0  # a stream brings a heartbeat every few seconds; one silent for so long is dead
-_PAUSE_S = 0.2
+_LIMIT: ContextVar[float | None] = ContextVar("understudy_deadline", default=None)  # monotonic seconds
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """All calls in the block end within so many seconds, what is tried again included."""
+    given, outer = time.monotonic() + seconds, _LIMIT.get()
+    token = _LIMIT.set(given if outer is None else min(given, outer))
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
+
+
+def _left(usual: float) -> float:
+    """Seconds that may still be spent: `usual`, if a deadline leaves so many.
+
+    Raises:
+        TimedOut: none is left.
+    """
+    limit = _LIMIT.get()
+    if limit is None:
+        return usual
+    left = limit - time.monotonic()
+    if left <= 0:
+        raise TimedOut("the deadline has passed; what was asked for may have been done all the same")
+    return min(left, usual)
 
 
 class Wire:
-    """One connection at a time; not for use by several threads at once.
+    """One connection at a time, for any number of threads.
 
     Args:
         transport: opens channels.
@@ -32,21 +65,39 @@ class Wire:
     def __init__(self, transport: Transport, patience: float = 60.0) -> None:
         self.transport = transport
         self.patience = patience
+        self._lock = threading.Lock()
         self._channel = transport.connect()
 
     def call(self, stub: Stub, method: str, request: object, *, timeout: float = CALL_S) -> Any:
         """One request, one reply.
 
         Raises:
-            UnderstudyError: as `errors.translate` says; Unreachable when no daemon came back in time.
+            UnderstudyError: as `errors.translate` says; Unreachable when no daemon came back in time, or when the
+                connection broke in a call that may not be repeated.
         """
-        deadline: float | None = None
+        repeatable = contract.find(stub, method).repeatable
+        patience: Patience | None = None
+        if not repeatable:
+            self.connect()
         while True:
             try:
-                with translated():
-                    return getattr(stub(self._channel), method)(request, timeout=timeout)
+                return self._ask(stub, method, request, timeout)
             except Unreachable as error:  # noqa: PERF203 - a call takes longer than a try
-                deadline = self.reconnect(error, deadline)
+                if not repeatable:
+                    raise
+                patience = self.reconnect(error, patience)
+
+    def _ask(self, stub: Stub, method: str, request: object, timeout: float) -> Any:
+        channel = self._channel
+        try:
+            with translated():
+                return getattr(stub(channel), method)(request, timeout=_left(timeout))
+        except (
+            ValueError
+        ) as error:  # as gRPC says that another thread has closed the channel to open a new one
+            if channel is self._channel:
+                raise
+            raise Unreachable("the connection was closed to open a new one") from error
 
     def stream(self, stub: Stub, method: str, request: object) -> Iterator[Any]:
         """One request, many replies, until the daemon ends the stream.
@@ -55,7 +106,7 @@ class Wire:
             Unreachable: the stream dropped, or was silent for too long. `reconnect`, then ask again.
             UnderstudyError: as `errors.translate` says.
         """
-        call = getattr(stub(self._channel), method)(request)
+        call = self._ask(stub, method, request, FOREVER_S)
         watchdog = _Watchdog(call)
         try:
             with translated():
@@ -66,23 +117,43 @@ class Wire:
             watchdog.close()
             call.cancel()
 
-    def reconnect(self, error: Unreachable, deadline: float | None = None) -> float:
-        """Connect again after a drop, trying until `deadline` (None: the patience from now), and return it.
+    def reconnect(self, error: Unreachable, patience: Patience | None = None) -> Patience:
+        """Connect again after a drop, with growing pauses, and return the patience that is left (None: all of it).
 
         Raises:
             Unreachable: no daemon answers; `error` when time is up although one does.
         """
-        deadline = time.monotonic() + self.patience if deadline is None else deadline
+        patience = patience or Patience(_left(self.patience))
         while True:
-            if time.monotonic() >= deadline:
-                raise error
-            time.sleep(_PAUSE_S)
+            time.sleep(patience.next(error))
             try:
-                self._channel = self.transport.connect()
+                with self._lock:
+                    if not self._answers():
+                        self._channel = self.transport.connect()
             except Unreachable as unreachable:
                 error = unreachable
             else:
-                return deadline
+                return patience
+
+    def _answers(self) -> bool:
+        """Whether the channel works, because another thread or gRPC itself has connected it again."""
+        try:
+            return alive(self._channel)
+        except ValueError:  # closed
+            return False
+
+    def connect(self) -> None:
+        """See to it that a daemon is there, before it is asked what may be asked only once.
+
+        Raises:
+            Unreachable: none came back in time.
+        """
+        if not self._answers():
+            self.reconnect(Unreachable("no daemon answers"))
+
+    def open_aio(self) -> grpc.aio.Channel:
+        """A channel for asyncio to the same daemon; whoever asks for it closes it."""
+        return self.transport.open_aio()
 
     def close(self) -> None:
         self.transport.close()

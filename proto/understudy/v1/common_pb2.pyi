@@ -33,6 +33,9 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_VERIFY_FAILED: _ClassVar[ErrorReason]
     ERROR_REASON_NOT_MEASURED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNAUTHENTICATED: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_PERMITTED: _ClassVar[ErrorReason]
+    ERROR_REASON_LIMIT_REACHED: _ClassVar[ErrorReason]
 
 class Interpolation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -64,6 +67,9 @@ ERROR_REASON_FRAMES_FAILED: ErrorReason
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
 ERROR_REASON_VERIFY_FAILED: ErrorReason
 ERROR_REASON_NOT_MEASURED: ErrorReason
+ERROR_REASON_UNAUTHENTICATED: ErrorReason
+ERROR_REASON_NOT_PERMITTED: ErrorReason
+ERROR_REASON_LIMIT_REACHED: ErrorReason
 INTERPOLATION_UNSPECIFIED: Interpolation
 INTERPOLATION_LINEAR: Interpolation
 INTERPOLATION_HOLD: Interpolation

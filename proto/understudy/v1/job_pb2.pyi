@@ -1,9 +1,11 @@
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from understudy.v1 import common_pb2 as _common_pb2
+from understudy.v1 import enhance_pb2 as _enhance_pb2
 from understudy.v1 import model_pb2 as _model_pb2
 from understudy.v1 import recipe_pb2 as _recipe_pb2
 from understudy.v1 import resource_pb2 as _resource_pb2
+from understudy.v1 import review_pb2 as _review_pb2
 from understudy.v1 import segment_pb2 as _segment_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -59,7 +61,7 @@ USER_MATTE_USE_ADD: UserMatteUse
 USER_MATTE_USE_KEEP: UserMatteUse
 
 class JobSpec(_message.Message):
-    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights", "check_plate", "torture", "measure_faceset", "faceset_sheet", "faceset_coverage", "pack_faceset", "unpack_faceset", "resize_faceset", "import_faceset", "export_faceset", "join_facesets", "label_faces", "train_segmenter", "apply_segmenter", "preview_segmentation", "export_model", "import_model", "combine_models", "restore_model", "plot_history")
+    __slots__ = ("ingest", "extract", "train", "merge", "verify", "pull_weights", "check_plate", "torture", "measure_faceset", "faceset_sheet", "faceset_coverage", "pack_faceset", "unpack_faceset", "resize_faceset", "import_faceset", "export_faceset", "join_facesets", "label_faces", "train_segmenter", "apply_segmenter", "preview_segmentation", "export_model", "import_model", "combine_models", "restore_model", "plot_history", "review", "train_enhancer")
     INGEST_FIELD_NUMBER: _ClassVar[int]
     EXTRACT_FIELD_NUMBER: _ClassVar[int]
     TRAIN_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +88,8 @@ class JobSpec(_message.Message):
     COMBINE_MODELS_FIELD_NUMBER: _ClassVar[int]
     RESTORE_MODEL_FIELD_NUMBER: _ClassVar[int]
     PLOT_HISTORY_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_ENHANCER_FIELD_NUMBER: _ClassVar[int]
     ingest: IngestSpec
     extract: ExtractSpec
     train: TrainSpec
@@ -112,7 +116,9 @@ class JobSpec(_message.Message):
     combine_models: _model_pb2.CombineModelsSpec
     restore_model: _model_pb2.RestoreModelSpec
     plot_history: _model_pb2.PlotHistorySpec
-    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ..., check_plate: _Optional[_Union[CheckPlateSpec, _Mapping]] = ..., torture: _Optional[_Union[TortureSpec, _Mapping]] = ..., measure_faceset: _Optional[_Union[MeasureFacesetSpec, _Mapping]] = ..., faceset_sheet: _Optional[_Union[FacesetSheetSpec, _Mapping]] = ..., faceset_coverage: _Optional[_Union[FacesetCoverageSpec, _Mapping]] = ..., pack_faceset: _Optional[_Union[PackFacesetSpec, _Mapping]] = ..., unpack_faceset: _Optional[_Union[UnpackFacesetSpec, _Mapping]] = ..., resize_faceset: _Optional[_Union[ResizeFacesetSpec, _Mapping]] = ..., import_faceset: _Optional[_Union[ImportFacesetSpec, _Mapping]] = ..., export_faceset: _Optional[_Union[ExportFacesetSpec, _Mapping]] = ..., join_facesets: _Optional[_Union[JoinFacesetsSpec, _Mapping]] = ..., label_faces: _Optional[_Union[_segment_pb2.LabelFacesSpec, _Mapping]] = ..., train_segmenter: _Optional[_Union[_segment_pb2.TrainSegmenterSpec, _Mapping]] = ..., apply_segmenter: _Optional[_Union[_segment_pb2.ApplySegmenterSpec, _Mapping]] = ..., preview_segmentation: _Optional[_Union[_segment_pb2.PreviewSegmentationSpec, _Mapping]] = ..., export_model: _Optional[_Union[_model_pb2.ExportModelSpec, _Mapping]] = ..., import_model: _Optional[_Union[_model_pb2.ImportModelSpec, _Mapping]] = ..., combine_models: _Optional[_Union[_model_pb2.CombineModelsSpec, _Mapping]] = ..., restore_model: _Optional[_Union[_model_pb2.RestoreModelSpec, _Mapping]] = ..., plot_history: _Optional[_Union[_model_pb2.PlotHistorySpec, _Mapping]] = ...) -> None: ...
+    review: _review_pb2.ReviewSpec
+    train_enhancer: _enhance_pb2.TrainEnhancerSpec
+    def __init__(self, ingest: _Optional[_Union[IngestSpec, _Mapping]] = ..., extract: _Optional[_Union[ExtractSpec, _Mapping]] = ..., train: _Optional[_Union[TrainSpec, _Mapping]] = ..., merge: _Optional[_Union[MergeSpec, _Mapping]] = ..., verify: _Optional[_Union[VerifySpec, _Mapping]] = ..., pull_weights: _Optional[_Union[PullWeightsSpec, _Mapping]] = ..., check_plate: _Optional[_Union[CheckPlateSpec, _Mapping]] = ..., torture: _Optional[_Union[TortureSpec, _Mapping]] = ..., measure_faceset: _Optional[_Union[MeasureFacesetSpec, _Mapping]] = ..., faceset_sheet: _Optional[_Union[FacesetSheetSpec, _Mapping]] = ..., faceset_coverage: _Optional[_Union[FacesetCoverageSpec, _Mapping]] = ..., pack_faceset: _Optional[_Union[PackFacesetSpec, _Mapping]] = ..., unpack_faceset: _Optional[_Union[UnpackFacesetSpec, _Mapping]] = ..., resize_faceset: _Optional[_Union[ResizeFacesetSpec, _Mapping]] = ..., import_faceset: _Optional[_Union[ImportFacesetSpec, _Mapping]] = ..., export_faceset: _Optional[_Union[ExportFacesetSpec, _Mapping]] = ..., join_facesets: _Optional[_Union[JoinFacesetsSpec, _Mapping]] = ..., label_faces: _Optional[_Union[_segment_pb2.LabelFacesSpec, _Mapping]] = ..., train_segmenter: _Optional[_Union[_segment_pb2.TrainSegmenterSpec, _Mapping]] = ..., apply_segmenter: _Optional[_Union[_segment_pb2.ApplySegmenterSpec, _Mapping]] = ..., preview_segmentation: _Optional[_Union[_segment_pb2.PreviewSegmentationSpec, _Mapping]] = ..., export_model: _Optional[_Union[_model_pb2.ExportModelSpec, _Mapping]] = ..., import_model: _Optional[_Union[_model_pb2.ImportModelSpec, _Mapping]] = ..., combine_models: _Optional[_Union[_model_pb2.CombineModelsSpec, _Mapping]] = ..., restore_model: _Optional[_Union[_model_pb2.RestoreModelSpec, _Mapping]] = ..., plot_history: _Optional[_Union[_model_pb2.PlotHistorySpec, _Mapping]] = ..., review: _Optional[_Union[_review_pb2.ReviewSpec, _Mapping]] = ..., train_enhancer: _Optional[_Union[_enhance_pb2.TrainEnhancerSpec, _Mapping]] = ...) -> None: ...
 
 class IngestSpec(_message.Message):
     __slots__ = ("video", "pattern", "first", "frames", "colour_space")
@@ -245,30 +251,26 @@ class TrainPhase(_message.Message):
     def __init__(self, iteration: _Optional[int] = ..., share: _Optional[float] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class MergeSpec(_message.Message):
-    __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "user_matte", "device", "no_contact_sheet", "frames", "layers", "user_mattes")
+    __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "device", "no_contact_sheet", "frames", "layers")
     PLATE_FIELD_NUMBER: _ClassVar[int]
     SWAPS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     NO_LAYERS_FIELD_NUMBER: _ClassVar[int]
     ALIGNED_FIELD_NUMBER: _ClassVar[int]
-    USER_MATTE_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     NO_CONTACT_SHEET_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
-    USER_MATTES_FIELD_NUMBER: _ClassVar[int]
     plate: _common_pb2.PlateRef
     swaps: _containers.RepeatedCompositeFieldContainer[Swap]
     output: str
     no_layers: bool
     aligned: bool
-    user_matte: _common_pb2.PlateRef
     device: str
     no_contact_sheet: bool
     frames: _containers.RepeatedCompositeFieldContainer[_common_pb2.FrameSegment]
     layers: _containers.RepeatedScalarFieldContainer[str]
-    user_mattes: _containers.RepeatedCompositeFieldContainer[UserMatte]
-    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., swaps: _Optional[_Iterable[_Union[Swap, _Mapping]]] = ..., output: _Optional[str] = ..., no_layers: bool = ..., aligned: bool = ..., user_matte: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., device: _Optional[str] = ..., no_contact_sheet: bool = ..., frames: _Optional[_Iterable[_Union[_common_pb2.FrameSegment, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., user_mattes: _Optional[_Iterable[_Union[UserMatte, _Mapping]]] = ...) -> None: ...
+    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., swaps: _Optional[_Iterable[_Union[Swap, _Mapping]]] = ..., output: _Optional[str] = ..., no_layers: bool = ..., aligned: bool = ..., device: _Optional[str] = ..., no_contact_sheet: bool = ..., frames: _Optional[_Iterable[_Union[_common_pb2.FrameSegment, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class UserMatte(_message.Message):
     __slots__ = ("matte", "use", "channel", "invert")
@@ -283,18 +285,24 @@ class UserMatte(_message.Message):
     def __init__(self, matte: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., use: _Optional[_Union[UserMatteUse, str]] = ..., channel: _Optional[str] = ..., invert: bool = ...) -> None: ...
 
 class Swap(_message.Message):
-    __slots__ = ("faceset", "track", "model", "recipe", "segmenter")
+    __slots__ = ("faceset", "track", "model", "recipe", "segmenter", "enhancer", "name", "user_mattes")
     FACESET_FIELD_NUMBER: _ClassVar[int]
     TRACK_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     SEGMENTER_FIELD_NUMBER: _ClassVar[int]
+    ENHANCER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_MATTES_FIELD_NUMBER: _ClassVar[int]
     faceset: str
     track: int
     model: str
     recipe: _recipe_pb2.Recipe
     segmenter: str
-    def __init__(self, faceset: _Optional[str] = ..., track: _Optional[int] = ..., model: _Optional[str] = ..., recipe: _Optional[_Union[_recipe_pb2.Recipe, _Mapping]] = ..., segmenter: _Optional[str] = ...) -> None: ...
+    enhancer: str
+    name: str
+    user_mattes: _containers.RepeatedCompositeFieldContainer[UserMatte]
+    def __init__(self, faceset: _Optional[str] = ..., track: _Optional[int] = ..., model: _Optional[str] = ..., recipe: _Optional[_Union[_recipe_pb2.Recipe, _Mapping]] = ..., segmenter: _Optional[str] = ..., enhancer: _Optional[str] = ..., name: _Optional[str] = ..., user_mattes: _Optional[_Iterable[_Union[UserMatte, _Mapping]]] = ...) -> None: ...
 
 class VerifySpec(_message.Message):
     __slots__ = ("output", "plate")
@@ -375,18 +383,20 @@ class UnpackFacesetSpec(_message.Message):
     def __init__(self, pack: _Optional[str] = ..., output: _Optional[str] = ...) -> None: ...
 
 class ResizeFacesetSpec(_message.Message):
-    __slots__ = ("faceset", "output", "size", "face_type", "enhance")
+    __slots__ = ("faceset", "output", "size", "face_type", "enhance", "enhancer")
     FACESET_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     FACE_TYPE_FIELD_NUMBER: _ClassVar[int]
     ENHANCE_FIELD_NUMBER: _ClassVar[int]
+    ENHANCER_FIELD_NUMBER: _ClassVar[int]
     faceset: str
     output: str
     size: int
     face_type: str
     enhance: str
-    def __init__(self, faceset: _Optional[str] = ..., output: _Optional[str] = ..., size: _Optional[int] = ..., face_type: _Optional[str] = ..., enhance: _Optional[str] = ...) -> None: ...
+    enhancer: str
+    def __init__(self, faceset: _Optional[str] = ..., output: _Optional[str] = ..., size: _Optional[int] = ..., face_type: _Optional[str] = ..., enhance: _Optional[str] = ..., enhancer: _Optional[str] = ...) -> None: ...
 
 class ImportFacesetSpec(_message.Message):
     __slots__ = ("source", "output", "release")

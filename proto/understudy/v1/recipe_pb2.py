@@ -15,13 +15,23 @@ _sym_db = _symbol_database.Default()
 from understudy.v1 import common_pb2 as understudy_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aunderstudy/v1/recipe.proto\x12\runderstudy.v1\x1a\x1aunderstudy/v1/common.proto\"\xd7\x02\n\x06Recipe\x12\r\n\x05match\x18\x01 \x01(\t\x12,\n\x0cmatch_amount\x18\x02 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x0c\n\x04mask\x18\x03 \x01(\t\x12%\n\x05\x65rode\x18\x04 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\'\n\x07\x66\x65\x61ther\x18\x05 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\r\n\x05\x62lend\x18\x06 \x01(\t\x12\'\n\x07opacity\x18\x07 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x13\n\x06smooth\x18\x08 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0fkeep_highlights\x18\t \x01(\x08H\x01\x88\x01\x01\x12\x18\n\x0bmask_smooth\x18\n \x01(\x05H\x02\x88\x01\x01\x42\t\n\x07_smoothB\x12\n\x10_keep_highlightsB\x0e\n\x0c_mask_smoothb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aunderstudy/v1/recipe.proto\x12\runderstudy.v1\x1a\x1aunderstudy/v1/common.proto\"X\n\x10GetRecipeRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12&\n\x07\x63hanges\x18\x02 \x01(\x0b\x32\x15.understudy.v1.Recipe\x12\x0e\n\x06person\x18\x03 \x01(\t\":\n\x11GetRecipeResponse\x12%\n\x06recipe\x18\x01 \x01(\x0b\x32\x15.understudy.v1.Recipe\"\xd4\x08\n\x06Recipe\x12\r\n\x05match\x18\x01 \x01(\t\x12,\n\x0cmatch_amount\x18\x02 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x0c\n\x04mask\x18\x03 \x01(\t\x12%\n\x05\x65rode\x18\x04 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\'\n\x07\x66\x65\x61ther\x18\x05 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\r\n\x05\x62lend\x18\x06 \x01(\t\x12\'\n\x07opacity\x18\x07 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x13\n\x06smooth\x18\x08 \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0fkeep_highlights\x18\t \x01(\x08H\x01\x88\x01\x01\x12\x18\n\x0bmask_smooth\x18\n \x01(\x05H\x02\x88\x01\x01\x12\x1c\n\x0fmatch_per_frame\x18\x0b \x01(\x08H\x03\x88\x01\x01\x12*\n\nface_scale\x18\x0c \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\'\n\x07\x64\x65noise\x18\r \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x0f\n\x07relight\x18\x0e \x01(\t\x12.\n\x0erelight_amount\x18\x0f \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x30\n\x10relight_softness\x18\x10 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\'\n\x07sharpen\x18\x11 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x14\n\x0csharpen_kind\x18\x12 \x01(\t\x12.\n\x0esharpen_radius\x18\x13 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x31\n\x11sharpen_threshold\x18\x14 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\'\n\x07\x64\x65grade\x18\x15 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12.\n\x0e\x64\x65grade_colour\x18\x16 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12-\n\rdegrade_steps\x18\x17 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12+\n\x0bmotion_blur\x18\x18 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12%\n\x05grain\x18\x19 \x01(\x0b\x32\x16.understudy.v1.Keyable\x12\x30\n\toverrides\x18\x1a \x03(\x0b\x32\x1d.understudy.v1.RecipeOverride\x12\x18\n\x10super_resolution\x18\x1b \x01(\t\x12\x37\n\x17super_resolution_amount\x18\x1c \x01(\x0b\x32\x16.understudy.v1.KeyableB\t\n\x07_smoothB\x12\n\x10_keep_highlightsB\x0e\n\x0c_mask_smoothB\x12\n\x10_match_per_frame\"\x8e\x01\n\x0eRecipeOverride\x12+\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x1b.understudy.v1.FrameSegment\x12\x17\n\nlike_frame\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\'\n\x08settings\x18\x03 \x01(\x0b\x32\x15.understudy.v1.RecipeB\r\n\x0b_like_frame2d\n\rRecipeService\x12S\n\tGetRecipe\x12\x1f.understudy.v1.GetRecipeRequest\x1a .understudy.v1.GetRecipeResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'understudy.v1.recipe_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_RECIPE']._serialized_start=74
-  _globals['_RECIPE']._serialized_end=417
+  _globals['_RECIPESERVICE'].methods_by_name['GetRecipe']._options = None
+  _globals['_RECIPESERVICE'].methods_by_name['GetRecipe']._serialized_options = b'\220\002\001'
+  _globals['_GETRECIPEREQUEST']._serialized_start=73
+  _globals['_GETRECIPEREQUEST']._serialized_end=161
+  _globals['_GETRECIPERESPONSE']._serialized_start=163
+  _globals['_GETRECIPERESPONSE']._serialized_end=221
+  _globals['_RECIPE']._serialized_start=224
+  _globals['_RECIPE']._serialized_end=1332
+  _globals['_RECIPEOVERRIDE']._serialized_start=1335
+  _globals['_RECIPEOVERRIDE']._serialized_end=1477
+  _globals['_RECIPESERVICE']._serialized_start=1479
+  _globals['_RECIPESERVICE']._serialized_end=1579
 # @@protoc_insertion_point(module_scope)

@@ -2,3 +2,73 @@
 """Client and server classes corresponding to protobuf-defined services."""
 import grpc
 
+from understudy.v1 import recipe_pb2 as understudy_dot_v1_dot_recipe__pb2
+
+
+class RecipeServiceStub(object):
+    """Reads and checks looks.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetRecipe = channel.unary_unary(
+                '/understudy.v1.RecipeService/GetRecipe',
+                request_serializer=understudy_dot_v1_dot_recipe__pb2.GetRecipeRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_recipe__pb2.GetRecipeResponse.FromString,
+                )
+
+
+class RecipeServiceServicer(object):
+    """Reads and checks looks.
+    """
+
+    def GetRecipe(self, request, context):
+        """A look that is on disk, with changes, and checked: every field of what comes back is set. Nothing is written.
+        NOT_FOUND: there is no such file, or a frame that no merge has made.
+        INVALID_ARGUMENT: not a recipe, or a field that cannot be (INVALID_INPUT); a frame that cannot be read
+        (FRAME_UNREADABLE).
+        PERMISSION_DENIED: outside the allowed roots (PATH_NOT_ALLOWED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_RecipeServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetRecipe': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecipe,
+                    request_deserializer=understudy_dot_v1_dot_recipe__pb2.GetRecipeRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_recipe__pb2.GetRecipeResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'understudy.v1.RecipeService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+
+
+ # This class is part of an EXPERIMENTAL API.
+class RecipeService(object):
+    """Reads and checks looks.
+    """
+
+    @staticmethod
+    def GetRecipe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.RecipeService/GetRecipe',
+            understudy_dot_v1_dot_recipe__pb2.GetRecipeRequest.SerializeToString,
+            understudy_dot_v1_dot_recipe__pb2.GetRecipeResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -24,7 +24,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("version", "api_versions", "devices", "read_roots", "write_roots", "colour", "families", "recipe", "state_folder", "process_id", "start_time", "embedded", "training")
+    __slots__ = ("version", "api_versions", "devices", "read_roots", "write_roots", "colour", "families", "recipe", "state_folder", "process_id", "start_time", "embedded", "training", "min_client", "path_mapping", "limits", "caller", "scopes")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     API_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +38,11 @@ class GetInfoResponse(_message.Message):
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     EMBEDDED_FIELD_NUMBER: _ClassVar[int]
     TRAINING_FIELD_NUMBER: _ClassVar[int]
+    MIN_CLIENT_FIELD_NUMBER: _ClassVar[int]
+    PATH_MAPPING_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    SCOPES_FIELD_NUMBER: _ClassVar[int]
     version: str
     api_versions: _containers.RepeatedScalarFieldContainer[str]
     devices: _containers.RepeatedCompositeFieldContainer[Device]
@@ -51,7 +56,38 @@ class GetInfoResponse(_message.Message):
     start_time: _timestamp_pb2.Timestamp
     embedded: bool
     training: _containers.RepeatedCompositeFieldContainer[_common_pb2.Parameter]
-    def __init__(self, version: _Optional[str] = ..., api_versions: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., read_roots: _Optional[_Iterable[str]] = ..., write_roots: _Optional[_Iterable[str]] = ..., colour: _Optional[_Union[ColourInfo, _Mapping]] = ..., families: _Optional[_Iterable[_Union[Family, _Mapping]]] = ..., recipe: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ..., state_folder: _Optional[str] = ..., process_id: _Optional[int] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., embedded: bool = ..., training: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ...) -> None: ...
+    min_client: str
+    path_mapping: _containers.RepeatedCompositeFieldContainer[PathMappingRule]
+    limits: Limits
+    caller: str
+    scopes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[str] = ..., api_versions: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., read_roots: _Optional[_Iterable[str]] = ..., write_roots: _Optional[_Iterable[str]] = ..., colour: _Optional[_Union[ColourInfo, _Mapping]] = ..., families: _Optional[_Iterable[_Union[Family, _Mapping]]] = ..., recipe: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ..., state_folder: _Optional[str] = ..., process_id: _Optional[int] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., embedded: bool = ..., training: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ..., min_client: _Optional[str] = ..., path_mapping: _Optional[_Iterable[_Union[PathMappingRule, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., caller: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PathMappingRule(_message.Message):
+    __slots__ = ("source_path_format", "source_path", "destination_path")
+    SOURCE_PATH_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_PATH_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_PATH_FIELD_NUMBER: _ClassVar[int]
+    source_path_format: str
+    source_path: str
+    destination_path: str
+    def __init__(self, source_path_format: _Optional[str] = ..., source_path: _Optional[str] = ..., destination_path: _Optional[str] = ...) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("message_bytes", "frames_per_job", "jobs_per_user", "jobs", "pixels", "channels")
+    MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_PER_JOB_FIELD_NUMBER: _ClassVar[int]
+    JOBS_PER_USER_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    PIXELS_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    message_bytes: int
+    frames_per_job: int
+    jobs_per_user: int
+    jobs: int
+    pixels: int
+    channels: int
+    def __init__(self, message_bytes: _Optional[int] = ..., frames_per_job: _Optional[int] = ..., jobs_per_user: _Optional[int] = ..., jobs: _Optional[int] = ..., pixels: _Optional[int] = ..., channels: _Optional[int] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("name", "description", "memory_bytes")

@@ -23,18 +23,21 @@ _BEND = np.float32(1.0)  # scene-linear; below it the curve is nearly straight
 _SUPPORT = np.ones((4, 4), np.uint8)
 
 
-class Lanczos:
-    def enlarge(self, rgb: Float, size: int) -> Float:
-        """As `enhance.Enhancer.enlarge`; pixels that are not finite are filled from their neighbours.
+def refuse_smaller(size: int, side: int) -> None:
+    """Raises InvalidInput: a size below the picture's side is asked for."""
+    if size < side:
+        raise InvalidInput(
+            f"size: {size} is below the face's {side}; enhancers only enlarge", field="size", value=size
+        )
 
-        Raises:
-            InvalidInput: the size is below the picture's.
-        """
+
+class Lanczos:
+    digest = ""
+
+    def enlarge(self, rgb: Float, size: int, face_type: str = "whole") -> Float:  # noqa: ARG002  as all of the family
+        """As `enhance.Enhancer.enlarge`."""
         side = rgb.shape[0]
-        if size < side:
-            raise InvalidInput(
-                f"size: {size} is below the face's {side}; enhancers only enlarge", field="size", value=size
-            )
+        refuse_smaller(size, side)
         picture = fill_nonfinite(rgb)[0]
         if size == side:
             return picture.copy()

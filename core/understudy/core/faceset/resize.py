@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core import _plugins, align, warp
-from understudy.core.enhance import Enhancer
+from understudy.core import _plugins, align, enhance, warp
+from understudy.core.enhance import TRAINED, Enhancer
 from understudy.core.errors import InvalidInput, NoFace, UnderstudyError
 from understudy.core.face import Alignment
 from understudy.core.faceset import store as faceset
@@ -48,6 +48,7 @@ class ResizeSettings:
         size: side of a crop in pixels, 32 to 2048; 0 keeps each face's.
         face_type: of `align.FACE_TYPES`; empty keeps each face's.
         enhance: member of `enhance`: how pixels are made where faces grow.
+        enhancer: folder of one, for the member `trained`.
         device: where the enhancer works, as its `create` takes it.
     """
 
@@ -56,6 +57,7 @@ class ResizeSettings:
     size: int = 0
     face_type: str = ""
     enhance: str = "lanczos"
+    enhancer: Path | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -71,6 +73,10 @@ class ResizeSettings:
                     field=name,
                     value=value,
                 )
+        if self.enhance == TRAINED and self.enhancer is None:
+            raise InvalidInput(
+                "enhancer: `trained` is a network of yours; name its folder", field="enhancer", value=""
+            )
         if not self.size and not self.face_type:
             raise InvalidInput("size: neither a size nor a face type is asked for", field="size", value=0)
         if self.out.exists() and not self.out.is_dir():
@@ -138,9 +144,10 @@ class _Resize:
         self.outside: list[float] = []
         for face_type in faces.columns.texts["face_type"].used():
             _check_type(faces.path, face_type, settings.face_type)
-        family = _plugins.load("enhance", settings.enhance)
-        self._enhancer: Enhancer = family.create(store, device=settings.device)
-        weights = [store.entry(name).sha256 for name in family.WEIGHTS]
+        self._enhancer = enhance.opened(
+            settings.enhance, store, device=settings.device, folder=settings.enhancer
+        )
+        weights = filter(None, [self._enhancer.digest])
         self._recipe = [VERSION, settings.size, settings.face_type, settings.enhance, *weights]
         self._done: dict[str, str] = {}
         if settings.out.is_dir():
@@ -215,7 +222,7 @@ def resized(rgb: Float, stored: Alignment, wanted: Alignment, enhancer: Enhancer
     growth = math.sqrt(abs(np.linalg.det(across.matrix[:, :2])))
     if growth > 1.0:  # first the detail, in the crop's own grid; then only its place changes
         finer = round(side * growth)
-        rgb, side = enhancer.enlarge(rgb, finer), finer
+        rgb, side = enhancer.enlarge(rgb, finer, stored.face_type), finer
         stored = replace(stored, matrix=stored.matrix * (finer / stored.size), size=finer)
         across = warp.between(stored, wanted)
     if np.allclose(across.matrix, np.eye(2, 3), atol=1e-9):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from understudy.core.frames import Float
 from understudy.core.match import Numbers
+
+VERSION = 1
 
 
 def measure(face: Float, plate: Float, matte: Float) -> Numbers:  # noqa: ARG001  the family's signature
@@ -16,3 +20,8 @@ def measure(face: Float, plate: Float, matte: Float) -> Numbers:  # noqa: ARG001
 def apply(face: Float, numbers: Numbers, amount: float) -> Float:  # noqa: ARG001  the family's signature
     """The face as it came."""
     return face
+
+
+def report(numbers: Numbers) -> dict[str, Any]:  # noqa: ARG001  the family's signature
+    """There is nothing to redo."""
+    return {}

@@ -22,13 +22,12 @@ from understudy.core import align, track
 from understudy.core.errors import FrameUnreadable, InvalidInput, NotFound
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.files import write_text
-from understudy.core.frames import Float
 from understudy.core.match import Match, Numbers
 from understudy.core.merge import headers
-from understudy.core.merge.expression import FACE, OCC
-from understudy.core.merge.face_swap import Made, Swapper
-from understudy.core.merge.masking import HULL, Spot
-from understudy.core.merge.mattes import sized
+from understudy.core.merge.belonging import refuse_sizeless
+from understudy.core.merge.expression import OCC
+from understudy.core.merge.face_swap import Swapper
+from understudy.core.merge.masking import Spot
 from understudy.core.merge.recipe import Recipe
 
 FORMAT = "understudy.track/1"
@@ -54,7 +53,13 @@ class Placed(Spot):
 
 
 def place(records: Sequence[FaceRecord], recipe: Recipe, face_type: str, size: int) -> list[Spot]:
-    """One view's faces in order of frames, landmarks smoothed, each with its crop."""
+    """One view's faces in order of frames, landmarks smoothed, each with its crop.
+
+    Raises:
+        InvalidInput: of a face whose landmarks say no place.
+    """
+    for record in records:
+        refuse_sizeless(record)
     smoothed = track.smooth([record.face for record in records], max(recipe.smooth, 1))
     return [
         Spot(
@@ -73,6 +78,7 @@ def analyse(
     already.
 
     Raises:
+        InvalidInput: of a face, as `place`.
         WriteFailed: `stored` could not be written.
     """
     views = dict.fromkeys(record.view for record in faceset.records)
@@ -80,10 +86,11 @@ def analyse(
         view: place([r for r in faceset.records if r.view == view], recipe, swapper.face_type, swapper.size)
         for view in views
     }
-    chosen = _chosen([spot for spots in shot.values() for spot in spots])
+    faces = [spot for spots in shot.values() for spot in spots]
+    chosen = faces if recipe.match_per_frame else _chosen(faces)
     # Of mattes that are but layers nothing is measured, and nothing of them is in the key
     swapper = replace(swapper, masker=replace(swapper.masker, layered=frozenset()))
-    look = (recipe.match, recipe.mask, recipe.smooth)
+    look = (recipe.match, match.VERSION, recipe.match_per_frame, recipe.mask, recipe.smooth)
     seen = _occluded(swapper, chosen)
     key = headers.digest(
         FORMAT, track.SMOOTHING, _SAMPLES, _DRIFT, faceset.digest(), swapper.digest, *look, *seen
@@ -97,13 +104,13 @@ def analyse(
                 record=spot.record,
                 face=spot.face,
                 alignment=spot.alignment,
-                numbers=_drift(samples, spot.face.frame),
+                numbers=steadied(samples, spot.face.frame, per_frame=recipe.match_per_frame),
             )
             for spot in spots
         }
         for view, spots in shot.items()
     }
-    text = json.dumps(_document(key, samples, placed, recipe), indent=1, allow_nan=False) + "\n"
+    text = _text(_document(key, samples, placed, recipe, match)) + "\n"
     if not stored.is_file() or stored.read_text(encoding="utf-8") != text:
         write_text(stored, text)
     return placed
@@ -144,26 +151,22 @@ def _measure(
         except (NotFound, FrameUnreadable, InvalidInput):
             continue  # of a label or matte; its frame will say so
         gain = np.float32(spot.gain)
-        numbers = match.measure(made.face * gain, crop * gain, _skin(made, swapper))
+        numbers = match.measure(made.face * gain, crop * gain, swapper.skin(made))
         if np.isfinite(numbers).all():
             found.setdefault(spot.face.frame, []).append(numbers)
     return {frame: np.mean(found[frame], axis=0).tolist() for frame in sorted(found)}
 
 
-def _skin(made: Made, swapper: Swapper) -> Float:
-    """(S, S): where both faces are seen; a hand's colour says nothing of the face's."""
-    skin = made.mattes[FACE] * sized(made.mattes[HULL], swapper.size)
-    if OCC in swapper.masker.expression.names:
-        skin = skin * sized(made.mattes[OCC], swapper.size)
-    return skin
-
-
-def _drift(samples: Mapping[int, Sequence[float]], frame: int) -> Numbers | None:
+def steadied(
+    samples: Mapping[int, Sequence[float]], frame: int, *, per_frame: bool = False
+) -> Numbers | None:
     """The numbers for one frame: a Gaussian average of the samples around it, wider where they are far
-    apart.
+    apart; its own sample alone where each frame is matched by itself and it has one.
     """
     if not samples:
         return None
+    if per_frame and frame in samples:
+        return np.array(samples[frame])
     frames = np.array(list(samples), np.float64)
     apart = np.ptp(frames) / max(len(frames) - 1, 1)
     offset = (frames - frame) / max(_DRIFT, apart)
@@ -177,10 +180,21 @@ def _document(
     samples: Mapping[int, Sequence[float]],
     placed: Mapping[str, Mapping[int, Placed]],
     recipe: Recipe,
+    match: Match,
 ) -> dict[str, Any]:
-    """The first view's frames are `frames`, as where there is one view only; all others are in `views`."""
+    """The first view's frames are `frames`, as where there is one view only; all others are in `views`.
+
+    What a frame's match comes to is in its `match_as`, as the member's `report` says it; what is so on every frame,
+    such as the space, stands once, in `as` of `match`. The numbers that merges go by are the `samples`, to the bit.
+    """
+    reports = _reports(placed, match)
+    common = _common(list(reports.values()))
     tracked = {
-        view: {str(frame): _frame(face) for frame, face in sorted(faces.items())}
+        view: {
+            str(frame): _frame(face)
+            | {"match_as": {k: v for k, v in reports[frame].items() if k not in common}}
+            for frame, face in sorted(faces.items())
+        }
         for view, faces in placed.items()
     }
     first, *others = tracked
@@ -190,10 +204,28 @@ def _document(
         "digest": key,
         "coordinates": "plate pixels of the file: origin at the display window's (0, 0), x right, y down, "
         "pixel centres at +0.5; matrices are 2 x 3, row-major, plate to aligned pixels",
-        "match": {"name": recipe.match, "samples": {str(frame): values for frame, values in samples.items()}},
+        "match": {
+            "name": recipe.match,
+            "per_frame": recipe.match_per_frame,
+            "as": common,
+            "samples": {str(frame): values for frame, values in samples.items()},
+        },
         "frames": tracked[first],
         **several,
     }
+
+
+def _reports(placed: Mapping[str, Mapping[int, Placed]], match: Match) -> dict[int, dict[str, Any]]:
+    """Frame → what its match comes to, which is one for all views; nothing where there is no match."""
+    numbers = {frame: face.numbers for faces in placed.values() for frame, face in faces.items()}
+    return {frame: {} if each is None else match.report(each) for frame, each in numbers.items()}
+
+
+def _common(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all of them say alike; nothing of one report alone, or frames would look other than in a longer shot."""
+    if len(reports) < 2:
+        return {}
+    return {k: v for k, v in reports[0].items() if all(each.get(k) == v for each in reports[1:])}
 
 
 def _frame(placed: Placed) -> dict[str, Any]:
@@ -212,8 +244,16 @@ def _frame(placed: Placed) -> dict[str, Any]:
             for name, point in corners.items()
         },
         "gain": placed.gain,
-        "match": _listed(placed.numbers),
     }
+
+
+def _text(value: Any, indent: str = "") -> str:
+    """JSON, an entry a line; lists, which may be long, stay on theirs."""
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value, allow_nan=False)
+    inner = indent + " "
+    entries = (f"{inner}{json.dumps(name)}: {_text(each, inner)}" for name, each in value.items())
+    return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
 
 
 def _listed(numbers: Numbers | None) -> list[float] | None:

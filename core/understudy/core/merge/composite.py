@@ -1,52 +1,31 @@
-"""The plate-space part of a frame: the aligned face goes back, is matted, mixed and laid out in layers."""
+"""The plate-space part of a frame: the aligned face goes back, is mixed and laid out in layers.
+
+A blend that takes the face as it is (`over`) has it made strip by strip, in the colour space of the file, and where no
+layer shows more, under its matte only. Any other gets all of it at once, in the working space.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+import cv2
 import numpy as np
 
 from understudy.core import warp
-from understudy.core.blend import Blend
+from understudy.core.blend import finished, wants
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import ModelInvalid
 from understudy.core.faceset.beside import scaled
 from understudy.core.frames import Array, Float, Frame, Window
-from understudy.core.image import HALF_MAXIMUM, fill_nonfinite, to_half
-from understudy.core.located import Located, Mask, Tally, by_channel
-from understudy.core.merge import by_hand, layers, mattes
-from understudy.core.merge.analysis import Placed
-from understudy.core.merge.face_swap import Made
+from understudy.core.image import HALF_MAXIMUM, to_half
+from understudy.core.located import Tally
+from understudy.core.merge import layers, mattes
+from understudy.core.merge.area import Area, Swapped, area_of, box_of, layered
+from understudy.core.merge.finishing import Finished, Finishing, blend_of
 from understudy.core.merge.layers import Ground
-from understudy.core.merge.recipe import Recipe
-
-_MOST = np.float32(1e15)  # what filters can add up in float32; half ends far below it
-_MASK = ""  # what the recipe makes of the mattes, among them
-_AT_ONCE = 4  # mattes that OpenCV warps together
-
-
-@dataclass(frozen=True, kw_only=True)
-class Swapped:
-    """One view's swap, ready to be put on the plate pixels of `window`.
-
-    Attributes:
-        made: what the network gave, and the mattes, aligned.
-        matched: (S, S, 3) its face after colour match, aligned.
-        plate: (h, w, 3) the plate on `window`, scene-linear in the working space, non-finite values filled.
-        said: layer → (h, w) what the user's mattes of a use say on `window`, as `by_hand.over` gives it.
-    """
-
-    placed: Placed
-    window: Window
-    made: Made
-    matched: Float
-    plate: Float
-    said: dict[str, Float] = field(default_factory=dict)
-
-    def warped(self, image: Float, window: Window, *, border: str = "replicate") -> Float:
-        """An aligned image of any size on plate pixels; colour goes on beyond the crop's edge."""
-        return warp.to_plate(image, scaled(self.placed.alignment, len(image)), window, border=border)
+from understudy.core.merge.mattes import as_float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,22 +36,97 @@ class Composite:
         rgb: R, G and B over the whole data window, in the types of the ground.
         layers: the compositor's channels over the whole data window, half, `uv` float32.
         box: the smallest window that holds every pixel whose matte is not 0; empty where there is none.
+        matte: (h, w) half, the matte on that box.
         warnings: what a person should know about this frame.
     """
 
     rgb: Mapping[str, Array]
     layers: Mapping[str, Array]
     box: Window
+    matte: Array
     warnings: tuple[str, ...]
 
 
-def matte_of(found: Mapping[str, Float], recipe: Recipe, frame: int, said: Mapping[str, Float]) -> Float:
-    """The matte that is used (h, w), as a half layer stores it: the recipe's mask, eroded and feathered; what the
-    user's mattes say; then the valid area and the opacity.
+class _Face(Protocol):
+    """What comes to the plate."""
+
+    def over(self, band: Window) -> Float:
+        """(h, w, 3) in the ground's colour space, the caller's own."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Placed:
+    """A face as it comes, made where it is asked for.
+
+    Attributes:
+        face: in the ground's colour space.
+        lights: what is brighter than the network can say.
     """
-    matte = mattes.shape(found[_MASK], recipe.erode.at(frame), recipe.feather.at(frame))
-    matte = by_hand.join(matte, said)
-    return mattes.settle(matte * found["mask_valid"] * np.float32(recipe.opacity.at(frame)))
+
+    face: warp.Prepared
+    lights: _Lights
+
+    def over(self, band: Window) -> Float:
+        return self.lights.kept(self.face.over(band), band)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """A face (h, w, 3) that is finished, on a window, in the working space."""
+
+    face: Float
+    window: Window
+    colour: ColourConfig
+    space: str
+
+    def over(self, band: Window) -> Float:
+        return _from_working(self.colour, self.face[band.slices(self.window)], self.space)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lights:
+    """Highlights of the plate that are brighter than the most that the network can say.
+
+    Attributes:
+        matte: (h, w) on the swap's window.
+        tally: what is found under the matte is counted there.
+    """
+
+    swapped: Swapped
+    matte: Float
+    tally: Tally
+
+    def kept(self, face: Float, band: Window) -> Float:
+        """A band of the face (h, w, 3), its highlights kept if they are to be; written into."""
+        brightest = np.float32(self.swapped.made.brightest)
+        if self.swapped.plate.most <= brightest:
+            return face
+        rows = band.slices(self.swapped.window)
+        red, green, blue = (self.swapped.plate.working[(*rows, i)] for i in range(3))
+        ratio = np.maximum(np.maximum(np.maximum(red, green), blue) / brightest, np.float32(1.0))
+        hot = ratio > 1.0
+        if hot.any():
+            self.tally.count("hot", hot & (self.matte[rows] > 0.0), band)
+            if self.swapped.look.keep_highlights:
+                face *= ratio[..., None]
+        return face
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shown:
+    """What the mix is made of.
+
+    Attributes:
+        window: what of the plate it covers.
+        matte: (h, w) on the window, by which the face is mixed, as a half layer has it.
+        grain: (h, w, 3) what was added of it, in the working space.
+    """
+
+    window: Window
+    face: _Face
+    matte: Float
+    grain: Float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,174 +138,226 @@ class Compositor:
         layers: those that are made.
     """
 
-    recipe: Recipe
-    blend: Blend
+    finishing: Finishing
     colour: ColourConfig
     space: str
     layers: tuple[str, ...] = layers.ALL
 
-    @property
-    def linearises(self) -> bool:
-        """Whether the plate goes out in another colour space than it came in."""
-        return not self.colour.is_scene_linear(self.space)
-
-    def plate_pixels(self, frame: Frame, window: Window) -> tuple[Float, dict[str, Located]]:
-        """(h, w, 3) scene-linear in the working space, finite; and by channel where the plate was not and was
-        filled. A code so far outside its curve that it overflows counts as all three.
-        """
-        stored = frame.rgb(window)
-        filled, bad = fill_nonfinite(stored)
-        linear = self.colour.to_working(filled, self.space)
-        finished, overflown = fill_nonfinite(linear)
-        np.clip(finished, -_MOST, _MOST, out=finished)
-        masks: dict[str, Mask] = {}
-        if bad:
-            for i, channel in enumerate(layers.COLOUR):
-                masks[channel] = ~np.isfinite(stored[..., i])
-        if overflown:
-            masks["RGB"] = np.asarray(~np.isfinite(linear).all(axis=-1))
-        return finished, by_channel(masks, window)
-
     def compose(self, frame: Frame, ground: Ground, swapped: Swapped) -> Composite:
-        """Warp back, mix and lay out one view of a frame. The ground's planes are used up where they are not the
-        plate's own.
+        """Warp back, mix and lay out one view of a frame. The ground's planes are used up, the plate's own too: what
+        of the picture is wanted again is to be read again.
 
         Raises:
             ModelInvalid: the network answered with values that are not finite.
         """
-        if not np.isfinite(swapped.matched).all() or not np.isfinite(swapped.made.face).all():
-            raise ModelInvalid(
-                f"frame {frame.number}: the model answered with values that are not finite; it is broken",
-                frame=frame.number,
-                field="model",
-            )
-        window = swapped.window
-        found = self._mattes(swapped)
-        matte = matte_of(found, self.recipe, frame.number, swapped.said)
-        box, tally = _box(matte, window), Tally()
-        face = self.blend.finish(swapped.plate, self._face(swapped, matte, tally), matte)
-        planes = {c: plane if plane.flags.writeable else plane.copy() for c, plane in ground.planes.items()}
-        extra = layers.blank(frame.data, self.layers)
-        masks = _masks(found, matte, swapped.said)
-        for band in layers.bands(window):
-            here, there = band.slices(window), band.slices(frame.data)
-            finished = self._from_working(face[here], ground.space)
-            _count_beyond(finished, band, tally)
-            stored = to_half(finished)
-            parts = {
-                **{f"face.{c}": stored[..., i] for i, c in enumerate(layers.COLOUR)},
-                **self._raw(swapped, band, ground.space),
-                **{name: to_half(plane[here]) for name, plane in masks.items() if name in extra},
-            }
-            for name in extra.keys() & parts.keys():
-                extra[name][there] = parts[name]
-            inside = band.intersect(box)
-            for i, channel in enumerate(layers.COLOUR if not inside.empty else ()):
-                under, used = planes[channel][inside.slices(frame.data)], matte[inside.slices(window)]
-                tally.count(f"lost {channel}", ~np.isfinite(under) & (used > 0.0), inside)
-                under[...] = layers.mix(under, stored[..., i][inside.slices(band)], used)
+        _refuse_broken(frame.number, swapped)
+        planes, extra, tally = _own(ground.planes), layers.blank(frame.data, self.layers), Tally()
+        shown = self._shown(swapped, ground.space, tally)
+        near, box = shown.window, box_of(shown.matte, shown.window)
+        if extra and not swapped.window.empty:
+            sheets = self._sheets(swapped, shown, ground.space)
+            for band in layers.bands(swapped.window):
+                _fill(extra, frame.data, band, sheets.over(band))
+        for band in layers.bands(box):
+            rgb, used = shown.face.over(band), shown.matte[band.slices(near)]
+            _count_beyond(rgb, band, tally)
+            stored = _stored(rgb)
+            under = [planes[channel][band.slices(frame.data)] for channel in layers.COLOUR]
+            if swapped.plate.most == np.inf:
+                _count_lost(under, used, band, tally)
+            for plate, face in zip(under, stored, strict=True):
+                plate[...] = layers.mix(plate, face, used)
+            _fill(extra, frame.data, band, _channels("face", stored))
         return Composite(
             rgb=planes,
             layers=extra,
             box=box,
-            warnings=tuple(self._notes(tally, swapped.made.brightest)),
+            matte=to_half(shown.matte[box.slices(near)]),
+            warnings=tuple(_notes(tally, swapped)),
         )
 
-    def _mattes(self, swapped: Swapped) -> dict[str, Float]:
-        """The mask and the layers' mattes on the plate, (h, w) in [0, 1]; beyond the crop's edge they are 0."""
-        made = swapped.made
-        aligned = {_MASK: made.mask, "mask_valid": mattes.valid(swapped.placed.alignment.size)}
-        aligned |= {f"mask_{n}": each for n, each in made.mattes.items() if f"mask_{n}" in self.layers}
-        found: dict[str, Float] = {}
-        for size in dict.fromkeys(map(len, aligned.values())):
-            same = [name for name, each in aligned.items() if len(each) == size]
-            for start in range(0, len(same), _AT_ONCE):
-                found |= _together(swapped, {name: aligned[name] for name in same[start : start + _AT_ONCE]})
-        return found
+    def _is_plain(self, swapped: Swapped) -> bool:
+        """Whether the face goes to the plate as it is, pixel by pixel."""
+        look = swapped.look
+        idle = self.finishing.is_idle_on_plate(look, swapped.placed.face.frame)
+        return idle and wants(blend_of(look.blend)).pointwise
 
-    def _raw(self, swapped: Swapped, band: Window, space: str) -> dict[str, Array]:
-        """Of a band, the layers that owe nothing to matte and match."""
-        parts: dict[str, Array] = {}
-        if "face_raw" in self.layers:
-            raw = to_half(self._from_working(swapped.warped(swapped.made.face, band), space))
-            parts |= {f"face_raw.{c}": raw[..., i] for i, c in enumerate(layers.COLOUR)}
-        if "uv" in self.layers:
-            uv = warp.uv(swapped.placed.alignment, band)
+    def _shown(self, swapped: Swapped, space: str, tally: Tally) -> _Shown:
+        """What is mixed; of a face that goes to the plate as it is, no more than lies under its matte, whatever the
+        layers show, so that the picture is the same bits with and without.
+        """
+        plain = self._is_plain(swapped)
+        swapped = swapped.within(swapped.near if plain else swapped.window)
+        window = swapped.window
+        if window.empty:
+            nothing = np.zeros((window.height, window.width, 3), np.float32)
+            face = _Made(face=nothing, window=window, colour=self.colour, space=space)
+            return _Shown(window=window, face=face, matte=nothing[..., 0])
+        area = area_of(swapped)
+        matte = area.matte
+        lights = _Lights(swapped=swapped, matte=matte, tally=tally)
+        if plain:
+            there = _Placed(face=self._placed(swapped, swapped.face, space), lights=lights)
+            return _Shown(window=window, face=there, matte=matte)
+        made = self._finished(swapped, area, matte, lights)
+        face = _Made(face=made.face, window=window, colour=self.colour, space=space)
+        return _Shown(window=window, face=face, matte=made.matte, grain=made.grain)
+
+    def _placed(self, swapped: Swapped, aligned: Float, space: str) -> warp.Prepared:
+        """A face (S, S, 3) in the working space, to be sampled on the plate, in a colour space that a matrix leads to.
+        Its colour goes on beyond the crop's edge.
+        """
+        there = _from_working(self.colour, aligned, space)
+        return warp.onto_plate(there, scaled(swapped.alignment, len(aligned)), border="replicate")
+
+    def _finished(self, swapped: Swapped, area: Area, matte: Float, lights: _Lights) -> Finished:
+        """The face on the plate, blended and finished; and the matte by which it is mixed, as a half layer has it."""
+        look, window = swapped.look, swapped.window
+        face = self._placed(swapped, swapped.face, self.colour.working).over(window)
+        for band in layers.bands(window):
+            rows = band.slices(window)
+            lights.kept(face[rows], band)
+        face = finished(blend_of(look.blend), swapped.plate.working, face, matte, lambda: area.outline)
+
+        def mixed(whole: Float) -> Float:
+            return matte if whole is area.whole else replace(area, whole=whole).matte
+
+        return self.finishing.on_plate(
+            face,
+            area.whole,
+            mixed,
+            look,
+            placed=swapped.placed,
+            view=swapped.view,
+            window=window,
+        )
+
+    def _sheets(self, swapped: Swapped, shown: _Shown, space: str) -> _Sheets:
+        """What the layers show on the swap's window."""
+        asked, window = set(self.layers), swapped.window
+        matte = np.zeros((window.height, window.width), np.float32)
+        matte[shown.window.slices(window)] = shown.matte
+        valid = mattes.valid(swapped.alignment, window)
+        found = {
+            **layered(swapped, asked),
+            **swapped.said,
+            "face": valid,
+            "mask_valid": valid,
+            "mask_blend": matte,
+        }
+        colours: dict[str, _Face] = {"face": shown.face}
+        if shown.window != window:
+            lights = _Lights(swapped=swapped, matte=matte, tally=Tally())
+            colours["face"] = _Placed(face=self._placed(swapped, swapped.face, space), lights=lights)
+        if "face_raw" in asked:
+            colours["face_raw"] = self._placed(swapped, swapped.made.face, space)
+        if shown.grain is not None:
+            colours["grain"] = _Made(face=shown.grain, window=window, colour=self.colour, space=space)
+        return _Sheets(
+            swapped=swapped,
+            mattes={name: each for name, each in found.items() if name in asked},
+            colours={name: each for name, each in colours.items() if name in asked},
+            uv="uv" in asked,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sheets:
+    """The layers beside the face's colours.
+
+    Attributes:
+        mattes: layer → (h, w) on the swap's window.
+        colours: layer → its R, G and B, in the ground's colour space.
+        uv: whether that is one.
+    """
+
+    swapped: Swapped
+    mattes: Mapping[str, Float]
+    colours: Mapping[str, _Face]
+    uv: bool
+
+    def over(self, band: Window) -> dict[str, Array]:
+        """Channel → (h, w) as stored."""
+        rows = band.slices(self.swapped.window)
+        parts: dict[str, Array] = {f"{name}.A": to_half(each[rows]) for name, each in self.mattes.items()}
+        for name, each in self.colours.items():
+            parts |= _channels(name, _stored(each.over(band)))
+        if self.uv:
+            uv = warp.uv(self.swapped.alignment, band)
             parts |= {"uv.u": uv[..., 0], "uv.v": uv[..., 1]}
         return parts
 
-    def _face(self, swapped: Swapped, matte: Float, tally: Tally) -> Float:
-        """(h, w, 3) the face on the plate, its highlights kept if they are to be; finite."""
-        face = swapped.warped(swapped.matched, swapped.window)
-        brightest = np.float32(swapped.made.brightest)
-        for band in layers.bands(swapped.window):
-            rows, _ = band.slices(swapped.window)
-            red, green, blue = (swapped.plate[rows, :, i] for i in range(3))
-            ratio = np.maximum(np.maximum(np.maximum(red, green), blue) / brightest, np.float32(1.0))
-            hot = ratio > 1.0
-            if hot.any():
-                tally.count("hot", hot & (matte[rows] > 0.0), band)
-                if self.recipe.keep_highlights:
-                    face[rows] *= ratio[..., None]
-        return face
 
-    def _notes(self, tally: Tally, brightest: float) -> Iterator[str]:
-        """What a person should know, in words."""
-        became = "keep the plate's ratio" if self.recipe.keep_highlights else "were flattened"
-        if at := tally.found.get("hot"):
+def _from_working(colour: ColourConfig, rgb: Float, space: str) -> Float:
+    return rgb if space == colour.working else colour.from_working(rgb, space)
+
+
+def _own(planes: Mapping[str, Array]) -> dict[str, Array]:
+    """R, G and B to be written into: copies only where others may hold the same memory. Three planes of 4K take as
+    long to copy as a face to be mixed in.
+    """
+    alone = len({id(plane) for plane in planes.values()}) == len(planes)
+    for plane in planes.values():
+        if alone and plane.flags.owndata:
+            plane.setflags(write=True)
+    return {c: plane if alone and plane.flags.writeable else plane.copy() for c, plane in planes.items()}
+
+
+def _fill(extra: Mapping[str, Array], data: Window, band: Window, parts: Mapping[str, Array]) -> None:
+    """Write a band of the layers."""
+    there = band.slices(data)
+    for name in extra.keys() & parts.keys():
+        extra[name][there] = parts[name]
+
+
+def _count_lost(under: Sequence[Array], matte: Float, inside: Window, tally: Tally) -> None:
+    for channel, plate in zip(layers.COLOUR, under, strict=True):
+        tally.count(f"lost {channel}", ~np.isfinite(plate) & (matte > 0.0), inside)
+
+
+def _channels(layer: str, planes: Sequence[Array]) -> dict[str, Array]:
+    """R, G and B as the channels of a layer."""
+    return {f"{layer}.{channel}": plane for channel, plane in zip(layers.COLOUR, planes, strict=True)}
+
+
+def _stored(rgb: Float) -> list[Array]:
+    """(h, w, 3) → R, G and B (h, w), as a half layer stores them."""
+    return [to_half(as_float(np.asarray(plane))) for plane in cv2.split(rgb)]
+
+
+def _refuse_broken(number: int, swapped: Swapped) -> None:
+    if not np.isfinite(swapped.face).all() or not np.isfinite(swapped.made.painted).all():
+        raise ModelInvalid(
+            f"frame {number}: the model answered with values that are not finite; it is broken",
+            frame=number,
+            field="model",
+        )
+
+
+def _notes(tally: Tally, swapped: Swapped) -> Iterator[str]:
+    """What a person should know, in words."""
+    became = "keep the plate's ratio" if swapped.look.keep_highlights else "were flattened"
+    brightest = swapped.made.brightest
+    if at := tally.found.get("hot"):
+        yield (
+            f"{at.count} pixels under the matte are brighter than {brightest:.4g}, the most that the network can "
+            f"express, and {became}, {at}"
+        )
+    for channel in layers.COLOUR:
+        if at := tally.found.get(f"beyond {channel}"):
             yield (
-                f"{at.count} pixels under the matte are brighter than {brightest:.4g}, the most that the network can "
-                f"express, and {became}, {at}"
+                f"{at.count} values of the face's {channel} are beyond half float and were held at "
+                f"{HALF_MAXIMUM:g}, {at}"
             )
-        for channel in layers.COLOUR:
-            if at := tally.found.get(f"beyond {channel}"):
-                yield (
-                    f"{at.count} values of the face's {channel} are beyond half float and were held at "
-                    f"{HALF_MAXIMUM:g}, {at}"
-                )
-        for channel in layers.COLOUR:
-            if at := tally.found.get(f"lost {channel}"):
-                yield (
-                    f"{at.count} values of {channel} under the matte are not finite in the plate, {at}: the face "
-                    "stands there alone"
-                )
-
-    def _from_working(self, rgb: Float, space: str) -> Float:
-        return rgb if space == self.colour.working else self.colour.from_working(rgb, space)
+    for channel in layers.COLOUR:
+        if at := tally.found.get(f"lost {channel}"):
+            yield (
+                f"{at.count} values of {channel} under the matte are not finite in the plate, {at}: the face "
+                "stands there alone"
+            )
 
 
 def _count_beyond(finished: Float, band: Window, tally: Tally) -> None:
     if max(-finished.min(), finished.max()) > HALF_MAXIMUM:
         for i, channel in enumerate(layers.COLOUR):
             tally.count(f"beyond {channel}", np.abs(finished[..., i]) > HALF_MAXIMUM, band)
-
-
-def _together(swapped: Swapped, aligned: Mapping[str, Float]) -> dict[str, Float]:
-    """Mattes (R, R) of one size on the plate, (h, w) in [0, 1]."""
-    images = list(aligned.values())
-    stack = images[0] if len(images) == 1 else np.stack(images, axis=-1)  # OpenCV drops a last axis of one
-    there = swapped.warped(stack, swapped.window, border="zero")
-    np.clip(there, 0.0, 1.0, out=there)
-    planes = [there] if len(images) == 1 else [there[..., i] for i in range(len(images))]
-    return dict(zip(aligned, map(np.ascontiguousarray, planes), strict=True))
-
-
-def _masks(found: Mapping[str, Float], matte: Float, said: Mapping[str, Float]) -> dict[str, Float]:
-    """What the channels of one show."""
-    return {
-        "face.A": found["mask_valid"],
-        "mask_blend.A": matte,
-        **{f"{name}.A": plane for name, plane in {**found, **said}.items() if name != _MASK},
-    }
-
-
-def _box(matte: Float, window: Window) -> Window:
-    rows, columns = (np.flatnonzero(matte.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return Window(window.x, window.y, 0, 0)
-    return Window(
-        window.x + int(columns[0]),
-        window.y + int(rows[0]),
-        int(columns[-1] - columns[0]) + 1,
-        int(rows[-1] - rows[0]) + 1,
-    )

@@ -27,7 +27,7 @@ from types import MappingProxyType
 import numpy as np
 
 from understudy.core import _plugins
-from understudy.core.errors import InvalidInput
+from understudy.core.errors import InvalidInput, meant
 from understudy.core.frames import Float
 
 FULL, FACE, DST, OCC, OCC_FACE = "full", "face", "dst", "occ", "occ_face"
@@ -104,7 +104,8 @@ def parse(text: str, *, field: str = "mask", known: Collection[str] | None = Non
     there = names() if known is None else known
     if strange := [name for name in wanted if name not in there]:
         raise InvalidInput(
-            f"{field}: {text!r}: there is no matte {strange[0]!r}; there are {', '.join(there)}",
+            f"{field}: {text!r}: there is no matte {strange[0]!r}; there are {', '.join(there)}"
+            f"{meant(strange[0], there)}",
             field=field,
             value=text,
         )

@@ -13,10 +13,11 @@ from understudy.core import warp
 from understudy.core.colour import SwapCurve
 from understudy.core.face import Alignment
 from understudy.core.faceset import Faceset
+from understudy.core.finish.extend import extend
 from understudy.core.frames import Float, Window
 from understudy.core.image import fill_nonfinite
 from understudy.core.merge import mattes
-from understudy.core.merge.expression import DST, FACE, FULL
+from understudy.core.merge.expression import DST, FACE, FULL, OCC
 from understudy.core.merge.masking import HULL, Masker, Seen, Spot
 
 _EDGE = 1 / 64  # of the crop's side: how far inside the matte the face's own colours end
@@ -43,16 +44,20 @@ class Made:
 
     Attributes:
         plate: (S, S, 3) the crop the network saw.
-        face: (S, S, 3) the new face, its colours flowing on beyond its outline.
+        painted: (S, S, 3) the new face as the network painted it, on all of the crop.
+        face: (S, S, 3) the same, its own colours flowing on beyond its outline.
         mattes: name → (R, R), each at its own size; `face` and `hull` are always among them.
         mask: (M, M) what the recipe makes of them.
+        outline: (M, M) what it would make of them if nothing stood before the face; `mask` itself where nothing can.
         brightest: the largest value that the network can see and say.
     """
 
     plate: Float
+    painted: Float
     face: Float
     mattes: Mapping[str, Float]
     mask: Float
+    outline: Float
     brightest: float
 
 
@@ -84,27 +89,30 @@ class Swapper:
         """Swap one crop (S, S, 3), scene-linear in the working space, finite.
 
         One at a time: in a batch, a network may answer with other last bits, and what frame N looks like
-        must not depend on its neighbours. `steadied` makes of the frame's own mask (M, M) the one that is used.
+        must not depend on its neighbours. `steadied` makes of the frame's own masks (`Masker.masks`) those used.
 
         Raises:
             NotFound, FrameMissing, FrameUnreadable, InvalidInput: as `Masker.named`.
         """
         seen = self._see(crop, spot)
         named = self.masker.named(spot, seen)
-        mask = self.masker.mask(named)
+        masks = self.masker.masks(named)
         if steadied is not None:
-            mask = steadied(mask)
+            masks = steadied(masks)
+        mask, *others = masks
         curve = self._curve(spot)
         return Made(
             plate=crop,
-            face=mattes.extend(seen.face, _support(self._own(named))),
+            painted=seen.face,
+            face=extend(seen.face, _support(self._own(named))),
             mattes=named,
             mask=mask,
+            outline=others[0] if others else mask,
             brightest=curve.maximum / curve.gain,
         )
 
-    def mask(self, spot: Spot, faceset: Faceset) -> Float:
-        """The mask (M, M) alone, of a face's image in its faceset; what it does not need is not asked for.
+    def masks(self, spot: Spot, faceset: Faceset) -> Float:
+        """`Masker.masks` alone, of a face's image in its faceset; what they do not need is not asked for.
 
         Raises:
             NotFound, FrameMissing, FrameUnreadable, InvalidInput: as `Masker.named`.
@@ -113,7 +121,14 @@ class Swapper:
         if self.masker.looks:
             crop = self.crop_of(faceset.load(spot.record), spot.record.alignment, spot.alignment)
         seen = self._see(crop, spot) if self.masker.networks else Seen(plate=crop, face=crop, mattes={})
-        return self.masker.mask(self.masker.named(spot, seen, alone=True))
+        return self.masker.masks(self.masker.named(spot, seen, alone=True))
+
+    def skin(self, made: Made) -> Float:
+        """(S, S) in [0, 1]: where both faces are seen; a hand's colour says nothing of the face's."""
+        seen = made.mattes[FACE] * mattes.sized(made.mattes[HULL], self.size)
+        if OCC in self.masker.expression.names:
+            seen = seen * mattes.sized(made.mattes[OCC], self.size)
+        return seen
 
     def _own(self, named: Mapping[str, Float]) -> Float:
         """(S, S): where the new face is, by those of the network's matte and the hull that the mask names, else by the

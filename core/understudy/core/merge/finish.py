@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from understudy.core import plate
 from understudy.core.colour import ColourConfig
+from understudy.core.enhance.lanczos import Lanczos
 from understudy.core.frames import Array, Frame, Window
 from understudy.core.located import listed
 from understudy.core.merge import headers, layers
-from understudy.core.merge.analysis import Placed
-from understudy.core.merge.job import Job, View
+from understudy.core.merge.job import NOWHERE, Job, Swap, View
 from understudy.core.merge.manifest import Manifest
 from understudy.core.merge.mattes import sized
 from understudy.core.merge.outputs import Outputs, copy, window_json, write_aligned
+from understudy.core.merge.performer import Performer
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.pipeline import share
 from understudy.core.plate.views import MONO, put
@@ -27,20 +29,28 @@ class Finish:
     """Where the frames of one merge go.
 
     Attributes:
-        layers: those that every finished frame has.
+        performers: whose faces there may be.
         header: what every output frame says about itself.
         space: the plate's colour space.
-        maximum: of the swap curve.
     """
 
     settings: MergeSettings
     outputs: Outputs
     manifest: Manifest
-    layers: tuple[str, ...]
+    performers: Sequence[Performer]
     header: Mapping[str, str | float]
     colour: ColourConfig
     space: str
-    maximum: float
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those that every finished frame has, as files name them."""
+        return tuple(each.prefix + name for each in self.performers for name in each.layers)
+
+    @cached_property
+    def channels(self) -> tuple[str, ...]:
+        """Those of these layers."""
+        return tuple(each.prefix + name for each in self.performers for name in layers.channels(each.layers))
 
     def is_done(self, job: Job) -> bool:
         return self.outputs.done(job.number, job.digest, self.manifest, job.faces)
@@ -56,8 +66,8 @@ class Finish:
             for file in job.files:
                 views = [view for view in job.views if view.file == file]
                 self._save(job, file, views)
-            for view in job.views:
-                self._save_aligned(job, view)
+            for view, swap in job.swaps:
+                self._save_aligned(job, view, swap)
             paths = self.outputs.paths(job.number, job.faces)
             job.written = self.outputs.digests(paths)
         digests = {"plate": next(iter(job.plates.values())), "digest": job.digest, **job.written}
@@ -88,15 +98,23 @@ class Finish:
         self.manifest.put(job.number, record)
 
     def _entry(self, job: Job, view: View) -> dict[str, Any]:
-        """What the manifest says of one view; the first view's stands for the frame too."""
+        """What the manifest says of one view; the first view's stands for the frame too. Of several people, each is
+        under their name.
+        """
         source = self.settings.plate.template.of_view(view.file).path(job.number)
+        entry: dict[str, Any] = {"plate": {"name": source.name, "sha256": job.plates.get(view.file, "")}}
+        faces = {each.person.name: self._face(each, view.swap_of(each.index)) for each in self.performers}
+        return entry | ({"people": faces} if self.settings.several else next(iter(faces.values())))
+
+    def _face(self, performer: Performer, swap: Swap | None) -> dict[str, Any]:
+        """What the manifest says of one person in a view."""
+        box = swap.box if swap else NOWHERE
         entry: dict[str, Any] = {
-            "plate": {"name": source.name, "sha256": job.plates.get(view.file, "")},
-            "box": [view.box.x, view.box.y, view.box.width, view.box.height],
-            "nonfinite": listed(view.nonfinite),
+            "box": [box.x, box.y, box.width, box.height],
+            "nonfinite": listed(swap.nonfinite if swap else {}),
         }
-        if view.placed:
-            entry |= {"gain": view.placed.gain, "brightest": self._brightest(view.placed)}
+        if swap:
+            entry |= {"gain": swap.placed.gain, "brightest": performer.brightest(swap.placed)}
         return entry
 
     def _save(self, job: Job, file: str, views: list[View]) -> None:
@@ -128,10 +146,11 @@ class Finish:
             made = replace(layers.as_exr(frame), planes=self._layers(view))
             made = replace(made, metadata={**headers.fresh(made.metadata), **said})
             plate.write(made, beside, threads=share())
-        if view.finished is None or view.box.empty:
+        if all(swap.box.empty for swap in view.swaps):
             return False
-        inside = view.finished.layers["mask_blend.A"] > 0
-        codes, held = layers.encoded(frame, view.finished.rgb, inside, self.space, self.colour)
+        assert view.ground is not None
+        inside = view.inside(frame.data)
+        codes, held = layers.encoded(frame, view.ground.planes, inside, self.space, self.colour)
         if held:
             text = f"{held} values under the matte are beyond the DPX's codes and were held at the end"
             job.warnings.append(view.saying(text))
@@ -139,16 +158,17 @@ class Finish:
         plate.write(finished, self.outputs.comp.of_view(view.file).path(job.number))
         return True
 
-    def _save_aligned(self, job: Job, view: View) -> None:
-        path = self.outputs.aligned_path(view.name, job.number)
-        if path is None or view.made is None or view.matched is None:
+    def _save_aligned(self, job: Job, view: View, swap: Swap) -> None:
+        path = self.outputs.aligned_path(view.name, job.number, swap.person)
+        if path is None or swap.made is None or swap.face is None:
             return
+        side = len(swap.face)  # super-resolution makes it larger: who paints on it wants all at one size
         images = {
-            "": view.matched,
-            "face_raw": view.made.face,
-            "plate": view.made.plate,
-            "mask": sized(view.made.mask, len(view.made.face)),
-            **{f"mask_{n}": sized(m, len(view.made.face)) for n, m in sorted(view.made.mattes.items())},
+            "": swap.face,
+            "face_raw": Lanczos().enlarge(swap.made.face, side),
+            "plate": Lanczos().enlarge(swap.made.plate, side),
+            "mask": sized(swap.made.mask, side),
+            **{f"mask_{n}": sized(m, side) for n, m in sorted(swap.made.mattes.items())},
         }
         write_aligned(path, job.number, images, self._made_from(job, view.file, self.colour.working))
 
@@ -156,27 +176,30 @@ class Finish:
         """Whether the picture goes out as the plate stores it."""
         assert view.frame is not None
         assert view.ground is not None
-        return view.finished is None and view.ground.space == self.space and view.frame.maximum == 1.0
+        return not view.finished and view.ground.space == self.space and view.frame.maximum == 1.0
 
     def _rgb(self, view: View) -> Mapping[str, Array]:
-        if view.finished:
-            return view.finished.rgb
         assert view.ground is not None
         return {} if self._is_plates_own(view) else view.ground.planes
 
     def _layers(self, view: View) -> Mapping[str, Array]:
-        if view.finished:
-            return view.finished.layers
+        """Those of all people; empty ones, which share their planes, of who has no face here."""
         assert view.frame is not None
-        return layers.empty(view.frame.data, self.layers)
+        absent = [each for each in self.performers if view.swap_of(each.index) is None]
+        blank = (
+            layers.empty(view.frame.data, {name for each in absent for name in each.layers}) if absent else {}
+        )
+        return view.layers | {
+            each.prefix + name: blank[name] for each in absent for name in layers.channels(each.layers)
+        }
 
     def _said(self, job: Job, file: str, views: list[View]) -> dict[str, str | float]:
         """Our header entries of one file. They are the file's, not a view's: hosts look at its first part only."""
         assert views[0].ground is not None
         asked = [view for view in views if view.asked]
-        swapped = next((view.placed for view in asked if view.placed), None)
         parts = (job.files[file], *job.files[file].others)
         before = any(part.metadata.get(headers.SYNTHETIC) == headers.REPLACED for part in parts)
+        swapped = any(view.swaps for view in asked)
         said = {
             **self._made_from(job, file, views[0].ground.space),
             # once synthetic, always: an earlier pass may have put another person's face on
@@ -184,13 +207,8 @@ class Finish:
         }
         if self.layers:
             said[headers.LAYERS] = ",".join(self.layers)
-        if swapped:
-            said |= {headers.GAIN: swapped.gain, headers.BRIGHTEST: self._brightest(swapped)}
-        for view in asked:
-            assert view.frame is not None
-            nothing = Window(view.frame.data.x, view.frame.data.y, 0, 0)
-            key = headers.box_key(view.name, [other.name for other in asked])
-            said[key] = window_json(view.box if view.finished else nothing)
+        for each in self.performers:
+            said |= _of_one(each, asked)
         return said
 
     def _made_from(self, job: Job, file: str, space: str) -> dict[str, str | float]:
@@ -204,5 +222,18 @@ class Finish:
             headers.DIGEST: job.digest,
         }
 
-    def _brightest(self, placed: Placed) -> float:
-        return self.maximum / placed.gain
+
+def _of_one(performer: Performer, asked: Sequence[View]) -> dict[str, str | float]:
+    """What the header of a file says of one person's faces in its views."""
+    said: dict[str, str | float] = {}
+    swaps = {view.name: view.swap_of(performer.index) for view in asked}
+    if swap := next((swap for swap in swaps.values() if swap), None):
+        brightest = performer.brightest(swap.placed)
+        entries = {headers.GAIN: swap.placed.gain, headers.BRIGHTEST: brightest}
+        said |= {headers.of_person(performer.index, key): value for key, value in entries.items()}
+    for view in asked:
+        assert view.frame is not None
+        mine, nothing = swaps[view.name], Window(view.frame.data.x, view.frame.data.y, 0, 0)
+        key = headers.box_key(view.name, list(swaps), performer.index)
+        said[key] = window_json(mine.box if mine else nothing)
+    return said

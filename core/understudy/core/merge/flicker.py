@@ -45,10 +45,10 @@ class Deflicker:
     _made: OrderedDict[tuple[str, int], Array] = field(default_factory=OrderedDict)
 
     def over(self, view: str, number: int, own: Float) -> Float:
-        """The mask (M, M) to use on a frame whose own is `own`.
+        """The masks (C, M, M) to use on a frame whose own are `own`, as `Masker.masks` gives them.
 
         Raises:
-            NotFound, FrameMissing, FrameUnreadable, InvalidInput: of a face around it, as `Swapper.mask`.
+            NotFound, FrameMissing, FrameUnreadable, InvalidInput: of a face around it, as `Swapper.masks`.
         """
         around = self.around(view, number)
         if not around:
@@ -87,7 +87,7 @@ class Deflicker:
         """Of a neighbour; kept as half while its own neighbours are at work, for few bytes."""
         key = (view, number)
         if key not in self._made:
-            mask = self.swapper.mask(self.spots[view][number], self.faceset)
+            mask = self.swapper.masks(self.spots[view][number], self.faceset)
             self._made[key] = mask.astype(np.float16)
             while len(self._made) > len(self.spots) * (self.window + 1):
                 self._made.popitem(last=False)

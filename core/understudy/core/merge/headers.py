@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +16,14 @@ from typing import Any
 
 from understudy.core.errors import FrameUnreadable
 
-VERSION = 3  # of what a merge makes of the same frame and settings: count it up when pixels change
+VERSION = 5  # of what a merge makes of the same frame and settings: count it up when pixels change
 PREFIX = "understudy/"
+PEOPLE = PREFIX + "people"  # their names by commas, where there are several: the first is on the bottom
 DIGEST = PREFIX + "digest"
+MODEL = PREFIX + "model"
+MODEL_SHA = PREFIX + "modelSha"
+RELEASE = PREFIX + "release"
+RECIPE = PREFIX + "recipe"
 PLATE = PREFIX + "plate"
 PLATE_FRAME = PREFIX + "plateFrame"
 PLATE_COLOUR = PREFIX + "plateColour"
@@ -34,7 +40,10 @@ GAIN = PREFIX + "gain"
 LAYERS = PREFIX + "layers"  # names of ours in the file, by commas
 SEGMENTER = PREFIX + "segmenter"
 SEGMENTER_SHA = PREFIX + "segmenterSha"
+ENHANCER = PREFIX + "enhancer"  # names of networks, by commas; of a trained one that of its folder
+ENHANCER_SHA = PREFIX + "enhancerSha"
 BOX = PREFIX + "box"
+_OF_OTHERS = re.compile(rf"{PREFIX}\d/")
 LONGEST = 31  # characters of a key that every reader takes
 _BLOCK = 1 << 20
 
@@ -66,19 +75,30 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def box_key(view: str, views: Sequence[str]) -> str:
+def people(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of several people; one empty name where there is one person, or nobody says."""
+    return tuple(str(metadata.get(PEOPLE, "")).split(","))
+
+
+def of_person(index: int, key: str) -> str:
+    """The key under which an entry is one person's: the first one's are plain, others have their number."""
+    return f"{PREFIX}{index + 1}/{key.removeprefix(PREFIX)}" if index else key
+
+
+def box_key(view: str, views: Sequence[str], person: int = 0) -> str:
     """The key of a view's box among all `views` of a merge; its place where its name is too long for a key."""
-    place = views.index(view)
+    place, box = views.index(view), of_person(person, BOX)
     if place == 0:
-        return BOX
-    key = f"{BOX}/{view}"
-    return key if len(key) <= LONGEST else f"{BOX}/{place}"
+        return box
+    key = f"{box}/{view}"
+    return key if len(key) <= LONGEST else f"{box}/{place}"
 
 
 def fresh(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A plate's header without what an earlier merge said that this one may have no say on, such as its box."""
-    gone = (GAIN, BRIGHTEST, VIEWS, BOX, LAYERS, SEGMENTER, SEGMENTER_SHA)
-    return {n: v for n, v in metadata.items() if n not in gone and not n.startswith(f"{BOX}/")}
+    gone = (GAIN, BRIGHTEST, VIEWS, BOX, LAYERS, SEGMENTER, SEGMENTER_SHA, ENHANCER, ENHANCER_SHA, PEOPLE)
+    kept = {n: v for n, v in metadata.items() if n not in gone and not n.startswith(f"{BOX}/")}
+    return {n: v for n, v in kept.items() if not _OF_OTHERS.match(n)}
 
 
 def own(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,15 +18,17 @@ import numpy as np
 
 from understudy.core.colour import ColourConfig
 from understudy.core.frames import Array, Float, Frame, Window
-from understudy.core.half import widened
-from understudy.core.image import to_half
+from understudy.core.half import narrowed, widened
+from understudy.core.image import fill_nonfinite, to_half
+from understudy.core.located import Located, Mask, by_channel
 from understudy.core.merge.expression import FULL, Expression
 
 COLOUR = ("R", "G", "B")
 _FINE = (
     1023.0  # integer plates above 10 bits become float: half has 11 significant bits, and would merge codes
 )
-_BAND = 2**17  # pixels
+_BAND, _ROWS = 2**17, 64  # pixels; their rows are so many or a multiple
+_MOST = np.float32(1e15)  # what filters can add up in float32; half ends far below it
 OUTSIDE = -1.0  # of uv where there is no crop: an STMap samples nothing there
 
 
@@ -68,11 +70,39 @@ def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
     return Ground(planes=planes, space=space if own_space else colour.working)
 
 
+def working(
+    frame: Frame, window: Window, space: str, colour: ColourConfig
+) -> tuple[Float, dict[str, Located]]:
+    """(h, w, 3) scene-linear in the working space, finite; and by channel where the plate was not and was filled. A
+    code so far outside its curve that it overflows counts as all three.
+
+    Args:
+        space: the plate's colour space.
+    """
+    stored = frame.rgb(window)
+    filled, bad = fill_nonfinite(stored)
+    linear = colour.to_working(filled, space)
+    finished, overflown = fill_nonfinite(linear)
+    np.clip(finished, -_MOST, _MOST, out=finished)
+    masks: dict[str, Mask] = {}
+    if bad:
+        for i, channel in enumerate(COLOUR):
+            masks[channel] = ~np.isfinite(stored[..., i])
+    if overflown:
+        masks["RGB"] = np.asarray(~np.isfinite(linear).all(axis=-1))
+    return finished, by_channel(masks, window)
+
+
 def bands(data: Window) -> Iterator[Window]:
-    """The window in strips that fit a processor's cache: a 4K frame in float32 and its copies take a gigabyte."""
-    height = max(1, _BAND // max(data.width, 1))
-    for y in range(data.y, data.y1, height):
-        yield Window(data.x, y, data.width, min(height, data.y1 - y))
+    """The window in strips that fit a processor's cache: a 4K frame in float32 and its copies take a gigabyte. They
+    end at multiples of 64 rows of the plate, as what is resampled does.
+    """
+    height = max(1, _BAND // max(data.width, 1) // _ROWS) * _ROWS
+    y = data.y
+    while y < data.y1:
+        end = min(y - y % _ROWS + height, data.y1)
+        yield Window(data.x, y, data.width, end - y)
+        y = end
 
 
 def _linear(stored: Float, space: str, colour: ColourConfig) -> Float:
@@ -93,10 +123,16 @@ def mix(plate: Array, face: Array, matte: Array) -> Array:
     finite.
     """
     p, f, m = (widened(a) if a.dtype == np.float16 else a.astype(np.float32) for a in (plate, face, matte))
+    finite = np.isfinite(p)
+    alone = None if finite.all() else np.where(finite, np.float32(0.0), f)
     with np.errstate(invalid="ignore"):
-        mixed = p * (np.float32(1.0) - m) + f * m
-    mixed = np.where(np.isfinite(p), mixed, f)
-    return np.where(matte == 0, plate, mixed.astype(plate.dtype))
+        p *= np.float32(1.0) - m
+        f *= m
+        p += f
+    mixed = p if alone is None else np.where(finite, p, alone)
+    stored: Array = narrowed(mixed) if plate.dtype == np.float16 else mixed.astype(plate.dtype)
+    np.copyto(stored, plate, where=matte == 0)
+    return stored
 
 
 def encoded(
@@ -124,6 +160,7 @@ def encoded(
 ALL = (
     "face",
     "face_raw",
+    "grain",
     "mask_add",
     "mask_blend",
     "mask_face",
@@ -143,7 +180,7 @@ BY_HAND: Mapping[str, str] = MappingProxyType({"limit": "mask_user", "add": "mas
 """What a person's matte is used for → its layer."""
 
 _MASK = re.compile(r"mask_[A-Za-z_][A-Za-z0-9_]*")
-_INNER = {"face": "RGBA", "face_raw": "RGB", "uv": "uv"}
+_INNER = {"face": "RGBA", "face_raw": "RGB", "grain": "RGB", "uv": "uv"}
 
 
 def there_are(mask: Expression) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from understudy.core.frames import Float
 from understudy.core.matte import Draw, Matter, soft
 from understudy.core.merge.expression import DST, FACE, FULL, OCC, OCC_FACE, Expression, members
 from understudy.core.merge.mattes import as_float, sized
+from understudy.core.merge.outline import unoccluded
 from understudy.core.weights import WeightStore
 
 if TYPE_CHECKING:
@@ -233,9 +234,13 @@ class Masker:
             found |= {name: matter.matte(proxy, points) for name, matter in self.matters.items()}
         return found
 
-    def mask(self, named: Mapping[str, Float]) -> Float:
-        """(M, M) in [0, 1], M is `side`: what comes of the mattes in the recipe's expression."""
-        return self.expression.of({name: sized(named[name], self.side) for name in self.expression.names})
+    def masks(self, named: Mapping[str, Float]) -> Float:
+        """(1, M, M) in [0, 1], M is `side`: what comes of the mattes in the recipe's expression; where that names
+        `occ`, (2, M, M): and what would come of them if nothing stood before the face.
+        """
+        wanted = {name: sized(named[name], self.side) for name in self.expression.names}
+        mask = self.expression.of(wanted)
+        return np.stack([mask, unoccluded(self.expression, wanted)]) if OCC in wanted else mask[None]
 
     def _apart(self, spot: Spot, wanted: Collection[str]) -> dict[str, Float]:
         """The mattes that owe nothing to a picture of the plate."""

@@ -30,15 +30,15 @@ class Outputs:
         comp: the finished frames; with `%V`, a file for each view.
         layers: where the layers go: None when they are in `comp`, or not wanted.
         aligned: folder-mates of `comp` with faces and mattes at model resolution, or None.
-        track: landmarks, matrices and colour match of the shot.
         views: those that are worked on, the default one first.
+        people: names of those who are swapped, in order; the first one's files have no name in them.
     """
 
     comp: Template
     layers: Template | None
     aligned: Template | None
-    track: Path
     views: tuple[str, ...]
+    people: tuple[str, ...]
 
     @classmethod
     def of(cls, settings: MergeSettings, views: tuple[str, ...]) -> Outputs:
@@ -49,8 +49,8 @@ class Outputs:
             aligned=replace(out, directory=out.directory / "aligned", suffix=".exr")
             if settings.aligned
             else None,
-            track=track_of(out),
             views=views,
+            people=("", *(person.name for person in settings.people[1:])),
         )
 
     @property
@@ -63,22 +63,33 @@ class Outputs:
         """The view of each file that a finished frame is: one, or one for each view."""
         return self.views if self.comp.has_view else (MONO,)
 
-    def aligned_path(self, view: str, number: int) -> Path | None:
-        """Of one view's face. Where a file of `comp` holds several views, their names tell these files apart."""
+    def track(self, person: int) -> Path:
+        """Landmarks, matrices and colour match of one person's shot."""
+        return track_of(self.comp, person=self.people[person])
+
+    def grain(self, person: int) -> Path:
+        """Grain of the plate and of one person's new face, where their look goes by it."""
+        return track_of(self.comp, ".grain.json", person=self.people[person])
+
+    def aligned_path(self, view: str, number: int, person: int = 0) -> Path | None:
+        """Of one person's face in a view. Where a file of `comp` holds several views, their names tell these files
+        apart.
+        """
         if self.aligned is None:
             return None
+        own = replace(self.aligned, directory=self.aligned.directory / self.people[person])
         if self.comp.has_view or len(self.views) == 1:
-            return self.aligned.of_view(view).path(number)
-        return _beside(self.aligned, view).path(number)
+            return own.of_view(view).path(number)
+        return _beside(own, view).path(number)
 
-    def paths(self, number: int, faces: Collection[str]) -> tuple[Path, ...]:
-        """The files of one frame; a view with no face, which is not in `faces`, has nothing in `aligned`."""
+    def paths(self, number: int, faces: Collection[tuple[str, int]]) -> tuple[Path, ...]:
+        """The files of one frame; `faces` are the views and people that have something in `aligned`."""
         templates = [t for t in (self.comp, self.layers) if t]
         found = [template.of_view(view).path(number) for view in self.files for template in templates]
-        aligned = [self.aligned_path(view, number) for view in self.views if view in faces]
+        aligned = [self.aligned_path(view, number, person) for view, person in faces]
         return tuple(path for path in (*found, *aligned) if path)
 
-    def done(self, number: int, digest: str, manifest: Manifest, faces: Collection[str]) -> bool:
+    def done(self, number: int, digest: str, manifest: Manifest, faces: Collection[tuple[str, int]]) -> bool:
         """Whether the frame is there, made of the same: as its header says, or as we wrote down about its
         bytes.
         """
@@ -95,10 +106,14 @@ class Outputs:
         return {path.relative_to(self.folder).as_posix(): headers.file_digest(path) for path in paths}
 
 
-def track_of(out: Template) -> Path:
-    """Where the shot's landmarks, matrices and colour match are."""
+def track_of(out: Template, ending: str = ".json", *, person: str = "") -> Path:
+    """Where the shot's landmarks, matrices and colour match are; with another ending, what lies beside them.
+
+    Args:
+        person: whose; the first one's are in no folder of their own.
+    """
     stem = re.sub("%[Vv]", "", out.prefix).strip("._-") or "comp"
-    return folder_of(out) / "track" / f"{stem}.json"
+    return folder_of(out) / "track" / person / f"{stem}{ending}"
 
 
 def _beside(template: Template, word: str) -> Template:

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 
-from understudy.core import _plugins, plate, release
-from understudy.core.blend import Blend
-from understudy.core.colour import ColourConfig, SwapCurve
-from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NoFace
-from understudy.core.faceset import Faceset
-from understudy.core.match import Match
-from understudy.core.merge import headers, layers
-from understudy.core.merge.analysis import analyse
-from understudy.core.merge.composite import Compositor
-from understudy.core.merge.expression import OCC, OCC_FACE
-from understudy.core.merge.face_swap import Swapper
+from understudy.core import plate
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput
+from understudy.core.merge import casting, headers, layers
+from understudy.core.merge.casting import Loaded
 from understudy.core.merge.finish import Finish
-from understudy.core.merge.flicker import Deflicker
 from understudy.core.merge.manifest import Manifest
-from understudy.core.merge.masking import Masker, Occlusion, refuse_unknown
 from understudy.core.merge.outputs import Outputs
+from understudy.core.merge.performer import Performer
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.merge.stages import Stages
-from understudy.core.model import swap
-from understudy.core.model.swap import SwapModel
 from understudy.core.pipeline import overlapped
 from understudy.core.plate import Template
 from understudy.core.plate.views import MONO, header_of
-from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Started, Warned
 from understudy.core.weights import WeightStore
-
-if TYPE_CHECKING:
-    from understudy.core.segment.network import Segmenter
 
 
 def run(
     settings: MergeSettings, *, colour: ColourConfig, store: WeightStore | None = None
 ) -> Generator[Report, None, None]:
-    """Swap the face on every wanted frame, in every view, and write the finished frames with their layers.
+    """Swap every person's face on every wanted frame, in every view, and write the finished frames with their layers.
 
     Yields `Started`, a `FrameReport` per frame in order, then an `Artifact` for what a person may open. A
     frame that cannot be done is a report that says why, and the next one follows. Frames that are there
@@ -51,28 +38,27 @@ def run(
     stops within a frame. `store` has the weights of mattes that need any.
 
     Raises:
-        InvalidInput: a setting is wrong, the model's working space is another, or the plate has no R, G and B.
-        NotFound, ModelInvalid, TrackAmbiguous, NoFace: of the model, the segmenter and the faceset; or the recipe's
+        InvalidInput: a setting is wrong, the working space of a model or a faceset is another, the plate has no
+            R, G and B, or two of the people are one.
+        NotFound, ModelInvalid, TrackAmbiguous, NoFace: of a model, a segmenter or a faceset; or a recipe's
             mask names `occ`, and there is none.
         WeightsMissing, WeightsCorrupt: of a matte.
-        ReleaseMissing, ReleaseInvalid: the model has no release that holds on `settings.on`.
+        ReleaseMissing, ReleaseInvalid: a model has no release that holds on `settings.on`.
         WriteFailed, DiskFull: an output could not be written; what is finished stays. (What comes back from the disk
             other than it was written is its frame's failure alone, in its report.)
     """
     views = _views(settings)
-    checked = _check_plate(settings, views, colour)
-    model = swap.load(settings.model, settings.device)
-    checked += _check_colour(settings.model, "model", model.state, colour)
-    releases = _releases(settings, model)
-    faceset, warned = _faces(settings, views)
-    occlusion, noted = _occlusion(settings, faceset, colour)
+    warned = _check_plate(settings, views, colour)
+    people = casting.load(settings, views, colour)
     yield Started(total=len(settings.wanted))
-    yield from (*checked, *warned, *noted)
-    stages = _stages(
-        settings, colour, views=views, model=model, occlusion=occlusion, releases=releases, store=store
-    )
+    yield from warned
+    for each in people:
+        yield from each.warned
+    stages = _stages(settings, colour, views=views, people=people, store=store)
+    for performer in stages.performers:
+        yield from performer.warned()
     yield from overlapped(settings.wanted, stages.read, stages.compute, stages.write)
-    yield from _artifacts(settings, colour, model, stages)
+    yield from _artifacts(settings, colour, people, stages)
 
 
 def _views(settings: MergeSettings) -> tuple[str, ...]:
@@ -141,222 +127,84 @@ def _first_header(template: Template, settings: MergeSettings) -> plate.Header |
     return None
 
 
-def _check_colour(folder: Path, kind: str, trained: _Trained, colour: ColourConfig) -> list[Warned]:
-    """Whether a network's numbers mean the same light here as they did in its training."""
-    if trained.working_space and trained.working_space != colour.working:
-        raise InvalidInput(
-            f"{folder}: was trained in {trained.working_space!r}, but the working space of {colour.source} is "
-            f"{colour.working!r}; merge with the {kind}'s colour config",
-            path=folder,
-            field=kind,
-            value=folder,
-        )
-    if trained.colour in ("", colour.cache_id):
-        return []
-    other = f"another colour config (cache id {trained.colour}) than {colour.source} ({colour.cache_id})"
-    return [Warned(reason="COLOUR_CONFIG_DIFFERS", message=f"{folder}: was trained with {other}")]
-
-
-class _Trained(Protocol):
-    """What a network's state says of its training."""
-
-    @property
-    def working_space(self) -> str: ...
-
-    @property
-    def colour(self) -> str: ...
-
-
-def _occlusion(
-    settings: MergeSettings, faceset: Faceset, colour: ColourConfig
-) -> tuple[Occlusion, list[Warned]]:
-    """What is known to be before the faces; the segmenter is loaded where the recipe's mask needs it."""
-    names = settings.recipe.expression.names
-    warned: list[Warned] = []
-    segmenter: Segmenter | None = None
-    if settings.segmenter is not None and {OCC, OCC_FACE}.isdisjoint(names):
-        mask = settings.recipe.mask
-        text = f"{settings.segmenter}: the recipe's mask {mask!r} names neither {OCC} nor {OCC_FACE}: it is not used"
-        warned.append(Warned(reason="SEGMENTER_UNUSED", message=text))
-    elif settings.segmenter is not None:
-        from understudy.core.segment import network
-
-        segmenter = network.load(settings.segmenter, settings.device)
-        warned += _check_colour(settings.segmenter, "segmenter", segmenter.state, colour)
-    occlusion = Occlusion.of(faceset, segmenter)
-    refuse_unknown(faceset, settings.recipe.expression, segmenter is not None)
-    return occlusion, warned
-
-
-def _releases(settings: MergeSettings, model: SwapModel) -> tuple[Release, ...]:
-    """The model's records, each of which must hold (promise 10)."""
-    for record in model.releases or (None,):
-        release.check(record, settings.on, f"merge with {settings.model}")
-    return model.releases
-
-
-def _faces(settings: MergeSettings, views: tuple[str, ...]) -> tuple[Faceset, list[Warned]]:
-    """The faces of one person in this plate, and what should be said about the choice."""
-    opened = Faceset.open(settings.faceset)
-    mine, note = _of_plate(opened, settings)
-    chosen = _of_views(mine, settings, views).select(settings.track)
-    if not set(views).intersection(chosen.views()):
-        where = f" in {', '.join(views)}" if chosen.records else ""
-        raise NoFace(
-            f"{settings.faceset}: the faceset holds no face{where}", path=settings.faceset, field="faceset"
-        )
-    warned = [Warned(reason="FRAME_UNREADABLE", message=message) for message in opened.broken]
-    warned += [Warned(reason="TRACK_LEFT_OUT", message=message) for message in chosen.warnings]
-    return chosen, warned + note
-
-
-def _of_views(faceset: Faceset, settings: MergeSettings, views: tuple[str, ...]) -> Faceset:
-    """The faces under the plate's names of views: what was extracted before a plate told its views apart is of the
-    default one, and one view's faces fit a plate that names none.
-    """
-    known = sorted(faceset.views())
-    if views == (MONO,) and len(known) > 1:
-        raise InvalidInput(
-            f"{settings.faceset}: holds faces of the views {', '.join(known)}, but the plate has no views; extract "
-            "from this plate",
-            path=settings.faceset,
-            field="faceset",
-            value=settings.faceset,
-        )
-    if views == (MONO,):
-        return faceset.with_views(lambda _: MONO)
-    return faceset.with_views(lambda view: view or views[0])
-
-
-def _of_plate(faceset: Faceset, settings: MergeSettings) -> tuple[Faceset, list[Warned]]:
-    """The faces that were extracted from the plate: of its path, or of its name where folders have moved."""
-    text = settings.plate.template.text
-    plates = list(faceset.plates())
-    named = [plate for plate in plates if Path(plate).name == Path(text).name]
-    chosen = [text] if text in plates else named if len(named) == 1 else plates
-    if len(chosen) > 1:
-        raise InvalidInput(
-            f"{settings.faceset}: holds faces of {len(plates)} plates ({', '.join(plates)}), none of them {text}",
-            path=settings.faceset,
-            field="faceset",
-            value=settings.faceset,
-        )
-    its = faceset.subset(np.flatnonzero(np.isin(faceset.columns.plate, chosen)))
-    if not chosen or text in chosen or named:
-        return its, []
-    other = f"{settings.faceset}: was extracted from {chosen[0]}, not from {text}; faces are put where they were there"
-    return its, [Warned(reason="PLATE_DIFFERS", message=other)]
-
-
 def _stages(
     settings: MergeSettings,
     colour: ColourConfig,
     *,
     views: tuple[str, ...],
-    model: SwapModel,
-    occlusion: Occlusion,
-    releases: tuple[Release, ...],
+    people: Sequence[Loaded],
     store: WeightStore | None,
 ) -> Stages:
     assert settings.plate.colour_space is not None
-    recipe, space = settings.recipe, colour.resolve(settings.plate.colour_space)
-    outputs, curve = Outputs.of(settings, views), SwapCurve.from_dict({**model.state.curve, "gain": 1.0})
-    shown = settings.shown(occ=bool(occlusion.known))
-    size, layered = model.config.resolution, {OCC} if f"mask_{OCC}" in shown else set()
-    swapper = Swapper(
-        network=model,
-        face_type=model.config.face_type,
-        size=size,
-        curve=model.state.curve,
-        masker=Masker.of(
-            recipe.expression, size=size, colour=colour, occlusion=occlusion, layered=layered, store=store
-        ),
-    )
-    match = cast("Match", _plugins.load("match", recipe.match, field="recipe.match"))
-    header = _header(settings, colour, model, occlusion.segmenter, releases)
+    space, outputs = colour.resolve(settings.plate.colour_space), Outputs.of(settings, views)
+    performers = [each.perform(settings, colour, outputs=outputs, store=store) for each in people]
+    header = _header(settings, colour, people, performers)
+    matches = [performer.match.VERSION for performer in performers]
     finish = Finish(
         settings=settings,
         outputs=outputs,
         manifest=Manifest(out=settings.out),
-        layers=shown,
+        performers=performers,
         header=header,
         colour=colour,
         space=space,
-        maximum=curve.maximum,
     )
-    placed = analyse(occlusion.faceset, recipe, swapper, match, outputs.track)
     return Stages(
         settings=settings,
-        compositor=Compositor(
-            recipe=recipe,
-            blend=cast("Blend", _plugins.load("blend", recipe.blend, field="recipe.blend")),
-            colour=colour,
-            space=space,
-            layers=shown or ("mask_blend",),
-        ),
-        swapper=swapper,
-        match=match,
-        placed=placed,
-        deflicker=Deflicker(
-            window=recipe.mask_smooth, swapper=swapper, faceset=occlusion.faceset, spots=placed
-        ),
+        performers=performers,
+        colour=colour,
+        space=space,
         finish=finish,
-        identity=headers.digest(headers.VERSION, header, views, shown, settings.out.extension),
+        identity=headers.digest(
+            headers.VERSION, *matches, header, views, finish.layers, settings.out.extension
+        ),
     )
 
 
 def _header(
-    settings: MergeSettings,
-    colour: ColourConfig,
-    model: SwapModel,
-    segmenter: Segmenter | None,
-    releases: tuple[Release, ...],
+    settings: MergeSettings, colour: ColourConfig, people: Sequence[Loaded], performers: Sequence[Performer]
 ) -> dict[str, str | float]:
     """What every output frame says about itself."""
     assert settings.plate.colour_space is not None
-    curve = SwapCurve.from_dict({**model.state.curve, "gain": 1.0})
     said: dict[str, str | float] = {
         headers.PREFIX + "version": headers.software(),
-        headers.PREFIX + "model": settings.model.name,
-        headers.PREFIX + "modelSha": model.digest,
-        headers.PREFIX + "recipe": settings.recipe.to_json(),
-        headers.PREFIX + "release": ",".join(record.id for record in releases),
         headers.PLATE: settings.plate.template.text,
         headers.PLATE_COLOUR: colour.resolve(settings.plate.colour_space),
         headers.CONFIG: colour.source,
         headers.CONFIG_ID: colour.cache_id,
-        headers.KNEE: curve.knee,
-        headers.MAXIMUM: curve.maximum,
     }
-    if segmenter is not None and settings.segmenter is not None:
-        said |= {headers.SEGMENTER: settings.segmenter.name, headers.SEGMENTER_SHA: segmenter.digest}
+    if settings.several:
+        said[headers.PEOPLE] = ",".join(person.name for person in settings.people)
+    for each, performer in zip(people, performers, strict=True):
+        own = each.header() | performer.header()
+        said |= {headers.of_person(each.index, key): value for key, value in own.items()}
     return said
 
 
 def _artifacts(
-    settings: MergeSettings, colour: ColourConfig, model: SwapModel, stages: Stages
+    settings: MergeSettings, colour: ColourConfig, people: Sequence[Loaded], stages: Stages
 ) -> Iterator[Artifact]:
     finish, outputs = stages.finish, stages.finish.outputs
-    names, segmenter = finish.layers, stages.swapper.masker.occlusion.segmenter
+    entries = [
+        each.about() | performer.about() | {"track": _beside(outputs, outputs.track(each.index))}
+        for each, performer in zip(people, stages.performers, strict=True)
+    ]
     about: dict[str, Any] = {
         "version": headers.software(),
         "plate": _plate(settings, outputs.views),
-        "faceset": str(settings.faceset),
-        "model": {"path": str(settings.model), "digest": model.digest, "iteration": model.iteration},
-        "segmenter": {"path": str(settings.segmenter), "digest": segmenter.digest} if segmenter else None,
-        "user_mattes": [{"pattern": m.template.text, "use": m.use} for m in settings.user_mattes],
-        "recipe": settings.recipe.to_dict(),
         "colour": {"config": colour.source, "cache_id": colour.cache_id, "working": colour.working},
-        "curve": {"knee": finish.header[headers.KNEE], "maximum": finish.header[headers.MAXIMUM]},
-        "releases": str(finish.header[headers.PREFIX + "release"]).split(","),
-        "layers": list(names),
-        "track": f"track/{outputs.track.name}",
+        **({"people": entries} if settings.several else entries[0]),
     }
-    yield Artifact(kind="comp", path=Path(settings.out.text), layers=names)
+    yield Artifact(kind="comp", path=Path(settings.out.text), layers=finish.layers)
     if outputs.layers:
-        yield Artifact(kind="comp", path=Path(outputs.layers.text), layers=names)
-    yield Artifact(kind="track", path=outputs.track)
+        yield Artifact(kind="comp", path=Path(outputs.layers.text), layers=finish.layers)
+    yield from (Artifact(kind="track", path=outputs.track(each.index)) for each in people)
     yield Artifact(kind="manifest", path=finish.manifest.assemble(about))
+
+
+def _beside(outputs: Outputs, path: Path) -> str:
+    """A file as the manifest names it, which lies in the same folder."""
+    return path.relative_to(outputs.folder).as_posix()
 
 
 def _plate(settings: MergeSettings, views: tuple[str, ...]) -> dict[str, Any]:

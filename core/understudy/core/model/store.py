@@ -43,6 +43,9 @@ class State(checkpoints.State):
         preset: name of its configuration, as it was last asked for.
         way, options: how it was last asked to be trained: `train.settings`.
         changes: what a person changed while it ran, as `train.plan.Phase` for JSON.
+        begun: all that another plan began with, likewise, at its iteration: phases, changes, and what was asked for
+            anew when training went on.
+        resumed: iterations at which it went on, each time.
         pretrained: digest of the model that it started from.
         combined: part → digest of the model that it was taken from, where it was made of several (`combine`).
         average: whether the weights are a running mean over iterations.
@@ -58,6 +61,8 @@ class State(checkpoints.State):
     way: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     changes: tuple[Mapping[str, Any], ...] = ()
+    begun: tuple[Mapping[str, Any], ...] = ()
+    resumed: tuple[int, ...] = ()
     pretrained: str = ""
     combined: Mapping[str, str] = field(default_factory=dict)
     average: bool = False
@@ -72,8 +77,8 @@ class State(checkpoints.State):
     def from_dict(cls, values: Mapping[str, Any], *, origin: Path) -> Self:
         """Raises ReleaseInvalid where a release record in it was altered."""
         records = tuple(Release.from_dict(record, origin=origin) for record in values.get("releases", ()))
-        changes = tuple(values.get("changes", ()))
-        return super().from_dict({**values, "releases": records, "changes": changes}, origin=origin)
+        lists = {name: tuple(values.get(name, ())) for name in ("changes", "begun", "resumed")}
+        return super().from_dict({**values, **lists, "releases": records}, origin=origin)
 
 
 _models = checkpoints.Checkpoints("model", ModelConfig, State)

@@ -19,6 +19,7 @@ from understudy.core.segment.ahead import Ahead
 from understudy.core.segment.config import SegmenterConfig
 from understudy.core.segment.plan import Plan
 from understudy.core.segment.samples import SHARE, Samples
+from understudy.core.train import moments
 from understudy.core.train.augment import straight
 from understudy.core.train.sampling import indices
 
@@ -148,33 +149,21 @@ class Trainer:
 
     def moments(self) -> dict[str, Tensor]:
         """What training goes on from: the net, its mean, what the optimiser remembers and the loss, by name."""
-        found = {"loss": self.loss}
-        found |= {f"net/{name}": weight for name, weight in self.net.state_dict().items()}
-        found |= {f"mean/{name}": weight for name, weight in self.mean.state_dict().items()}
-        for name, weight in self.net.named_parameters():
-            memory = self.optimizer.state.get(weight, {})
-            found |= {f"{kind}/{name}": value for kind, value in memory.items() if isinstance(value, Tensor)}
-        return found
+        return moments.gathered(self.net, self.mean, self.optimizer, self.loss)
 
-    def restore(self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor]) -> None:
+    def restore(self, weights: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> None:
         """Go back to what `weights` and `moments` gave; where those are of another optimiser, it begins anew.
 
         `best` is `weights` then: who has nothing to judge by drops it.
         """
-        self.net.load_state_dict(_of("net", moments) or weights)
-        self.mean.load_state_dict(_of("mean", moments) or weights)
+        self.net.load_state_dict(moments.of("net", kept) or weights)
+        self.mean.load_state_dict(moments.of("mean", kept) or weights)
         self.best = {name: weight.to(self.device) for name, weight in weights.items()}
-        if "loss" in moments:
-            self.loss = moments["loss"].to(self.device, copy=True)
+        if "loss" in kept:
+            self.loss = kept["loss"].to(self.device, copy=True)
         self.optimizer = self._optimizer()
-        kinds = ("exp_avg", "exp_avg_sq", "step") if self.plan.dropout == 0 else ("square_avg", "step")
-        for name, weight in self.net.named_parameters():
-            if not all(f"{kind}/{name}" in moments for kind in kinds):
-                continue  # saved before the first step
-            memory = {kind: torch.empty_like(weight).copy_(moments[f"{kind}/{name}"]) for kind in kinds[:-1]}
-            step = moments[f"step/{name}"]
-            place = self.device if kinds[0] == "exp_avg" else "cpu"  # fused Adam counts on the device
-            self.optimizer.state[weight] = {"step": step.to(place, copy=True), **memory}
+        kinds = moments.RMSPROP if self.plan.dropout else moments.ADAM
+        moments.remind(self.optimizer, self.net, kept, kinds, self.device)
 
     def sound(self) -> bool:
         """Whether every weight is finite."""
@@ -224,10 +213,6 @@ def dice(mattes_BCHW: Tensor, labels_BCHW: Tensor) -> Tensor:
     both = (mattes_BCHW * labels_BCHW).sum((1, 2, 3))
     each = (mattes_BCHW.square() + labels_BCHW.square()).sum((1, 2, 3))
     return (1 - (2 * both + 1) / (each + 1)).mean()
-
-
-def _of(part: str, moments: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(f"{part}/"): t for n, t in moments.items() if n.startswith(f"{part}/")}
 
 
 def _array(matte: Tensor) -> Float:

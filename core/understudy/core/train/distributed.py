@@ -168,7 +168,7 @@ class _Begin:
     plan: Plan
     seed: int
     bfloat16: bool
-    compiled: bool
+    compiled: Sequence[str]
     vgg: Vgg | None
     settings: TrainSettings
     curve: SwapCurve
@@ -204,7 +204,7 @@ class Leader(Trainer):
         seed: int,
         bfloat16: bool,
         vgg: Vgg | None = None,
-        compiled: bool = False,
+        compiled: Sequence[str] = (),
         team: Team,
         settings: TrainSettings,
         curve: SwapCurve,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from understudy.core.reports import Artifact, Report, Warned
 from understudy.core.train import beginning, clockwork
 from understudy.core.train.beginning import Beginning
 from understudy.core.train.control import Control
+from understudy.core.train.plan import Phase
 from understudy.core.train.session import Session, listed, over
 from understudy.core.train.settings import WAY, TrainSettings
 from understudy.core.weights import WeightStore
@@ -49,7 +50,8 @@ def run(
 
     Raises:
         InvalidInput: the model there has another configuration; two people's faceset in several colour spaces; an
-            option is wrong, or the device's memory is too little.
+            option is wrong, or the memory that was asked for is too little.
+        OutOfMemory: the device's memory did not suffice, in the middle of it; the last checkpoint holds.
         NoFace: a faceset is empty.
         NotFound: a faceset, or the model to start from, is not there.
         FrameUnreadable: a pack is broken, or more than a tenth of a faceset's faces cannot be read.
@@ -106,20 +108,32 @@ def _asked(settings: TrainSettings, state: store.State) -> store.State:
     if settings.batch_size is not None:
         options["batch_size"] = str(settings.batch_size)
     way = settings.way or state.way or WAY
-    anew = {name for name, value in options.items() if state.options.get(name) != value}
+    anew = {name: value for name, value in options.items() if state.options.get(name) != value}
     kept = (
         {**change, "options": {n: v for n, v in change["options"].items() if n not in anew}}
         for change in state.changes
     )
     same = way == state.way and options == dict(state.options)
+    told = anew if way == state.way else {"way": way, **anew}
     return replace(
-        state,
+        _noted(state, told),
         preset=settings.preset or state.preset,
         way=way,
         options=options,
         changes=tuple(change for change in kept if change["options"]),
         plateau=state.plateau if same else {},
     )
+
+
+def _noted(state: store.State, anew: Mapping[str, str]) -> store.State:
+    """The state, with where training goes on and what is asked for anew there."""
+    here = state.iteration
+    if not here:
+        return state
+    options = (Phase(iteration=here, options=anew).to_dict(),) if anew else ()
+    # killed before its next checkpoint, it goes on at the same iteration again
+    resumed = state.resumed if here in state.resumed[-1:] else (*state.resumed, here)
+    return replace(state, begun=(*state.begun, *options), resumed=resumed)
 
 
 def _said(

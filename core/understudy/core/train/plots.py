@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from understudy.core import drawing
 from understudy.core.drawing import Colour
 from understudy.core.errors import NotFound
 from understudy.core.frames import Array
-from understudy.core.train.plan import Phase
 
 FILE = "losses.jsonl"
 """In the folder `history` of a model."""
@@ -34,6 +34,7 @@ _SMOOTH = 0.02  # of the points: the width of the mean that the strong line foll
 _FAINT = 0.35  # of a line's colour, in its raw values
 _RULE: Colour = (56, 57, 61)
 _MARK: Colour = (150, 152, 158)
+_BAND: Colour = (36, 36, 38)
 _COLOURS: tuple[Colour, ...] = (
     (86, 156, 255), (255, 150, 60), (110, 214, 120), (245, 110, 110), (190, 140, 255), (225, 200, 80),
     (90, 215, 215), (250, 140, 205), (170, 170, 175), (165, 120, 90),
@@ -55,28 +56,24 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """Something that changed at an iteration, in words."""
+    """An iteration at which options began to hold, in words; without words, training was resumed there."""
 
     iteration: int
-    text: str
+    text: str = ""
 
 
-def marks(phases: Sequence[Phase], target: int | None = None) -> list[Mark]:
-    """Where phases and changes began, by iteration.
+def marks(begun: Sequence[Mapping[str, Any]], resumed: Sequence[int] = ()) -> list[Mark]:
+    """What a model's state tells of its course, by iteration: where other options began to hold, and where training
+    went on.
 
     Args:
-        phases: of a `Course`, its changes among them. Those that begin at a share of the target have a mark only
-            where there is a `target` in iterations.
+        begun: `store.State.begun`, and of older models `changes`; what is in both has one mark.
     """
-    found = []
-    for phase in phases:
-        begin = phase.iteration
-        if begin is None and target is not None and phase.share is not None:
-            begin = math.ceil(phase.share * target)
-        if begin is not None:
-            text = ", ".join(f"{name} {value}" for name, value in phase.options.items())
-            found.append(Mark(iteration=begin, text=text))
-    return sorted(found, key=lambda mark: mark.iteration)
+    found = {Mark(iteration=iteration) for iteration in resumed}
+    for each in begun:
+        text = ", ".join(f"{name} {value}" for name, value in each["options"].items())
+        found.add(Mark(iteration=int(each["iteration"]), text=text))
+    return sorted(found, key=lambda mark: (mark.iteration, mark.text))
 
 
 def read(model: Path) -> dict[str, Curve]:
@@ -122,10 +119,13 @@ def draw(curves: Mapping[str, Curve], *, title: str = "", marks: Sequence[Mark] 
         marks: what is drawn across them; those beyond the curves are left out.
     """
     axes = _Axes.of(curves)
-    shown = [mark for mark in marks if axes.first <= mark.iteration <= axes.last]
+    inside = [mark for mark in marks if axes.first <= mark.iteration <= axes.last]
+    shown = [mark for mark in inside if mark.text]
+    resumed = [mark.iteration for mark in inside if not mark.text]
     listed = min(len(shown), _LISTED) + (len(shown) > _LISTED)
     sheet = drawing.paper(_LEFT + _WIDTH + _RIGHT, _TOP + _HEIGHT + _BOTTOM + listed * _LINE)
     drawing.write_text(sheet, title, (_LEFT, 46), height=19, bold=True)
+    _bands(sheet, axes, [mark.iteration for mark in shown])
     _rules(sheet, axes)
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(curves)}
     for name, curve in curves.items():
@@ -134,6 +134,7 @@ def draw(curves: Mapping[str, Curve], *, title: str = "", marks: Sequence[Mark] 
     for name, curve in curves.items():
         _polyline(sheet, axes.pixels(curve.iterations, smooth(curve.values)), colours[name], 2)
     _marks(sheet, axes, shown)
+    _resumptions(sheet, axes, resumed, below=len(curves))
     _legend(sheet, curves, colours)
     return sheet
 
@@ -237,6 +238,31 @@ def _step(least: float) -> int:
     """The least of 1, 2, 5, 10, 20, … that is not below."""
     decade = int(10 ** math.floor(math.log10(max(least, 1))))
     return next(digit * decade for digit in (1, 2, 5, 10) if digit * decade >= least)
+
+
+def _bands(sheet: Array, axes: _Axes, borders: Sequence[int]) -> None:
+    """Every other stretch between borders a little lighter."""
+    edges = [axes.first, *sorted(set(borders) - {axes.first}), axes.last]
+    for begin, end in list(pairwise(edges))[1::2]:
+        corners = (round(axes.x(begin)), _TOP), (round(axes.x(end)), _TOP + _HEIGHT)
+        cv2.rectangle(sheet, *corners, _BAND, cv2.FILLED)
+
+
+def _resumptions(sheet: Array, axes: _Axes, iterations: Sequence[int], *, below: int) -> None:
+    """A small arrow on the axis where training went on, and under the legend's lines what it means."""
+    bottom = _TOP + _HEIGHT
+    for iteration in iterations:
+        _arrow(sheet, round(axes.x(iteration)), bottom)
+    if iterations:
+        x, y = _LEFT + _WIDTH + 24, _TOP + 20 + (below + 1) * _LINE
+        _arrow(sheet, x + 13, y)
+        drawing.write_text(sheet, f"resumed ({len(iterations)} ×)", (x + 38, y), height=11.5)
+
+
+def _arrow(sheet: Array, x: int, y: int) -> None:
+    """Points up to (x, y - 11)."""
+    corners = np.array([(x - 6, y), (x + 6, y), (x, y - 11)], np.int32)
+    cv2.fillPoly(sheet, [corners], _MARK, cv2.LINE_AA)
 
 
 def _marks(sheet: Array, axes: _Axes, shown: Sequence[Mark]) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -32,8 +33,9 @@ def _has_matrix_unit() -> bool:
     return bool(torch.cpu._is_amx_tile_supported())  # no public name in torch 2.13
 
 
+@cache
 def _speedup() -> float:
-    """Of bfloat16 over float32 on this CPU; 0 where it does not work at all."""
+    """Of bfloat16 over float32 on this CPU; 0 where it does not work at all. Measured once by a process."""
     probe = Path(__file__).with_name("_probe.py")
     command = [sys.executable, "-I", str(probe)]
     folder = tempfile.gettempdir()  # where a core dump may fall

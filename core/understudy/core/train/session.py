@@ -6,13 +6,13 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from understudy.core.colour import ColourConfig, SwapCurve
-from understudy.core.errors import InvalidInput, WeightsCorrupt, WeightsMissing
+from understudy.core.errors import InvalidInput, OutOfMemory, WeightsCorrupt, WeightsMissing
 from understudy.core.faceset import Faceset
 from understudy.core.model import store
 from understudy.core.model.device import pick
@@ -20,10 +20,11 @@ from understudy.core.model.presets import ModelConfig
 from understudy.core.model.summary import summarise
 from understudy.core.release import Release
 from understudy.core.reports import Artifact, Report, Warned
-from understudy.core.train import clockwork, plateau, preview
+from understudy.core.train import clockwork, compiling, plateau, preview
 from understudy.core.train.beginning import Beginning
 from understudy.core.train.control import BackUp, Change, Command, Control, Save, Show
 from understudy.core.train.data import Crops, prepare
+from understudy.core.train.plan import Phase
 from understudy.core.train.settings import TrainSettings
 from understudy.core.train.steering import Steering
 from understudy.core.train.trainer import MATTES, Trainer
@@ -127,7 +128,9 @@ class Session(clockwork.Session[store.State]):
         if begins is not None:
             self._adopt()
         for options in begins or ():
-            self.state = replace(self.state, plateau={})  # another loss, or another way to it
+            self.state = replace(
+                self.state, plateau={}, begun=self._begun(options)
+            )  # another loss, or another way
             message = f"{self.folder}: from iteration {self.state.iteration} on: {listed(options)}"
             yield Warned(reason="PHASE", message=message)
         for sentence in self.steering.traded():
@@ -194,11 +197,15 @@ class Session(clockwork.Session[store.State]):
             message = f"{self.folder}: nothing was changed at iteration {iteration}: {error.message}"
             return Warned(reason=error.reason, message=message)
         changes = tuple(change.to_dict() for change in self.steering.course.changes)
-        self.state = replace(self.state, changes=changes, plateau={})
+        self.state = replace(self.state, changes=changes, begun=self._begun(options), plateau={})
         self.save()
         return Warned(
             reason="CHANGED", message=f"{self.folder}: changed at iteration {iteration}: {listed(options)}"
         )
+
+    def _begun(self, options: Mapping[str, str]) -> tuple[Mapping[str, Any], ...]:
+        """What began so far, with options that hold from here on."""
+        return (*self.state.begun, Phase(iteration=self.state.iteration, options=options).to_dict())
 
     def _adopt(self) -> None:
         """Have the trainer follow the plan of the next iteration."""
@@ -209,30 +216,34 @@ class Session(clockwork.Session[store.State]):
 
     def _trainer(self, bfloat16: bool) -> Trainer:
         s, vgg = self.settings, self.steering.vgg
+        compiled, why = compiling.ways(self.device, limited=s.memory is not None) if s.compile else ((), "")
         if self.team is None:
-            return Trainer(
+            made = Trainer(
                 self.config,
                 self.plan,
                 self.device,
                 seed=s.seed,
                 bfloat16=bfloat16,
                 vgg=vgg,
-                compiled=s.compile,
+                compiled=compiled,
             )
-        from understudy.core.train.distributed import Leader  # which imports the trainer
+        else:
+            from understudy.core.train.distributed import Leader  # which imports the trainer
 
-        return Leader(
-            self.config,
-            self.plan,
-            self.device,
-            seed=s.seed,
-            bfloat16=bfloat16,
-            vgg=vgg,
-            compiled=s.compile,
-            team=self.team,
-            settings=s,
-            curve=self.curve,
-        )
+            made = Leader(
+                self.config,
+                self.plan,
+                self.device,
+                seed=s.seed,
+                bfloat16=bfloat16,
+                vgg=vgg,
+                compiled=compiled,
+                team=self.team,
+                settings=s,
+                curve=self.curve,
+            )
+        made.warnings += [why] if why else []
+        return made
 
     @contextmanager
     def _room(self) -> Iterator[None]:
@@ -244,7 +255,7 @@ class Session(clockwork.Session[store.State]):
                 raise
             batch, parts = self.plan.batch_size, self.plan.accumulate
             smaller = f"batch_size {max(1, batch // 2)}" if batch > 1 else "a preset of a lower resolution"
-            raise InvalidInput(
+            raise OutOfMemory(
                 f"{self.folder}: the memory of {self.device} is exhausted by {batch // parts} samples at a time of "
                 f"each person; take {smaller}, or name a limit of memory, which finds what fits; the last checkpoint "
                 "holds",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from understudy.core.model.networks import Network, Reconstruction, build
 from understudy.core.model.presets import ModelConfig
 from understudy.core.train import augment, initialisers, precision
 from understudy.core.train.averaging import Average
+from understudy.core.train.compiling import Compiled
 from understudy.core.train.data import SHARE, Crops
 from understudy.core.train.judges import Disguise, Judges, under
 from understudy.core.train.objective import Made, Objective, Targets, halves, people
@@ -48,7 +49,7 @@ class Trainer:
         bfloat16: whether networks compute in it.
         vgg: what a perceptual loss looks through.
         team: the processes that share an iteration's samples; none where this is the only one.
-        compiled: whether the network is compiled first.
+        compiled: ways to compile the network, tried in turn (`compiling.ways`); none leaves it as it is.
 
     Attributes:
         warnings: sentences for a person, until somebody takes them out.
@@ -68,7 +69,7 @@ class Trainer:
         bfloat16: bool,
         vgg: Vgg | None = None,
         team: Team | None = None,
-        compiled: bool = False,
+        compiled: Sequence[str] = (),
     ) -> None:
         self.config, self.plan, self.device = config, plan, device
         self.seed, self.bfloat16, self.vgg, self.team = seed, bfloat16, vgg, team
@@ -83,7 +84,7 @@ class Trainer:
         self.net = net.to(device)
         if bfloat16:  # kernels for bfloat16 want channels last; in float32 it gains nothing on CPUs
             self.net = self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._compiled: Any = torch.compile(self.net) if compiled else None
+        self._compiled = Compiled(self.net, compiled, self.warnings) if compiled else None
         self.stepper = Stepper(dict(self.net.named_parameters()), plan)
         code = _code(self.net, device)
         self.judges = Judges(config.resolution, code, device, seed=seed, bfloat16=bfloat16)
@@ -98,6 +99,8 @@ class Trainer:
                 field="perceptual",
                 value=plan.perceptual,
             )
+        if plan.recompute and not self.net.recompute and self._compiled is not None:
+            self.warnings.append("recompute: the network trains as it is, not compiled, while it is on")
         self.plan = plan
         self.net.recompute = plan.recompute
         winograd.allow(self.net, plan.form == "ours")  # theirs adds up plainly
@@ -120,6 +123,8 @@ class Trainer:
         `src` and `dst` are the people's (`objective.people`), the others parts of them; what ends in `_judge` is what
         a discriminator's errors cost it.
         """
+        if self._compiled is not None:
+            self._compiled.begin()
         parts = list(self._parts(src, dst, iteration, progress))
         moved, found, told = self._moved(progress), list[dict[str, Tensor]](), list[Tensor]()
         objective = self._objective()
@@ -251,18 +256,9 @@ class Trainer:
         return inputs.contiguous(memory_format=torch.channels_last) if self.bfloat16 else inputs
 
     def _reconstruct(self, src: Tensor, dst: Tensor) -> Reconstruction:
-        if self._compiled is not None and not self.plan.recompute:
-            try:
-                found: Reconstruction = self._compiled(src, dst)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError as error:  # of all that compilers can say
-                self._compiled = None
-                said = str(error).strip().partition("\n")[0]
-                self.warnings.append(f"the network can not be compiled here, and trains as it is: {said}")
-            else:
-                return found
-        return self.net.reconstruct(src, dst)
+        if self._compiled is None or self.plan.recompute:
+            return self.net.reconstruct(src, dst)
+        return self._compiled(src, dst)
 
     def _scale(self, people: int) -> float:
         """What the sum over the samples of this process counts, of so many people: DeepFaceLab minimises the sum of

@@ -71,7 +71,7 @@ class File:
                 yield words + error.message
                 continue
             yield from (words + fault for fault in picture.faults())
-            self.faces += picture.swapped
+            self.faces += picture.faces
 
     @property
     def _codes(self) -> bool:
@@ -89,10 +89,21 @@ class File:
         return {name for part in _parts(self.plate) for name in (part.name, *part.planes) if name}
 
     @property
+    def _prefixes(self) -> tuple[str, ...]:
+        """What the layers' names of each person begin with, in order."""
+        _, *others = headers.people(self.said)
+        return ("", *(f"{name}_" for name in others))
+
+    @property
     def _layers(self) -> set[str]:
-        """The layers that may be there: those of every merge, and those that its header names."""
+        """The channels of layers that may be there: those of every merge, and those that its header names."""
         said = str(self.said.get(headers.LAYERS, "")).split(",")
-        return {*layers.ALL, *filter(layers.is_layer, said)}
+        found: set[str] = set()
+        for prefix in self._prefixes:
+            own = [name.removeprefix(prefix) for name in said if name.startswith(prefix)]
+            named = {*layers.ALL, *filter(layers.is_layer, own)}
+            found |= {prefix + name for name in layers.channels(named)}
+        return found
 
     @property
     def _asked(self) -> list[str]:
@@ -169,7 +180,7 @@ class File:
         ours = _pictures(self.made)
         for view in names(self.made):
             planes = select(self.made, view).planes
-            ours |= {id(planes[name]) for name in layers.channels(self._layers) if name in planes}
+            ours |= {id(planes[name]) for name in self._layers if name in planes}
         known = _parts(self._reference)
         for index, part in enumerate(_parts(self.made)):
             theirs = known[index].planes if index < len(known) else {}
@@ -181,22 +192,31 @@ class File:
     def _picture(self, view: str, asked: list[str]) -> Picture:
         made, plate = select(self.made, view), select(self.plate, view)
         beside = made if self.beside is self.made else select(self.beside, MONO)
-        said = self.said.get(headers.box_key(view, asked)) if view in asked else None
-        noted = self._noted.get(view) or self._noted.get(MONO, {}) if view in asked else {}
-        box = json.loads(said) if isinstance(said, str) else noted.get("box", [0, 0, 0, 0])
+        boxes = self._boxes(view, asked) if view in asked else ()
         space = self.said.get(headers.PLATE_COLOUR)
+        synthetic = self.said.get(headers.SYNTHETIC) == headers.REPLACED
         return Picture(
             made=made,
             plate=plate,
             beside=beside.planes if view in asked else {},
-            box=Window(*box),
+            prefixes=self._prefixes,
+            boxes=boxes,
             space=space if isinstance(space, str) else "",
             linearised=self.said.get(headers.COLOUR) != space,
             config=str(self.said.get(headers.CONFIG, "")),
             config_id=str(self.said.get(headers.CONFIG_ID, "")),
-            swapped=view in asked and self.said.get(headers.SYNTHETIC) == headers.REPLACED and any(box[2:]),
+            faces=sum(not box.empty for box in boxes) if synthetic else 0,
             colour=self._colour,
         )
+
+    def _boxes(self, view: str, asked: list[str]) -> tuple[Window, ...]:
+        """What each person's swap changed of a view at most; what has no header of ours is in the manifest."""
+        keys = [headers.box_key(view, asked, person) for person in range(len(self._prefixes))]
+        said = [json.loads(str(self.said[key])) for key in keys if key in self.said]
+        if not said:
+            noted = self._noted.get(view) or self._noted.get(MONO, {})
+            said = [each.get("box", [0, 0, 0, 0]) for each in noted.get("people", {"": noted}).values()]
+        return tuple(Window(*box) for box in said)
 
 
 def _short(value: object) -> str:

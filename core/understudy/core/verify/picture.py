@@ -22,22 +22,24 @@ class Picture:
     Attributes:
         made, plate: the view as `plate.views.select` gives it.
         beside: the planes among which its layers are, over the same data window; empty where it has none.
-        box: what the swap changed at most, where there are no layers to tell.
+        prefixes: what the layers' names of each swapped person begin with, in the order in which they were laid on.
+        boxes: what each one's swap changed at most, where there are no layers to tell.
         space: the plate's colour space; empty where the file has no say, being a copy.
         linearised: whether the file says that it is in another space than the plate.
         config, config_id: the colour config that it says it was linearised with.
-        swapped: whether it says that it holds a swapped face.
+        faces: how many swapped faces it says that it holds.
     """
 
     made: Frame
     plate: Frame
     beside: Mapping[str, Array]
-    box: Window
+    prefixes: tuple[str, ...]
+    boxes: tuple[Window, ...]
     space: str
     linearised: bool
     config: str
     config_id: str
-    swapped: bool
+    faces: int
     colour: ColourConfig
 
     def faults(self) -> Iterator[str]:
@@ -48,15 +50,18 @@ class Picture:
         if isinstance(ground, str):
             yield ground
             return
-        matte = self.beside.get(_MATTE)
-        inside = self._box() if matte is None else matte != 0
-        where = "outside mask_blend" if matte is not None else "outside the box of the swap"
+        mattes = {each: self.beside[each + _MATTE] for each in self.prefixes if each + _MATTE in self.beside}
+        if mattes and (lost := [each for each in self.prefixes if each not in mattes]):
+            yield f"channel {lost[0]}{_MATTE} is not there, the mix rule cannot be checked"
+            return
+        inside = np.any([matte != 0 for matte in mattes.values()], axis=0) if mattes else self._within_boxes()
+        where = "outside mask_blend" if mattes else "outside the box of the swap"
         yield from self._outside(ground, inside, where)
         for name in layers.COLOUR:
             bad = inside & ~np.isfinite(self.made.planes[name])
             yield from differing(self.made, name, bad, "inside are not finite")
-        if matte is not None and inside.any():
-            yield from self._mixed(ground, matte, inside)
+        if mattes and inside.any():
+            yield from self._mixed(ground, mattes, inside)
 
     def _ground(self) -> layers.Ground | str:
         """What the finished picture must have started from, or why that cannot be told."""
@@ -78,41 +83,56 @@ class Picture:
             bad = (bits(found) != bits(expected)) & ~inside
             yield from differing(self.made, name, bad, f"{where} differ from the plate", expected)
 
-    def _mixed(self, ground: layers.Ground, matte: Array, inside: Mask) -> Iterator[str]:
+    def _mixed(self, ground: layers.Ground, mattes: Mapping[str, Array], inside: Mask) -> Iterator[str]:
         """One unit in the last place, or one code value, is what another's rounding may differ by."""
-        if lost := [c for c in layers.COLOUR if f"face.{c}" not in self.beside]:
-            yield f"channel face.{lost[0]} is not there, the mix rule cannot be checked"
-            return
-        if strange := Located.of(np.asarray(inside & ~((matte >= 0) & (matte <= 1))), self.made.data):
-            yield f"channel {_MATTE}: {strange.count} pixels are not from 0 to 1, {strange}"
+        if faults := [fault for each, matte in mattes.items() for fault in self._unusable(each, matte)]:
+            yield from faults
             return
         codes = self.made.maximum != 1.0
         start = layers.ground(self.plate, self.space, self.colour) if codes else ground
-        expected = {name: self._mix(start.planes[name], name, matte, inside) for name in layers.COLOUR}
+        expected = {name: self._mix(start.planes[name], name, mattes) for name in layers.COLOUR}
         if codes:
             expected, _ = layers.encoded(self.plate, expected, inside, self.space, self.colour)
         for name, mixed in expected.items():
             with np.errstate(invalid="ignore"):
-                allowed = 1.0 if codes else np.spacing(np.abs(mixed)).astype(np.float64)
+                most = np.nextafter(np.finfo(mixed.dtype).max, mixed.dtype.type(0)) if not codes else 1
+                allowed = 1.0 if codes else np.spacing(np.minimum(np.abs(mixed), most)).astype(np.float64)
                 apart = np.abs(self.made.planes[name].astype(np.float64) - mixed)
             bad = inside & ~(apart <= allowed)
             rule = "inside are not plate * (1 - mask_blend) + face * mask_blend"
+            if len(mattes) > 1:
+                rule += f", person by person ({', '.join(each + 'face' for each in mattes)})"
             yield from differing(self.made, name, bad, rule, mixed)
 
-    def _mix(self, plane: Array, name: str, matte: Array, inside: Mask) -> Array:
-        """(H, W) the published rule where `inside`: in float32, of the stored values, rounded once to their type."""
-        p, f, m = (a[inside].astype(np.float32) for a in (plane, self.beside[f"face.{name}"], matte))
-        p = np.where(np.isfinite(p), p, f)  # there the face stands alone
-        mixed = np.zeros_like(plane)
-        with np.errstate(invalid="ignore", over="ignore"):  # a layer that is not finite shows in the result
-            mixed[inside] = (p * (np.float32(1.0) - m) + f * m).astype(plane.dtype)
+    def _unusable(self, prefix: str, matte: Array) -> Iterator[str]:
+        """What forbids to mix one person's face in."""
+        if lost := [c for c in layers.COLOUR if f"{prefix}face.{c}" not in self.beside]:
+            yield f"channel {prefix}face.{lost[0]} is not there, the mix rule cannot be checked"
+        if strange := Located.of(np.asarray(~((matte >= 0) & (matte <= 1))), self.made.data):
+            yield f"channel {prefix}{_MATTE}: {strange.count} pixels are not from 0 to 1, {strange}"
+
+    def _mix(self, plane: Array, name: str, mattes: Mapping[str, Array]) -> Array:
+        """(H, W) the published rule, person by person: in float32, of the stored values, each time rounded once to
+        their type.
+        """
+        mixed = plane.copy()
+        for prefix, matte in mattes.items():
+            inside = matte != 0
+            face = self.beside[f"{prefix}face.{name}"]
+            p, f, m = (a[inside].astype(np.float32) for a in (mixed, face, matte))
+            p = np.where(np.isfinite(p), p, f)  # there the face stands alone
+            with np.errstate(
+                invalid="ignore", over="ignore"
+            ):  # a layer that is not finite shows in the result
+                mixed[inside] = (p * (np.float32(1.0) - m) + f * m).astype(plane.dtype)
         return mixed
 
-    def _box(self) -> Mask:
-        """Inside the box; nowhere where there is none."""
+    def _within_boxes(self) -> Mask:
+        """Inside the boxes; nowhere where there is none."""
         inside = np.zeros((self.made.data.height, self.made.data.width), bool)
-        if not self.box.empty:
-            inside[self.box.intersect(self.made.data).slices(self.made.data)] = True
+        for box in self.boxes:
+            if not box.empty:
+                inside[box.intersect(self.made.data).slices(self.made.data)] = True
         return inside
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput
-from understudy.daemon.decode import facesets, models, segment, stages, train
+from understudy.daemon.decode import enhance, facesets, merge, models, segment, stages, train
 from understudy.daemon.decode.extract import extract
+from understudy.daemon.decode.review import review
 from understudy.daemon.decode.settings import (
     CheckPlate,
     Ingest,
@@ -40,7 +41,7 @@ _KINDS: Mapping[str, Callable[[Any, Refs], Work]] = MappingProxyType(
         "ingest": stages.ingest,
         "extract": extract,
         "train": train.train,
-        "merge": stages.merge,
+        "merge": merge.merge,
         "verify": stages.verify_,
         "pull_weights": stages.pull_weights,
         "check_plate": stages.check_plate,
@@ -63,6 +64,8 @@ _KINDS: Mapping[str, Callable[[Any, Refs], Work]] = MappingProxyType(
         "combine_models": models.combine,
         "restore_model": models.restore,
         "plot_history": train.plot_history,
+        "review": review,
+        "train_enhancer": enhance.train,
     }
 )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from understudy.core.align import FACE_TYPES
 from understudy.core.errors import InvalidInput, NotFound
 from understudy.daemon.decode import families
+from understudy.daemon.decode.enhance import needed
 from understudy.daemon.decode.inputs import faceset_of, release_of
 from understudy.daemon.decode.settings import Work
 from understudy.daemon.outputs import Output
@@ -103,10 +104,15 @@ def resize(spec: job_pb2.ResizeFacesetSpec, refs: Refs) -> Work:
     if spec.face_type:
         one_of(spec.face_type, FACE_TYPES, "resize_faceset.face_type")
     enhance = families.choice("enhance", spec.enhance, "resize_faceset.enhance")
-    families.have_weights(refs, {"enhance": enhance})
+    enhancer = needed((enhance,), spec.enhancer, refs, "resize_faceset.enhancer")
     with named("resize_faceset", {"out": "output"}):
         settings = ResizeSettings(
-            faceset=faceset, out=out, size=spec.size, face_type=spec.face_type, enhance=enhance
+            faceset=faceset,
+            out=out,
+            size=spec.size,
+            face_type=spec.face_type,
+            enhance=enhance,
+            enhancer=enhancer,
         )
     return Work(settings=settings, outputs=(Output.of_folder(out),), label=f"resize {faceset.name}")
 

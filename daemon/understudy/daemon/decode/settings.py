@@ -14,6 +14,7 @@ from understudy.core.train.settings import TrainSettings
 from understudy.daemon.outputs import Output
 
 if TYPE_CHECKING:  # loaded by the jobs that need them: most daemons live for one command
+    from understudy.core.enhancer.settings import EnhancerTrainSettings
     from understudy.core.faceset.coverage import CoverageSettings
     from understudy.core.faceset.dfl import ExportSettings, ImportSettings
     from understudy.core.faceset.join import JoinSettings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # loaded by the jobs that need them: most daemons live for on
     from understudy.core.model.combine import CombineSettings
     from understudy.core.model.exchange.settings import ExportSettings as ExportModelSettings
     from understudy.core.model.exchange.settings import ImportSettings as ImportModelSettings
+    from understudy.core.review import ReviewSettings
     from understudy.core.segment.apply import ApplySettings
     from understudy.core.segment.label import LabelSettings
     from understudy.core.segment.preview import PreviewSettings
@@ -81,7 +83,7 @@ SegmentSettings: TypeAlias = "LabelSettings | SegmentTrainSettings | ApplySettin
 ModelSettings: TypeAlias = "ExportModelSettings | ImportModelSettings | CombineSettings | RestoreSettings"
 Settings: TypeAlias = (
     "Ingest | ExtractSettings | TrainSettings | Merge | Verify | Pull | CheckPlate | Torture | PlotHistory"
-    " | FacesetSettings | SegmentSettings | ModelSettings"
+    " | ReviewSettings | EnhancerTrainSettings | FacesetSettings | SegmentSettings | ModelSettings"
 )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
 
 from understudy.core.errors import InvalidInput
 from understudy.daemon import control, paging
+from understudy.daemon.access import Caller
 from understudy.daemon.errors import Stopping
+from understudy.daemon.limits import Limits
+from understudy.daemon.refs import named
 from understudy.daemon.states import State
 from understudy.daemon.store import Store
 from understudy.v1 import job_pb2, job_pb2_grpc
@@ -27,7 +30,8 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         store: where jobs are.
         check: decodes a spec and refuses a wrong one.
         changed: refuses what a training cannot be told.
-        user: login name of whoever may call: the socket is theirs alone.
+        caller: who makes a call; a job belongs to who started it.
+        limits: how many jobs are taken.
         stopping: set when the daemon stops: streams then end.
         watchers: threads that streams and waits may hold, so that the others always find one.
     """
@@ -38,21 +42,24 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         check: control.Check,
         changed: control.Changed,
         *,
-        user: str,
+        caller: Callable[[grpc.ServicerContext], Caller],
+        limits: Limits,
         stopping: threading.Event,
         watchers: int,
     ) -> None:
         self._store = store
         self._check = check
         self._changed = changed
-        self._user = user
+        self._caller = caller
+        self._limits = limits
         self._stopping = stopping
         self._seats = threading.BoundedSemaphore(watchers)
 
     def StartJob(
         self, request: job_pb2.StartJobRequest, context: grpc.ServicerContext
     ) -> job_pb2.StartJobResponse:
-        job, existing = control.start(self._store, request, self._user, self._check)
+        caller = self._caller(context)
+        job, existing = control.start(self._store, request, caller.name, self._check, self._limits)
         return job_pb2.StartJobResponse(job=job, existing=existing)
 
     def GetJob(self, request: job_pb2.GetJobRequest, context: grpc.ServicerContext) -> job_pb2.GetJobResponse:
@@ -73,17 +80,17 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     def CancelJob(
         self, request: job_pb2.CancelJobRequest, context: grpc.ServicerContext
     ) -> job_pb2.CancelJobResponse:
-        return job_pb2.CancelJobResponse(job=control.cancel(self._store, request.id))
+        return job_pb2.CancelJobResponse(job=control.cancel(self._store, self._steered(request.id, context)))
 
     def PauseJob(
         self, request: job_pb2.PauseJobRequest, context: grpc.ServicerContext
     ) -> job_pb2.PauseJobResponse:
-        return job_pb2.PauseJobResponse(job=control.pause(self._store, request.id))
+        return job_pb2.PauseJobResponse(job=control.pause(self._store, self._steered(request.id, context)))
 
     def ResumeJob(
         self, request: job_pb2.ResumeJobRequest, context: grpc.ServicerContext
     ) -> job_pb2.ResumeJobResponse:
-        return job_pb2.ResumeJobResponse(job=control.resume(self._store, request.id))
+        return job_pb2.ResumeJobResponse(job=control.resume(self._store, self._steered(request.id, context)))
 
     def WaitJob(
         self, request: job_pb2.WaitJobRequest, context: grpc.ServicerContext
@@ -142,12 +149,21 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     def RetryJobFrames(
         self, request: job_pb2.RetryJobFramesRequest, context: grpc.ServicerContext
     ) -> job_pb2.RetryJobFramesResponse:
-        return job_pb2.RetryJobFramesResponse(job=control.retry(self._store, request.id))
+        return job_pb2.RetryJobFramesResponse(
+            job=control.retry(self._store, self._steered(request.id, context))
+        )
 
     def UpdateTraining(
         self, request: job_pb2.UpdateTrainingRequest, context: grpc.ServicerContext
     ) -> job_pb2.UpdateTrainingResponse:
+        with named("", {"id": "job_id"}):
+            self._steered(request.job_id, context)
         return job_pb2.UpdateTrainingResponse(job=control.update(self._store, request, self._changed))
+
+    def _steered(self, job: str, context: grpc.ServicerContext) -> str:
+        """The id of a job that the caller may steer: over TCP their own, unless they are an admin."""
+        self._caller(context).need_of(job, self._store.job(job).user)
+        return job
 
     def _follow(self, job: str, context: grpc.ServicerContext) -> Iterator[tuple[State, int]]:
         """State and latest sequence, again and again, while the caller is there and the daemon runs."""

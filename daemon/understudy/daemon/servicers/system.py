@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 import grpc
 from google.protobuf import timestamp_pb2
@@ -17,16 +18,25 @@ from understudy.core.model import presets
 from understudy.core.train import plan
 from understudy.core.train.settings import WAY
 from understudy.daemon import devices, encode
+from understudy.daemon.access import Caller
 from understudy.daemon.config import DaemonConfig, version
 from understudy.daemon.decode import families
 from understudy.daemon.decode.extract import FACE_TYPE
 from understudy.daemon.decode.train import PRESET
 from understudy.v1 import system_pb2, system_pb2_grpc
 
+MIN_CLIENT = "0.1.0"  # the oldest whose calls mean what they say; raised with an incompatible change only
+
 
 class SystemServicer(system_pb2_grpc.SystemServiceServicer):
-    def __init__(self, config: DaemonConfig, colour: ColourConfig) -> None:
+    def __init__(
+        self,
+        config: DaemonConfig,
+        colour: ColourConfig,
+        caller: Callable[[grpc.ServicerContext], Caller],
+    ) -> None:
         self._config = config
+        self._caller = caller
         self._colour = colour
         self._started = timestamp_pb2.Timestamp()
         self._started.FromSeconds(int(time.time()))
@@ -34,7 +44,7 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
     def GetInfo(
         self, request: system_pb2.GetInfoRequest, context: grpc.ServicerContext
     ) -> system_pb2.GetInfoResponse:
-        roots = self._config.site.roots
+        roots, caller, site = self._config.site.roots, self._caller(context), self._config.site
         return system_pb2.GetInfoResponse(
             version=version(),
             api_versions=["understudy.v1"],
@@ -54,10 +64,16 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
             process_id=os.getpid(),
             start_time=self._started,
             embedded=self._config.embedded,
+            min_client=MIN_CLIENT,
+            path_mapping=[system_pb2.PathMappingRule(**vars(rule)) for rule in site.path_mapping],
+            limits=system_pb2.Limits(**vars(site.limits)),
+            caller=caller.name,
+            scopes=sorted(caller.scopes),
         )
 
 
 def _families() -> list[system_pb2.Family]:
+    from understudy.core.enhancer import config as enhancers
     from understudy.core.faceset.keys import KEYS
     from understudy.core.segment.config import DEFAULT
     from understudy.core.segment.config import PRESETS as SEGMENTERS
@@ -75,6 +91,7 @@ def _families() -> list[system_pb2.Family]:
         "way": (WAY, tuple(plan.WAYS)),
         "segmenter": (SEGMENTERS[DEFAULT].network, _plugins.names("segmenter")),
         "segmenter_preset": (DEFAULT, tuple(SEGMENTERS)),
+        "enhancer_preset": (enhancers.DEFAULT, tuple(enhancers.PRESETS)),
         "face_type": (FACE_TYPE, tuple(FACE_TYPES)),
     }
     return [

@@ -9,7 +9,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from understudy.client.cli import (
+    bridge,
     doctor,
+    enhance,
     extract,
     faceset,
     frames,
@@ -17,8 +19,11 @@ from understudy.client.cli import (
     jobs,
     merge,
     model,
+    operate,
     plate,
+    recipe,
     release,
+    review,
     segment,
     serve,
     swap,
@@ -46,15 +51,21 @@ for verb, module in (
     ("train", train),
     ("merge", merge),
     ("verify", verify),
+    ("review", review),
     ("frames", frames),
     ("serve", serve),
+    ("bridge", bridge),
     ("doctor", doctor),
 ):
     app.command(verb)(module.command)
+for verb, command in (("token", operate.token), ("audit", operate.audit)):
+    app.command(verb, context_settings=operate.PASSED_ON)(command)
 for noun, group in (
     ("plate", plate),
+    ("recipe", recipe),
     ("faceset", faceset),
     ("segment", segment),
+    ("enhance", enhance),
     ("model", model),
     ("jobs", jobs),
     ("weights", weights),
@@ -75,7 +86,9 @@ def common(
     endpoint: Annotated[
         str,
         typer.Option(
-            "--endpoint", metavar="unix:PATH", help="Of a daemon. Default: the user's, or an embedded one."
+            "--endpoint",
+            metavar="unix:PATH",
+            help="Of a daemon; or tls://HOST:PORT. Default: the user's, or an embedded one.",
         ),
     ] = "",
     as_json: Annotated[

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +18,7 @@ import typer
 from google import protobuf
 
 from understudy.client import specs
+from understudy.client.cli import operate, options
 from understudy.client.cli.context import State
 from understudy.client.cli.weights import STATES
 from understudy.client.errors import INVALID, UnderstudyError
@@ -39,13 +43,20 @@ def command(
     folder: Annotated[
         str, typer.Option("--folder", metavar="FOLDER", help="Where output will go; its disk is looked at.")
     ] = ".",
+    config: Annotated[
+        options.Text,
+        typer.Option(
+            "--config", metavar="FILE", help="Could a daemon run here by this daemon.toml? None is asked."
+        ),
+    ] = None,
 ) -> None:
     """Look at versions, daemon, colour, devices, weights and disks, and say what to do about each problem.
 
     Exit code 1 when there is one.
     """
     ours = State.of(context)
-    for finding in findings(ours, Path(specs.absolute(folder))):
+    found = findings(ours, Path(specs.absolute(folder))) if config is None else checked(config)
+    for finding in found:
         mark = "✗" if finding.fix else "✓"
         fix = f"\n  → {finding.fix}" if finding.fix else ""
         ours.result(
@@ -74,6 +85,19 @@ def findings(state: State, folder: Path) -> Iterator[Finding]:
         info = session.info()
         yield from _daemon(info)
         yield from _weights(session)
+
+
+def checked(config: str) -> Iterator[Finding]:
+    """What the daemon's package finds of a machine and a configuration, without starting a daemon."""
+    operate.need_daemon("doctor")
+    command = [sys.executable, "-m", "understudy.daemon", "--check", "--json", "--config", config]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    lines = done.stdout.splitlines()
+    if not lines:
+        yield Finding("daemon", f"its check ended with {done.returncode}", "see what it said above")
+    for line in lines:
+        said = json.loads(line)
+        yield Finding(said["name"], said["found"], said["fix"])
 
 
 def _daemon(info: GetInfoResponse) -> Iterator[Finding]:

@@ -100,7 +100,7 @@ def made(state: State, job: Job) -> None:
     if progress.unit in ("frame", "face", "plate"):
         trouble = "".join(f", {number} {name}" for name, number in counts.items() if number)
         print(f"{progress.unit + 's':<14}{progress.done} of {progress.total} done{trouble}")
-    elif job.stage in ("train", "train_segmenter"):
+    elif job.stage in ("train", "train_segmenter", "train_enhancer"):
         losses = ", ".join(
             f"{name} {value:.4f}" for name, value in sorted(job.message.training.losses.items())
         )

@@ -1,4 +1,4 @@
-"""`understudy merge`: a plate, its faceset and a model become finished frames."""
+"""`understudy merge`: a plate, its people's faces and their models become finished frames."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from understudy.client import specs
 from understudy.client.cli import options
 from understudy.client.cli.context import State, segments
 from understudy.client.cli.follow import run
+from understudy.client.cli.people import People, Said, people
 from understudy.client.specs import Plate
 
 
@@ -17,8 +17,9 @@ def command(
     context: typer.Context,
     *,
     plate: Annotated[str, typer.Argument(metavar="PLATE.####.exr")],
-    faceset: Annotated[str, typer.Option("--faceset", metavar="FOLDER", help="Faces of this plate.")],
-    model: Annotated[str, typer.Option("--model", metavar="FOLDER")],
+    faceset: Annotated[str, typer.Option("--faceset", metavar="FOLDER", help="Faces of this plate.")] = "",
+    model: Annotated[str, typer.Option("--model", metavar="FOLDER")] = "",
+    person: People = None,
     out: Annotated[str, typer.Option("--out", metavar="COMP.####.exr", help="The finished frames.")],
     frames: Annotated[
         options.Text,
@@ -39,6 +40,7 @@ def command(
         options.Whole, typer.Option("--track", help="Which person, where there are several.")
     ] = None,
     recipe: options.RecipeFile = None,
+    recipe_from: options.RecipeFrom = "",
     match: options.Match = None,
     match_amount: options.MatchAmount = None,
     blend: options.Blend = None,
@@ -48,7 +50,9 @@ def command(
     opacity: options.Opacity = None,
     smooth: options.Smooth = None,
     mask_smooth: options.MaskSmooth = None,
+    set_: options.LookSets = None,
     segmenter: options.Segmenter = "",
+    enhancer: options.Enhancer = "",
     limit_matte: options.LimitMattes = None,
     add_matte: options.AddMattes = None,
     keep_matte: options.KeepMattes = None,
@@ -64,39 +68,44 @@ def command(
     device: options.Device = "",
     detach: options.Detach = False,
 ) -> None:
-    """Put the model's face into the plate, and write finished frames with layers."""
+    """Put the model's face into the plate, or several people's, and write finished frames with layers."""
     shot = segments(plate_frames, frames_dialect, "plate_frames")
     given = Plate(plate, shot, colour_space, view or ())
-    look = specs.recipe(
-        recipe,
-        match=match,
-        match_amount=match_amount,
-        blend=blend,
-        mask=mask,
-        erode=erode,
-        feather=feather,
-        opacity=opacity,
-        smooth=smooth,
-        mask_smooth=mask_smooth,
+    everybody = Said(
+        faceset=faceset,
+        model=model,
+        track=track,
+        recipe=recipe,
+        recipe_from=recipe_from,
+        segmenter=segmenter,
+        enhancer=enhancer,
+        sets=set_ or (),
+        mattes=options.user_mattes(
+            frames_dialect, limit=limit_matte, add=add_matte, keep=keep_matte, channel=matte_channel
+        ),
+        look={
+            "match": match,
+            "match_amount": match_amount,
+            "blend": blend,
+            "mask": mask,
+            "erode": erode,
+            "feather": feather,
+            "opacity": opacity,
+            "smooth": smooth,
+            "mask_smooth": mask_smooth,
+        },
     )
-    mattes = options.user_mattes(
-        frames_dialect, limit=limit_matte, add=add_matte, keep=keep_matte, channel=matte_channel
-    )
+    found = [said.person(frames_dialect) for said in people(person, everybody, frames_dialect, matte_channel)]
     wanted = segments(frames, frames_dialect)
     run(
         State.of(context),
-        lambda session: session.merge(
+        lambda session: session.merge_people(
             given,
-            faceset,
-            model,
+            [each(session) for each in found],
             out,
-            look=look,
             frames=wanted,
-            track=track,
             layers=options.layers(layers, no_layers=no_layers),
             aligned=aligned,
-            segmenter=segmenter,
-            user_mattes=mattes,
             device=device,
             contact_sheet=not no_contact_sheet,
         ),

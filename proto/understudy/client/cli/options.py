@@ -6,13 +6,17 @@ The types are spelled with `Optional`, and outside of annotations, because typer
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from collections.abc import Callable
+from typing import Annotated, Any, Optional
 
 import typer
 
+from understudy.client import specs
 from understudy.client.errors import Refused
 from understudy.client.frames import DIALECTS, parse
+from understudy.client.session import Session
 from understudy.client.specs import Plate, UserMatte
+from understudy.v1.recipe_pb2 import Recipe
 
 Text = Optional[str]
 Texts = Optional[list[str]]
@@ -90,6 +94,10 @@ Segmenter = Annotated[
     str,
     typer.Option("--segmenter", metavar="FOLDER", help="Makes occ of faces without a matte, and occ_face."),
 ]
+Enhancer = Annotated[
+    str,
+    typer.Option("--enhancer", metavar="FOLDER", help="For super_resolution=trained and enhance=trained."),
+]
 _MATTE = "MATTE.####.exr[=RANGE]"
 LimitMattes = Annotated[
     Texts,
@@ -126,6 +134,23 @@ RecipeFile = Annotated[
         "--recipe", metavar="FILE", help="A look as JSON, keys over frames too; options override it."
     ),
 ]
+RecipeFrom = Annotated[
+    str,
+    typer.Option(
+        "--recipe-from",
+        metavar="COMP.1001.exr",
+        help="The look that made this frame, out of its header; options override it.",
+    ),
+]
+LookSets = Annotated[
+    Texts,
+    typer.Option(
+        "--set",
+        metavar="NAME[@RANGE]=VALUE",
+        help="A setting of the look, e.g. erode=3, erode=1001:2,1020:6 (keys) or erode@1010-1020=4 (on these "
+        "frames); repeatable. `understudy recipe list` lists all.",
+    ),
+]
 Layers = Annotated[
     Text,
     typer.Option(
@@ -156,6 +181,26 @@ def settings(texts: Texts) -> dict[str, str]:
             raise Refused.invalid("set", text, f"{name} is set twice, to {found[name]} and to {value}")
         found[name] = value
     return found
+
+
+def look(
+    file: Text, sets: Texts, dialect: str, *, frame: str = "", person: str = "", **settings: Any
+) -> Callable[[Session], Recipe]:
+    """What `--recipe`, `--recipe-from`, single options and `--set` say together; each goes over those before it.
+
+    Args:
+        frame: of `--recipe-from`: whoever has a session asks the daemon for it.
+        person: whose, where the frame has several people.
+
+    Raises:
+        Refused: both a file and a frame are given, or a setting cannot be.
+        NotFound: there is no such file.
+    """
+    if file is not None and frame:
+        raise Refused.invalid("recipe_from", frame, "--recipe and --recipe-from exclude each other")
+    said = specs.recipe(file, **settings)
+    specs.change(said, sets or (), dialect)
+    return lambda session: session.recipe(frame, said, person=person) if frame else said
 
 
 def user_mattes(dialect: str, *, limit: Texts, add: Texts, keep: Texts, channel: str) -> list[UserMatte]:

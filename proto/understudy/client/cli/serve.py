@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from typing import Annotated
 
 import typer
 
-from understudy.client.cli import options
-from understudy.client.endpoint import INSTALL
-from understudy.client.errors import Refused
+from understudy.client.cli import operate, options
 
 
 def command(
     *,
+    config: Annotated[
+        options.Text,
+        typer.Option("--config", metavar="FILE", help="daemon.toml: network, tokens, limits and all below."),
+    ] = None,
     state: Annotated[
         options.Text,
         typer.Option("--state", metavar="FOLDER", help="Jobs, log and socket. Default: the user's."),
@@ -47,16 +48,21 @@ def command(
         options.Texts,
         typer.Option("--weights-folder", metavar="FOLDER", help="Looked into first; again for more."),
     ] = None,
+    path_mapping_rules: Annotated[
+        options.Text,
+        typer.Option("--path-mapping-rules", metavar="FILE", help="Open Job Description's pathmapping-1.0."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose")] = False,
 ) -> None:
     """Run a daemon until it is told to stop. Commands of the same user find it by themselves."""
-    if importlib.util.find_spec("understudy.daemon") is None:
-        raise Refused.invalid("serve", "", f"the daemon is not installed here; install it with `{INSTALL}`")
+    operate.need_daemon("serve")
     single = {
+        "--config": config,
         "--state": state,
         "--listen": listen,
         "--colour-config": colour_config,
         "--weights-cache": weights_cache,
+        "--path-mapping-rules": path_mapping_rules,
     }
     repeated = {"--read-root": read_root, "--write-root": write_root, "--weights-folder": weights_folder}
     arguments = [part for name, value in single.items() if value is not None for part in (name, value)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from understudy.client import lines, specs
+from understudy.client import lines
 from understudy.client.cli import options
 from understudy.client.cli.context import State, segments
 from understudy.client.cli.follow import exit_code, follow, refuse_to_leave
@@ -47,13 +48,17 @@ def command(
         options.Texts,
         typer.Option("--view", metavar="NAME", help="Of a stereo dst; repeatable. Default: all."),
     ] = None,
+    recipe: options.RecipeFile = None,
+    recipe_from: options.RecipeFrom = "",
     match: options.Match = None,
     blend: options.Blend = None,
     mask: options.Mask = None,
     erode: options.Erode = None,
     feather: options.Feather = None,
     mask_smooth: options.MaskSmooth = None,
+    set_: options.LookSets = None,
     segmenter: options.Segmenter = "",
+    enhancer: options.Enhancer = "",
     limit_matte: options.LimitMattes = None,
     add_matte: options.AddMattes = None,
     keep_matte: options.KeepMattes = None,
@@ -71,6 +76,18 @@ def command(
     The same command again goes on where the last one stopped, and does nothing twice.
     """
     state = State.of(context)
+    look = options.look(
+        recipe,
+        set_,
+        frames_dialect,
+        frame=recipe_from,
+        match=match,
+        blend=blend,
+        mask=mask,
+        erode=erode,
+        feather=feather,
+        mask_smooth=mask_smooth,
+    )
     settings = SwapSettings(
         src=src,
         dst=dst,
@@ -87,13 +104,11 @@ def command(
         src_colour_space=src_colour_space,
         dst_colour_space=dst_colour_space,
         views=view or (),
-        recipe=specs.recipe(
-            match=match, blend=blend, mask=mask, erode=erode, feather=feather, mask_smooth=mask_smooth
-        ),
         device=device,
         seed=seed,
         layers=options.layers(layers, no_layers=no_layers),
         segmenter=segmenter,
+        enhancer=enhancer,
         user_mattes=options.user_mattes(
             frames_dialect, limit=limit_matte, add=add_matte, keep=keep_matte, channel=matte_channel
         ),
@@ -101,7 +116,7 @@ def command(
     settings.work_folder()  # an output without a frame token is told before a daemon is started
     with state.session() as session:
         refuse_to_leave(session, detach)
-        swap = session.swap(settings)
+        swap = session.swap(replace(settings, recipe=look(session)))
         if detach:
             for job in swap.jobs:
                 state.result("started", job.message, f"{job.id}  {title(job)}")

@@ -5,6 +5,7 @@ Whether a value makes sense is the daemon's to say, so that every client hears t
 wire form is refused.
 """
 
+from understudy.client.specs.enhance import train_enhancer
 from understudy.client.specs.facesets import (
     export_faceset,
     faceset_coverage,
@@ -18,6 +19,8 @@ from understudy.client.specs.facesets import (
     resize_faceset,
     unpack_faceset,
 )
+from understudy.client.specs.look import change, recipe, texts
+from understudy.client.specs.merge import Person, merge, merge_people
 from understudy.client.specs.model import combine_models, export_model, import_model, restore_model
 from understudy.client.specs.parts import (
     Frames,
@@ -29,6 +32,7 @@ from understudy.client.specs.parts import (
     plate,
     segments,
 )
+from understudy.client.specs.review import review
 from understudy.client.specs.segment import (
     apply_segmenter,
     label_faces,
@@ -39,9 +43,7 @@ from understudy.client.specs.stages import (
     check_plate,
     extract,
     ingest,
-    merge,
     pull_weights,
-    recipe,
     torture,
     verify,
 )
@@ -50,10 +52,12 @@ from understudy.client.specs.train import phase, plot_history, train
 __all__ = [
     "Frames",
     "PathLike",
+    "Person",
     "Plate",
     "UserMatte",
     "absolute",
     "apply_segmenter",
+    "change",
     "check_plate",
     "combine_models",
     "export_faceset",
@@ -70,6 +74,7 @@ __all__ = [
     "manual_face",
     "measure_faceset",
     "merge",
+    "merge_people",
     "pack_faceset",
     "phase",
     "plate",
@@ -80,9 +85,12 @@ __all__ = [
     "recipe",
     "resize_faceset",
     "restore_model",
+    "review",
     "segments",
+    "texts",
     "torture",
     "train",
+    "train_enhancer",
     "train_segmenter",
     "unpack_faceset",
     "verify",

@@ -143,11 +143,27 @@ def unpack_faceset(pack: PathLike, output: PathLike) -> pb.JobSpec:
 
 
 def resize_faceset(
-    faceset: PathLike, output: PathLike, *, size: int = 0, face_type: str = "", enhance: str = ""
+    faceset: PathLike,
+    output: PathLike,
+    *,
+    size: int = 0,
+    face_type: str = "",
+    enhance: str = "",
+    enhancer: PathLike = "",
 ) -> pb.JobSpec:
-    """Another faceset, of another crop size or face type; what is not given stays as it is."""
+    """Another faceset, of another crop size or face type; what is not given stays as it is.
+
+    Args:
+        enhance: how detail is made where faces grow. Empty: `lanczos`.
+        enhancer: folder of one, where that is `trained`.
+    """
     spec = pb.ResizeFacesetSpec(
-        faceset=absolute(faceset), output=absolute(output), size=size, face_type=face_type, enhance=enhance
+        faceset=absolute(faceset),
+        output=absolute(output),
+        size=size,
+        face_type=face_type,
+        enhance=enhance,
+        enhancer=absolute(enhancer),
     )
     return pb.JobSpec(resize_faceset=spec)
 

@@ -1,68 +1,12 @@
-"""The specs of the stages but for training, from a video to a checked comp, and of what goes beside them."""
+"""The specs of the stages but for training and merge, from a video to a checked comp, and of what goes beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
-from google.protobuf import json_format
-
-from understudy.client.errors import Refused
-from understudy.client.specs.parts import Frames, PathLike, Plate, UserMatte, absolute, plate, segments
+from understudy.client.specs.parts import Frames, PathLike, Plate, absolute, plate, segments
 from understudy.v1 import job_pb2 as pb
-from understudy.v1.common_pb2 import Keyable, Pick
-from understudy.v1.recipe_pb2 import Recipe
-
-
-def recipe(base: Recipe | Mapping[str, Any] | PathLike | None = None, **settings: Any) -> Recipe:
-    """A look.
-
-    Args:
-        base: where to start: a Recipe, its JSON mapping, or the path of a file that holds the mapping.
-        settings: fields of `understudy.v1.Recipe`; numbers become constants, None leaves the base's or
-            default.
-
-    Raises:
-        Refused: a field is not known or has the wrong type.
-        NotFound: there is no such file.
-    """
-    result = _base_recipe(base)
-    for name, value in settings.items():
-        if value is None:
-            continue
-        if value == "":  # a script's unset variable; on the wire it would be the default
-            raise Refused.invalid(f"recipe.{name}", value, "it is empty; leave it out for the default")
-        field = Recipe.DESCRIPTOR.fields_by_name.get(name)
-        if field is None:
-            raise Refused.invalid(
-                f"recipe.{name}", value, f"a recipe has {', '.join(Recipe.DESCRIPTOR.fields_by_name)}"
-            )
-        try:
-            if field.message_type is None:
-                setattr(result, name, value)
-            else:
-                getattr(result, name).CopyFrom(value if isinstance(value, Keyable) else Keyable(value=value))
-        except TypeError as error:
-            raise Refused.invalid(f"recipe.{name}", value, str(error)) from error
-    return result
-
-
-def _base_recipe(base: Recipe | Mapping[str, Any] | PathLike | None) -> Recipe:
-    result = Recipe()
-    if base is None:
-        return result
-    if isinstance(base, Recipe):
-        result.CopyFrom(base)
-        return result
-    try:
-        if isinstance(base, Mapping):
-            return json_format.ParseDict(dict(base), result)
-        return json_format.Parse(Path(base).read_text(encoding="utf-8"), result)
-    except OSError as error:
-        raise Refused.missing(str(base), f"recipe: {error.strerror}: {base}") from error
-    except json_format.ParseError as error:
-        raise Refused.invalid("recipe", base, f"not the JSON mapping of a recipe: {error}") from error
+from understudy.v1.common_pb2 import Pick
 
 
 def ingest(
@@ -146,54 +90,6 @@ def extract(
         workers=workers,
     )
     return pb.JobSpec(extract=spec)
-
-
-def merge(
-    given: PathLike | Plate,
-    faceset: PathLike,
-    model: PathLike,
-    output: PathLike,
-    *,
-    look: Recipe | None = None,
-    frames: Frames = None,
-    track: int | None = None,
-    layers: bool | Sequence[str] = True,
-    aligned: bool = False,
-    segmenter: PathLike = "",
-    user_matte: PathLike | Plate | None = None,
-    user_mattes: Sequence[UserMatte] = (),
-    device: str = "",
-    contact_sheet: bool = True,
-) -> pb.JobSpec:
-    """A plate, its faceset and a model become finished frames; `frames` limits what is written, not fitted.
-
-    Args:
-        layers: names of those to write; True is all, False none.
-        segmenter: folder of one, where the look's mask names `occ_face`, or `occ` of faces that have no matte.
-        user_matte: a matte that limits the swap; as one of `user_mattes`.
-        user_mattes: mattes in plate space by which a person says where the face goes.
-    """
-    swap = pb.Swap(
-        faceset=absolute(faceset),
-        track=track,
-        model=absolute(model),
-        recipe=look or Recipe(),
-        segmenter=absolute(segmenter),
-    )
-    spec = pb.MergeSpec(
-        plate=plate(given),
-        swaps=[swap],
-        output=absolute(output),
-        no_layers=not layers,
-        layers=() if isinstance(layers, bool) else layers,
-        aligned=aligned,
-        user_matte=None if user_matte is None else plate(user_matte),
-        user_mattes=[matte.message() for matte in user_mattes],
-        device=device,
-        no_contact_sheet=not contact_sheet,
-        frames=segments(frames),
-    )
-    return pb.JobSpec(merge=spec)
 
 
 def verify(output: PathLike | Plate, original: PathLike | Plate | None = None) -> pb.JobSpec:

@@ -59,8 +59,10 @@ def describe(
             "hours": round(state.seconds / 3600, 2),
             "preset": state.preset,
             "way": state.way,
+            "options": dict(state.options),
             "changes": [dict(each) for each in state.changes],
             "average": state.average,
+            "losses": dict(state.losses),
             "started_from": state.pretrained,
             "parts_from": dict(state.combined),
             "facesets": facesets,
@@ -80,8 +82,11 @@ def markdown(card: dict[str, Any]) -> str:
         "Hours of training": training["hours"],
         "Preset": training["preset"] or "none",
         "Way of training": training["way"] or "not told",
+        "Options": _listed(training.get("options", {})) or "the preset's",
         "Changed while it trained": "; ".join(map(_change, training["changes"])) or "nothing",
         "Weights": "the mean over iterations" if training["average"] else "as trained",
+        "Losses at the end": ", ".join(f"{n} {v:.4g}" for n, v in training.get("losses", {}).items())
+        or "not told",
         "Started from (digest)": training["started_from"] or "nothing",
         **{f"Part {part} from (digest)": digest for part, digest in training["parts_from"].items()},
         "Faceset of src (digest)": training["facesets"]["src"]["digest"] or "not told",
@@ -120,8 +125,11 @@ def markdown(card: dict[str, Any]) -> str:
 
 
 def _change(change: Mapping[str, Any]) -> str:
-    options = ", ".join(f"{name} {value}" for name, value in change.get("options", {}).items())
-    return f"{options} from iteration {change.get('iteration')} on"
+    return f"{_listed(change.get('options', {}))} from iteration {change.get('iteration')} on"
+
+
+def _listed(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options.items())
 
 
 def _granted(release: Release) -> dict[str, str]:

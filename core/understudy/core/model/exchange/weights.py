@@ -78,7 +78,8 @@ def export(
 
 
 def import_(folder: Path, model: Path, *, releases: tuple[Release, ...] = ()) -> store.State:
-    """Read what `export` wrote and make it a model of ours; training goes on from it with fresh moments.
+    """Read what `export` wrote and make it a model of ours; training goes on from it with fresh moments and by what
+    was asked for and changed before.
 
     Args:
         model: our folder; it must not hold a trained model yet.
@@ -123,7 +124,10 @@ def _state(told: Mapping[str, Any], file: Path, releases: tuple[Release, ...]) -
             versions={str(name): str(value) for name, value in training["versions"].items()},
             preset=str(training["preset"]),
             way=str(training["way"]),
+            options=_options(training.get("options", {})),  # cards of earlier versions do not tell
+            changes=tuple(map(_change, training.get("changes", ()))),
             average=bool(training["average"]),
+            losses={str(name): float(value) for name, value in training.get("losses", {}).items()},
             pretrained=str(training["started_from"]),
             combined={str(part): str(digest) for part, digest in training["parts_from"].items()},
             src=str(training["facesets"]["src"]["digest"]),
@@ -134,6 +138,19 @@ def _state(told: Mapping[str, Any], file: Path, releases: tuple[Release, ...]) -
         raise ModelInvalid(
             f"{file}: is no model card of ours, or was altered: {error!r}", path=file
         ) from error
+
+
+def _change(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person changed at an iteration, as `train.plan.Phase` for JSON."""
+    iteration = int(said["iteration"])
+    if iteration < 0:
+        raise ValueError(f"a change at iteration {iteration}")
+    return {"iteration": iteration, "share": None, "options": _options(said["options"])}
+
+
+def _options(said: Mapping[str, Any]) -> dict[str, str]:
+    """Name → text."""
+    return {str(name): str(value) for name, value in said.items()}
 
 
 def _weights(file: Path, digest: str) -> dict[str, torch.Tensor]:

@@ -135,12 +135,15 @@ def resize(
         str, typer.Option("--face-type", help="half, mid_full, full, whole or head. Default: as it is.")
     ] = "",
     enhance: Annotated[str, typer.Option("--enhance", help="How detail is made where faces grow.")] = "",
+    enhancer: options.Enhancer = "",
     detach: options.Detach = False,
 ) -> None:
     """Make another faceset, of another crop size or face type."""
     run(
         State.of(context),
-        lambda session: session.resize_faceset(faceset, out, size=size, face_type=face_type, enhance=enhance),
+        lambda session: session.resize_faceset(
+            faceset, out, size=size, face_type=face_type, enhance=enhance, enhancer=enhancer
+        ),
         detach=detach,
     )
 

@@ -1,0 +1,27 @@
+"""What `idt` and `sot` share: the whole distribution of the codes of `_space.SRGB`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from understudy.core.frames import Float
+from understudy.core.match import Numbers
+from understudy.core.match._space import SRGB
+from understudy.core.match._statistics import nothing, sample
+from understudy.core.match._transport import PIXELS, Transport
+
+
+def measure(transport: Transport, face: Float, plate: Float, matte: Float) -> Numbers:
+    """What the transport fits; NaN throughout where the matte is too empty."""
+    found = sample(SRGB, face, plate, matte, most=PIXELS)
+    return nothing(transport.count) if found is None else transport.fit(found)
+
+
+def apply(transport: Transport, face: Float, numbers: Numbers, amount: float) -> Float:
+    """The face, by `amount` of the way in codes."""
+    return SRGB.matched(face, transport.change(numbers), amount)
+
+
+def report(transport: Transport, numbers: Numbers) -> dict[str, Any]:
+    """`space` and `axes`, and what `Transport.report` says."""
+    return {"space": SRGB.name, "axes": list(SRGB.axes), **transport.report(numbers)}

@@ -1,0 +1,64 @@
+"""Whether the faces that a merge is given belong to its plate and its colour."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from understudy.core.colour import ColourConfig
+from understudy.core.errors import InvalidInput
+from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.frames import FrameRange
+from understudy.core.reports import Warned
+
+
+def strangers(faceset: Faceset, frames: FrameRange, colour: ColourConfig) -> list[Warned]:
+    """What should be said of a person's faces before they are put into a plate.
+
+    Args:
+        frames: of the plate, not only those that are wanted.
+
+    Raises:
+        InvalidInput: the faces' pixels are in another working space, so that a match fitted to them would be wrong.
+    """
+    texts = faceset.columns.texts
+    if other := [space for space in texts["colour"].used() if space not in ("", colour.working)]:
+        raise InvalidInput(
+            f"{faceset.path}: was extracted in {other[0]!r}, but the working space of {colour.source} is "
+            f"{colour.working!r}; extract again, or merge with the faceset's colour config",
+            path=faceset.path,
+            field="faceset",
+            value=faceset.path,
+        )
+    found = []
+    if other := [config for config in texts["config"].used() if config not in ("", colour.cache_id)]:
+        what = f"another colour config (cache id {other[0]}) than {colour.source} ({colour.cache_id})"
+        message = f"{faceset.path}: was extracted with {what}"
+        found.append(Warned(reason="COLOUR_CONFIG_DIFFERS", message=message))
+    numbers = np.unique(faceset.columns.frame)
+    if len(numbers) and not any(int(number) in frames for number in numbers):
+        where = FrameRange.from_frames(numbers.tolist())
+        message = f"{faceset.path}: has faces on {where}, none of them among the plate's frames {frames}"
+        found.append(Warned(reason="FACES_ELSEWHERE", message=message))
+    return found
+
+
+_FARTHEST = 1e6  # pixels from the origin: no picture is so large, and no warp counts further
+
+
+def refuse_sizeless(record: FaceRecord) -> None:
+    """Refuse a face of which nobody knows where it is: no crop can be cut, and steadying would pass it on to others.
+
+    Raises:
+        InvalidInput: its landmarks are not finite, beyond all pictures, or all in one place.
+    """
+    points = record.face.landmarks.points
+    if (np.abs(points) <= _FARTHEST).all() and np.ptp(points, axis=0).any():
+        return
+    raise InvalidInput(
+        f"{record.path}: frame {record.face.frame}: its landmarks are not finite, beyond any picture or all "
+        "in one place; reject the face (understudy faceset reject) or give its landmarks by hand",
+        path=record.path,
+        frame=record.face.frame,
+        field="faceset",
+        value=record.path,
+    )

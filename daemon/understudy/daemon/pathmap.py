@@ -1,0 +1,197 @@
+"""Paths of other machines, rewritten in requests before anything looks at them.
+
+Rules are those of Open Job Description's pathmapping-1.0: a source path of a named format and where it lies here. A
+rule fits a path that is the source or below it, by whole components; the longest source that fits is taken. WINDOWS
+takes both slashes and any case, as the system does.
+Source: OpenJobDescription/openjd-specifications, wiki "How Jobs Are Run", path mapping.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from types import MappingProxyType
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from understudy.core.errors import InvalidInput, NotFound
+
+VERSION = "pathmapping-1.0"
+LARGEST = 1 << 20  # bytes of a file of rules
+POSIX, WINDOWS = "POSIX", "WINDOWS"
+_KINDS: Mapping[str, type[PurePath]] = MappingProxyType({POSIX: PurePosixPath, WINDOWS: PureWindowsPath})
+
+# Every field of text in a request that is a path, by the name of its message; a test goes through the contract.
+FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        name: frozenset(fields.split())
+        for name, fields in {
+            "PlateRef": "pattern",
+            "IngestSpec": "video pattern",
+            "ExtractSpec": "faceset release reference",
+            "TrainSpec": "model src dst release start_from",
+            "MergeSpec": "output",
+            "Swap": "faceset model segmenter enhancer",
+            "ReviewSpec": "movie contact_sheet",
+            "TrainEnhancerSpec": "enhancer facesets",
+            "GetRecipeRequest": "path",
+            "TortureSpec": "folder",
+            "MeasureFacesetSpec": "faceset reference",
+            "FacesetSheetSpec": "faceset output",
+            "FacesetCoverageSpec": "faceset output against",
+            "PackFacesetSpec": "faceset output",
+            "UnpackFacesetSpec": "pack output",
+            "ResizeFacesetSpec": "faceset output enhancer",
+            "ImportFacesetSpec": "source output release",
+            "ExportFacesetSpec": "faceset output",
+            "JoinFacesetsSpec": "facesets output",
+            "LabelFacesSpec": "faceset polygons crops",
+            "TrainSegmenterSpec": "segmenter facesets start_from",
+            "ApplySegmenterSpec": "segmenter faceset",
+            "PreviewSegmentationSpec": "faceset output segmenter",
+            "ExportModelSpec": "model output release",
+            "ImportModelSpec": "source output releases",
+            "CombineModelsSpec": "output base parts",
+            "RestoreModelSpec": "model",
+            "PlotHistorySpec": "model output",
+            "GetFacesetRequest": "path",
+            "ListFacesRequest": "path",
+            "ListDuplicatesRequest": "path",
+            "GetFacesetStatisticsRequest": "path",
+            "RejectFacesRequest": "path",
+            "RestoreFacesRequest": "path",
+            "PickTrackRequest": "path plate",
+            "ListReviewFramesRequest": "path",
+            "SetManualFacesRequest": "path",
+            "ManualFace": "plate",
+            "ListManualFacesRequest": "path",
+            "DeleteManualFacesRequest": "path plate",
+            "GetModelRequest": "path",
+            "ListModelBackupsRequest": "path",
+            "CreateReleaseRequest": "path",
+            "GetReleaseRequest": "path",
+            "GetSegmenterRequest": "path",
+            "ListLabelsRequest": "path",
+            "SuggestLabelsRequest": "path",
+            "ClearSegmentationRequest": "path",
+        }.items()
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Where a path of another machine lies here; the names are the specification's."""
+
+    source_path_format: str
+    source_path: str
+    destination_path: str
+
+    def __post_init__(self) -> None:
+        kind = _KINDS.get(self.source_path_format)
+        if kind is None:
+            raise InvalidInput(
+                f"source_path_format: {self.source_path_format!r} is none of {', '.join(_KINDS)}",
+                field="source_path_format",
+                value=self.source_path_format,
+            )
+        if not kind(self.source_path).is_absolute():
+            raise InvalidInput(
+                f"source_path: {self.source_path!r} is no absolute path of format {self.source_path_format}",
+                field="source_path",
+                value=self.source_path,
+            )
+        if not self.destination_path.startswith("/"):
+            raise InvalidInput(
+                f"destination_path: {self.destination_path!r} is not absolute",
+                field="destination_path",
+                value=self.destination_path,
+            )
+
+    @property
+    def depth(self) -> int:
+        """Components of the source: what makes one rule longer than another."""
+        return len(_KINDS[self.source_path_format](self.source_path).parts)
+
+    def apply(self, path: str) -> str | None:
+        """The path here; None where the rule does not fit. `..` stays, for the check of the roots to see."""
+        kind = _KINDS[self.source_path_format]
+        given, source = kind(path), kind(self.source_path)
+        if not given.is_relative_to(source):
+            return None
+        rest = given.relative_to(source).parts
+        return str(PurePosixPath(self.destination_path, *rest))
+
+
+class PathMapping:
+    """The rules of a site, the longest first; of rules of one length, the one that was given first."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self.rules = tuple(sorted(rules, key=lambda rule: rule.depth, reverse=True))
+
+    def path(self, path: str) -> str:
+        """The path as this machine sees it; as it came where no rule fits."""
+        for rule in self.rules:
+            if (here := rule.apply(path)) is not None:
+                return here
+        return path
+
+    def rewrite(self, message: Message) -> None:
+        """Rewrite every path in a request, in place."""
+        if self.rules:
+            self._rewrite(message)
+
+    def _rewrite(self, message: Message) -> None:
+        paths = FIELDS.get(message.DESCRIPTOR.name, frozenset())
+        for field, value in message.ListFields():
+            if field.name in paths:
+                self._replace(message, field.name, value)
+            elif field.type == FieldDescriptor.TYPE_MESSAGE and not _is_map(field):
+                for each in [value] if isinstance(value, Message) else value:
+                    self._rewrite(each)
+
+    def _replace(self, message: Message, name: str, value: Any) -> None:
+        if isinstance(value, str):
+            setattr(message, name, self.path(value))
+        elif hasattr(value, "items"):  # a map: its values are the paths
+            for key in list(value):
+                value[key] = self.path(value[key])
+        else:
+            value[:] = [self.path(each) for each in value]
+
+
+def _is_map(field: Any) -> bool:
+    return bool(field.message_type.GetOptions().map_entry)
+
+
+def read(path: Path) -> tuple[Rule, ...]:
+    """The rules in a file of the form pathmapping-1.0.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: it is of another form; names the rule.
+    """
+    try:
+        text = path.read_bytes() if path.stat().st_size <= LARGEST else b""
+    except FileNotFoundError as error:
+        raise NotFound(f"path mapping {path}: there is no such file", path=path) from error
+    except OSError as error:
+        raise InvalidInput(f"path mapping {path}: cannot be read: {error.strerror}", path=path) from error
+    try:
+        said = json.loads(text)
+        if not isinstance(said, dict) or said.get("version") != VERSION:
+            raise ValueError(f"it is no object with version {VERSION!r}")
+        return tuple(_rule(each, at) for at, each in enumerate(said["path_mapping_rules"], start=1))
+    except (ValueError, TypeError, KeyError, InvalidInput) as error:
+        raise InvalidInput(f"path mapping {path}: {error}", path=path, field="path_mapping") from error
+
+
+def _rule(said: Any, number: int) -> Rule:
+    try:
+        return Rule(**said)
+    except (TypeError, InvalidInput) as error:
+        raise InvalidInput(f"rule {number}: {error}", field="path_mapping_rules", value=number) from error
