@@ -83,10 +83,12 @@ def test_two_processes_train_as_one_with_the_whole_batch(facesets, colour, tmp_p
     assert curve.shape[0] == 5
     torch.testing.assert_close(shared, curve, rtol=1e-3, atol=1e-5)
     assert (curve[0] - curve[-1]).abs().max() > 0.01  # and it has learnt something, or all would be equal
-    # Adam's first steps are as long for rounding as for a gradient: few weights, where there is hardly one
-    apart = (weights(tmp_path / "shared") - weights(tmp_path / "alone")).abs()
-    assert apart.median() < 1e-6
-    assert (apart > 1e-4).float().mean() < 0.01
+    # Adam's first steps are as long for rounding as for a gradient, and each kind of CPU rounds in its own way:
+    # measured against the way that a weight can go, few are apart, and those where there is hardly a gradient
+    way = 5 * float(STEADY["learning_rate"])
+    apart = (weights(tmp_path / "shared") - weights(tmp_path / "alone")).abs() / way
+    assert apart.median() < 0.01
+    assert (apart > 0.1).float().mean() < 0.01
 
 
 def test_two_processes_go_on_with_what_one_began(facesets, colour, tmp_path):
