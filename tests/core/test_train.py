@@ -312,7 +312,7 @@ def test_bfloat16_only_where_it_works(monkeypatch):
     cpu = torch.device("cpu")
     assert precision.bfloat16("bfloat16", cpu)
     assert not precision.bfloat16("float32", cpu)
-    monkeypatch.setattr(precision, "_has_matrix_unit", lambda: True)
+    monkeypatch.setattr(precision, "_has_unit", lambda: True)
     monkeypatch.setattr(
         precision, "_speedup", speedup := precision._speedup.__wrapped__
     )  # measured anew each time

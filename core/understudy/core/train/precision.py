@@ -20,7 +20,7 @@ def bfloat16(asked: str, device: torch.device) -> bool:
         return asked == "bfloat16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and _has_matrix_unit() and _speedup() > _WORTH
+    return device.type == "cpu" and _has_unit() and _speedup() > _WORTH
 
 
 def autocast(device: torch.device, enabled: bool) -> AbstractContextManager[object]:
@@ -28,9 +28,13 @@ def autocast(device: torch.device, enabled: bool) -> AbstractContextManager[obje
     return torch.autocast(device.type, torch.bfloat16) if enabled else nullcontext()
 
 
-def _has_matrix_unit() -> bool:
-    """Without one bfloat16 loses to float32 on every CPU measured, so the probe's seconds are saved."""
-    return bool(torch.cpu._is_amx_tile_supported())  # no public name in torch 2.13
+def _has_unit() -> bool:
+    """Without one bfloat16 loses to float32 on every CPU measured, so the probe's seconds are saved.
+
+    Intel's is the matrix unit (AMX), AMD's (Zen 4 and later) the dot products of AVX-512.
+    """
+    # torch 2.13 has no public name for either
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 @cache
