@@ -1,11 +1,13 @@
 """What the daemon adds: the same extraction and the same merge, called in this process and asked of a daemon.
 
 Both sides have their libraries loaded before the clock runs; starting a daemon and the first job of its worker is a
-row of its own. The model has had two iterations: a merge costs the same whatever the faces look like.
+row of its own. The model has had two iterations: a merge costs the same whatever the faces look like. The limit is
+issue 8's: 3 % on 200 frames (`--frames 200`).
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import statistics
 import time
@@ -27,7 +29,7 @@ from understudy.core.train import loop
 from understudy.core.train.settings import TrainSettings
 
 FOLDER = common.FOLDER / "daemon"
-ROUNDS = 3
+LIMIT = 1.03
 
 
 class Here:
@@ -79,8 +81,12 @@ def done(work: Iterable[Report]) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.daemon", description=__doc__.partition("\n")[0])
+    parser.add_argument("--frames", type=int, default=common.FRAMES, help="of the plate (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each side (%(default)s)")
+    given = parser.parse_args()
     shutil.rmtree(FOLDER, ignore_errors=True)
-    plate = common.plate("hopper")
+    plate = common.plate("hopper", given.frames)
     one = FrameRange.of(1001, 1001)
     here, first = Here(plate), replace(plate, frames=one, present=one)
     model = here.model(common.plate("astronaut"))
@@ -92,7 +98,9 @@ def main() -> None:
         warm.merge(FOLDER / "dst", model, str(FOLDER / "warm_there.%04d.exr"))
         start = time.perf_counter() - began
         # By turns, so that what else the machine does meets both; the best of each is the least disturbed.
-        rounds = [(timed(here, model, f"here{n}"), timed(there, model, f"there{n}")) for n in range(ROUNDS)]
+        rounds = [
+            (timed(here, model, f"here{n}"), timed(there, model, f"there{n}")) for n in range(given.rounds)
+        ]
         asked = pings(session)
 
     pairs = {job: (min(a[job] for a, _ in rounds), min(b[job] for _, b in rounds)) for job in rounds[0][0]}
@@ -100,8 +108,8 @@ def main() -> None:
     rows.append(("start of daemon and worker", "", f"{start:.2f}", ""))
     rows.append(("GetJob, median of 1000", "", f"{asked:.5f}", ""))
     common.show(
-        f"daemon: {len(plate.frames)} frames, the same work in seconds, best of {ROUNDS}",
-        ("job", "in this process", "through the daemon", "ratio"),
+        f"daemon: {len(plate.frames)} frames, the same work in seconds, best of {given.rounds}",
+        ("job", "in this process", "through the daemon", f"ratio (limit {LIMIT})"),
         rows,
     )
 
