@@ -2,10 +2,10 @@
 
 Winograd's minimal filtering F(4 × 4, 3 × 3) as Lavin and Gray give it for networks ("Fast Algorithms for Convolutional
 Neural Networks", CVPR 2016): of each 6 × 6 tile of the input come 4 × 4 pixels of the output, by 36 products for each
-pair of channels in place of 144. Here input and output are brought over by their matrices along one side of a tile and
-then along the other, weights by the Kronecker square of theirs, all in pieces that stay in a core's cache; the products
-of all tiles are 36 matrix products. The backward pass is its transpose: it costs as few, and nothing is kept for it but
-the input. Results differ from the plain sum's by 1e-5 of the largest.
+pair of channels in place of 144. Here input and output are brought over by their matrices along one side of a tile
+and then the other, weights by the Kronecker square of theirs, in pieces that stay in cache; the products of all tiles
+are 36 matrix products. The backward pass is its transpose: it costs as few, and nothing is kept for it but the input.
+Results differ from the plain sum's by 1e-5 of the largest.
 
 What torch calls here (oneDNN) runs at the rate of plain sums: docs/LOG.md has what this gains.
 
@@ -94,7 +94,7 @@ def convolved(x_BCHW: Tensor, weight_OC33: Tensor, bias_O: Tensor | None = None)
 def product(x_BCHW: Tensor, weight_OC33: Tensor, bias_O: Tensor | None = None) -> Tensor:
     """As `functional.conv2d` with a margin of 1, as one matrix product: (B, O, H, W), channels last.
 
-    Of small pictures and many channels, which is weights before all: oneDNN lays them anew for each of its convolutions.
+    Of small pictures and many channels that is weights before all: oneDNN lays them anew for each convolution.
     """
     height, width = x_BCHW.shape[2:]
     x = functional.pad(x_BCHW.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
