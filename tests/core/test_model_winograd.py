@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from understudy.core.model import winograd
-from understudy.core.model.winograd import Convolution, convolved
+from understudy.core.model.winograd import Convolution, convolved, product
 
 NEAR = 3e-5  # of the largest; float32 through matrices whose numbers reach 8
 
@@ -82,6 +82,59 @@ def test_what_is_changed_in_place_after_it_is_not_what_it_keeps():
     functional.leaky_relu(nn.Conv2d.forward(layer, twin), 0.1).sum().backward()
     assert twin.grad is not None
     assert apart(x.grad, twin.grad) < NEAR
+
+
+class TestProduct:
+    """The same of small pictures in bfloat16, as one matrix product."""
+
+    def test_it_is_the_plain_sum_and_so_are_its_gradients(self):
+        dice = torch.Generator().manual_seed(3)
+        shapes = (2, 5, 6, 3), (7, 5, 3, 3), (7,)
+        inputs = [
+            torch.randn(shape, generator=dice, dtype=torch.float64).requires_grad_() for shape in shapes
+        ]
+        cotangent = torch.randn(2, 7, 6, 3, generator=dice, dtype=torch.float64)
+        for found, wanted in zip(
+            *(
+                (made, *torch.autograd.grad(made, inputs, cotangent))
+                for made in (product(*inputs), plain(*inputs))
+            ),
+            strict=True,
+        ):
+            assert apart(found.detach(), wanted.detach()) < 1e-12
+
+    @pytest.fixture
+    def calls(self, monkeypatch) -> list[torch.Size]:
+        calls: list[torch.Size] = []
+
+        def noted(x, weight, bias):
+            calls.append(x.shape)
+            return product(x, weight, bias)
+
+        monkeypatch.setattr(winograd, "product", noted)
+        return calls
+
+    @pytest.mark.parametrize(("side", "taken"), [(8, True), (16, False)])
+    def test_of_few_pixels_alone(self, calls, side, taken):
+        layer = Convolution(32, 64).to(memory_format=torch.channels_last)
+        x = torch.randn(4, 32, side, side)
+        with torch.autocast("cpu", torch.bfloat16):
+            made = layer(x)
+        assert bool(calls) == taken
+        assert made.dtype == torch.bfloat16
+        made.float().sum().backward()
+        assert layer.weight.grad is not None
+        assert layer.weight.grad.stride() == layer.weight.stride()
+
+    def test_not_who_only_looks_is_told_not_to_or_trains_in_float32(self, calls):
+        layer, x = Convolution(32, 64).to(memory_format=torch.channels_last), torch.randn(4, 32, 8, 8)
+        layer(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                layer(x)
+            winograd.allow(layer, False)
+            layer(x)
+        assert not calls
 
 
 class TestWho:

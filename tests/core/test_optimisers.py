@@ -80,6 +80,23 @@ def test_each_finds_the_bottom(name):
     np.testing.assert_allclose(weight.detach(), [1, 2, 3], atol=0.05)
 
 
+@pytest.mark.parametrize("shape", [(6, 5, 3, 3), (6, 5, 1, 1), (6, 1, 3, 3)])
+def test_a_step_does_not_hang_on_how_weights_lie(shape):
+    """torch's fused Adam goes by addresses alone."""
+    dice, found = torch.Generator().manual_seed(5), []
+    start, grads = torch.randn(shape, generator=dice), torch.randn(3, *shape, generator=dice)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        weight = nn.Parameter(start.clone(memory_format=layout))
+        optimiser = optimisers.build("adam", [weight], OptimiserSettings(learning_rate=0.1))
+        for grad in grads:
+            weight.grad = grad.clone(memory_format=layout)
+            optimiser.step()
+        found.append((weight.detach(), optimiser.state[weight]["exp_avg"]))
+        assert optimiser.state[weight]["exp_avg"].shape == weight.shape
+    for plain, last in zip(*found, strict=True):
+        assert torch.allclose(plain, last, rtol=1e-6, atol=1e-7)
+
+
 def test_weights_without_gradient_stay():
     used, unused = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
     descent = optimisers.build("adabelief", [used, unused], OptimiserSettings(keep=0.5, clip=1.0))

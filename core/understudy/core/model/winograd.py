@@ -2,9 +2,10 @@
 
 Winograd's minimal filtering F(4 × 4, 3 × 3) as Lavin and Gray give it for networks ("Fast Algorithms for Convolutional
 Neural Networks", CVPR 2016): of each 6 × 6 tile of the input come 4 × 4 pixels of the output, by 36 products for each
-pair of channels in place of 144. Here input, weights and output are brought over by matrices that are the Kronecker
-square of theirs, and the products of all tiles are 36 matrix products. The backward pass is its transpose: it costs as
-few, and nothing is kept for it but the input. Results differ from the plain sum's by 1e-5 of the largest.
+pair of channels in place of 144. Here input and output are brought over by their matrices along one side of a tile
+and then the other, weights by the Kronecker square of theirs, in pieces that stay in cache; the products of all tiles
+are 36 matrix products. The backward pass is its transpose: it costs as few, and nothing is kept for it but the input.
+Results differ from the plain sum's by 1e-5 of the largest.
 
 What torch calls here (oneDNN) runs at the rate of plain sums: docs/LOG.md has what this gains.
 
@@ -27,28 +28,25 @@ _POINTS = _TILE * _TILE
 _TAPS = 9
 _LEAST_CHANNELS = 32  # fewer, and bringing over costs more than is saved
 _LEAST_TILES = 32  # fewer, and the weights' bringing over does
+_FEW_PIXELS = 512  # of a batch; more, and oneDNN's convolution is as fast in bfloat16
 # Numbers, 8 MiB: what one step of the work has at the most of tiles, of weights or of their products.
 _BLOCK = 1 << 21
+_PIECE = 1 << 19  # numbers, 2 MiB: what is brought over in one go
 
-KEPT = 7 * 4 * _BLOCK
+KEPT = 4 * (5 * _BLOCK + 3 * _PIECE)
 """Bytes that a process keeps for it at the most, but where a row of tiles is more than a block: see `_kept`."""
 
-
-def _square(rows: list[list[float]]) -> Tensor:
-    matrix = torch.tensor(rows, dtype=torch.float64)
-    return torch.kron(matrix, matrix).float().contiguous()
-
-
 # Lavin and Gray, equation (14): input, weights, output
-_INPUT = _square(
-    [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
+_INPUT = torch.tensor(
+    [[4.0, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
      [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
 )  # fmt: skip
-_WEIGHT = _square(
+_SIDE = torch.tensor(
     [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6],
-     [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
+     [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]], dtype=torch.float64
 )  # fmt: skip
-_OUTPUT = _square([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+_WEIGHT = torch.kron(_SIDE, _SIDE).float().contiguous()
+_OUTPUT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
 class Convolution(nn.Conv2d):
@@ -64,6 +62,8 @@ class Convolution(nn.Conv2d):
         super().__init__(channels, out, 3, padding=1)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
+        if self.short and _trains_narrowly(x_BCHW, self.weight):
+            return product(x_BCHW, self.weight, self.bias)
         if not self.short or not _trains(x_BCHW, self.weight):
             return super().forward(x_BCHW)
         if pays(x_BCHW.shape, self.out_channels):
@@ -91,6 +91,32 @@ def convolved(x_BCHW: Tensor, weight_OC33: Tensor, bias_O: Tensor | None = None)
     return found
 
 
+def product(x_BCHW: Tensor, weight_OC33: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    """As `functional.conv2d` with a margin of 1, as one matrix product: (B, O, H, W), channels last.
+
+    Of small pictures and many channels that is weights before all: oneDNN lays them anew for each convolution.
+    """
+    height, width = x_BCHW.shape[2:]
+    x = functional.pad(x_BCHW.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    taps = [x[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    found = functional.linear(torch.cat(taps, dim=-1), weight_OC33.permute(0, 2, 3, 1).flatten(1), bias_O)
+    return found.permute(0, 3, 1, 2)
+
+
+def _trains_narrowly(x: Tensor, weight: Tensor) -> bool:
+    """Whether it is a training in bfloat16 for which `product` pays."""
+    return (
+        torch.is_grad_enabled()
+        and weight.requires_grad
+        and x.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and weight.is_contiguous(memory_format=torch.channels_last)
+        and x.shape[0] * x.shape[2] * x.shape[3] <= _FEW_PIXELS
+        and not torch.compiler.is_compiling()
+    )
+
+
 def _trains(x: Tensor, weight: Tensor) -> bool:
     """What else convolves (exports, merges, what is compiled, other precisions) does it plainly, and to the bit."""
     return (
@@ -115,21 +141,16 @@ class _Convolved(torch.autograd.Function):
             memory_format=torch.channels_last
         )
         pixels = _pixels(out)
-        for images, bands in _parts(tiles, o):
-            part = tiles[:, :, images, bands]
-            seen, shape = _seen(part), part.shape[2:5]
+        for images, bands in _blocks(tiles.shape, o):
+            seen = _seen(tiles[:, :, images, bands])
             for some in _channels(o, c):
                 size = some.stop - some.start
-                weights = _weights(weight[some])
                 products = torch.bmm(
-                    seen, weights.transpose(1, 2), out=_kept("products", _POINTS, seen.shape[1], size)
+                    seen,
+                    _weights(weight[some]).transpose(1, 2),
+                    out=_kept("products", _POINTS, seen.shape[1], size),
                 )
-                made = torch.mm(
-                    _OUTPUT, products.view(_POINTS, -1), out=_kept("made", _OUT * _OUT, products[0].numel())
-                )
-                if bias is not None:
-                    made.view(-1, size).add_(bias[some])
-                pixels[:, :, images, bands, :, some] = made.view(_OUT, _OUT, *shape, size)
+                _put(pixels[:, :, images, bands, :, some], products, None if bias is None else bias[some])
         if (h, w) != out.shape[2:]:
             out = out[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
         return out
@@ -144,31 +165,29 @@ class _Convolved(torch.autograd.Function):
         margin = 0, _OUT * columns - w, 0, _OUT * rows - h
         grad = functional.pad(grad_BOHW, margin) if any(margin) else grad_BOHW
         pixels = _pixels(grad.contiguous(memory_format=torch.channels_last))
-        to_weight = torch.empty(o, c * _TAPS)
+        to_weight = torch.empty(_TAPS, o * c)
         to_x = torch.zeros(b, _OUT * (rows + 1), _OUT * (columns + 1), c) if ctx.needs_input_grad[0] else None
-        for number, (images, bands) in enumerate(_parts(tiles, o)):
+        for number, (images, bands) in enumerate(_blocks(tiles.shape, o)):
             part = tiles[:, :, images, bands]
-            seen, shape = _seen(part), part.shape[2:5]
-            count = seen.shape[1]
-            to_seen = _kept("to seen", _POINTS, count, c)
+            seen = _seen(part)
+            to_seen = _kept("to seen", *seen.shape)
             for some in _channels(o, c):
                 size = some.stop - some.start
-                given = _kept("made", _OUT, _OUT, *shape, size).copy_(pixels[:, :, images, bands, :, some])
-                to_products = torch.mm(
-                    _OUTPUT.t(), given.view(_OUT * _OUT, -1), out=_kept("products", _POINTS, count * size)
-                ).view(_POINTS, count, size)
+                to_products = _brought(_OUTPUT.t(), pixels[:, :, images, bands, :, some], "products")
                 if to_x is not None:
                     beta = min(some.start, 1)
                     torch.baddbmm(to_seen, to_products, _weights(weight[some]), beta=beta, out=to_seen)
                 to_weights = torch.bmm(
                     to_products.transpose(1, 2), seen, out=_kept("to weight", _POINTS, size, c)
                 )
-                sums, more = to_weight[some].view(-1, _TAPS), to_weights.view(_POINTS, -1).t()
-                torch.addmm(sums, more, _WEIGHT, beta=min(number, 1), out=sums)
+                sums = to_weight[:, some.start * c : some.stop * c]
+                torch.addmm(sums, _WEIGHT.t(), to_weights.view(_POINTS, -1), beta=min(number, 1), out=sums)
             if to_x is not None:
-                _overlay(to_x[images, _OUT * (bands.start or 0) :], to_seen, shape)
+                onto = _pixels(to_x.permute(0, 3, 1, 2))[:, :, images, bands.start : bands.stop + 1]
+                _overlay(onto, to_seen, part.shape)
         found = None if to_x is None else to_x[:, 1 : h + 1, 1 : w + 1].permute(0, 3, 1, 2)
-        return found, to_weight.view_as(weight), grad_BOHW.sum(dim=(0, 2, 3)) if ctx.biased else None
+        to_bias = grad_BOHW.sum(dim=(0, 2, 3)) if ctx.biased else None
+        return found, to_weight.t().reshape(weight.shape), to_bias
 
 
 def _tiles(x_BCHW: Tensor) -> Tensor:
@@ -192,18 +211,20 @@ def _pixels(x_BOHW: Tensor) -> Tensor:
     return x.permute(2, 4, 0, 1, 3, 5)
 
 
-def _parts(tiles: Tensor, o: int) -> Iterator[tuple[slice, slice]]:
-    """Pictures and rows of tiles that are one block: whole pictures, or a part of one. `o`: channels out."""
-    count, rows, columns, c = tiles.shape[2:]
-    widest = max(c, min(o, _width(c)))
-    fit = max(1, _BLOCK // (_POINTS * columns * widest))  # rows
+def _blocks(tiles: torch.Size, o: int) -> Iterator[tuple[slice, slice]]:
+    """Pictures and rows of tiles (6, 6, B, R, Q, C) that are one block. `o`: channels out."""
+    c = tiles[-1]
+    return _cut(tiles, max(c, min(o, _width(c))), _BLOCK)
+
+
+def _cut(tiles: torch.Size, channels: int, most: int) -> Iterator[tuple[slice, slice]]:
+    """Pictures and rows of tiles that are `most` numbers: whole pictures, or a part of one."""
+    count, rows, columns = tiles[2:5]
+    fit = max(1, most // (_POINTS * columns * channels))  # rows
     many = fit // rows
     for first in range(0, count, max(1, many)):
-        if many:
-            yield slice(first, first + many), slice(None)
-        else:
-            for row in range(0, rows, fit):
-                yield slice(first, first + 1), slice(row, row + fit)
+        for row in range(0, rows, rows if many else fit):
+            yield slice(first, min(count, first + max(1, many))), slice(row, min(rows, row + fit))
 
 
 def _channels(o: int, c: int) -> Iterator[slice]:
@@ -218,26 +239,77 @@ def _width(c: int) -> int:
 
 def _seen(tiles: Tensor) -> Tensor:
     """(36, P, C) tiles brought over."""
-    c = tiles.shape[-1]
-    cut = _kept("cut", *tiles.shape).copy_(tiles).view(_POINTS, -1)
-    return torch.mm(_INPUT, cut, out=_kept("seen", *cut.shape)).view(_POINTS, -1, c)
+    return _brought(_INPUT, tiles, "seen")
+
+
+def _brought(side: Tensor, x: Tensor, name: str) -> Tensor:
+    """(36, P, C) of x (n, n, B, R, Q, C), by a matrix (6, n) along both sides; kept by that name."""
+    n, c = len(x), x.shape[-1]
+    found = _kept(name, _POINTS, x[0, 0, ..., 0].numel(), c)
+    for images, bands, place in _pieces(x.shape):
+        piece = x[:, :, images, bands]
+        laid = _kept("piece", *piece.shape).copy_(piece).view(n, -1)
+        half = torch.mm(side, laid, out=_kept("half", _TILE, laid.shape[1])).view(_TILE, n, -1)
+        torch.bmm(side.expand(_TILE, -1, -1), half, out=found[:, place].view(_TILE, _TILE, -1))
+    return found
+
+
+def _pieces(tiles: torch.Size) -> Iterator[tuple[slice, slice, slice]]:
+    """Pictures and rows of tiles (…, B, R, Q, C) that are one piece, and which of P they are."""
+    rows, columns, c = tiles[3:]
+    for images, bands in _cut(tiles, c, _PIECE):
+        yield (
+            images,
+            bands,
+            slice(
+                (images.start * rows + bands.start) * columns,
+                ((images.stop - 1) * rows + bands.stop) * columns,
+            ),
+        )
+
+
+def _taken(side: Tensor, x_36PC: Tensor) -> Tensor:
+    """(n, n·P·C) of x, by a matrix (n, 6) along both sides; good until the next piece."""
+    n = len(side)
+    half = _kept("half", _TILE, n, x_36PC[0].numel())
+    torch.bmm(side.expand(_TILE, -1, -1), x_36PC.view(_TILE, _TILE, -1), out=half)
+    half = half.view(_TILE, -1)
+    return torch.mm(side, half, out=_kept("piece", n, half.shape[1]))
+
+
+def _put(pixels: Tensor, products: Tensor, bias: Tensor | None) -> None:
+    """Products (36, P, O) as pixels (4, 4, B, R, Q, O), and the bias on top."""
+    for images, bands, place in _pieces(pixels.shape):
+        here = pixels[:, :, images, bands]
+        made = _taken(_OUTPUT, products[:, place])
+        if bias is not None:
+            made.view(-1, len(bias)).add_(bias)
+        here.copy_(made.view(here.shape))
 
 
 def _weights(weight_OC33: Tensor) -> Tensor:
     """(36, O, C) weights brought over."""
     o, c = weight_OC33.shape[:2]
     taps = weight_OC33.reshape(-1, _TAPS).t()
-    return torch.mm(_WEIGHT, taps, out=_kept("weights", _POINTS, o * c)).view(_POINTS, o, c)
+    weights = _kept("weights", _POINTS, o * c)
+    for first in range(0, o * c, _PIECE // _POINTS):
+        piece = slice(first, first + _PIECE // _POINTS)
+        torch.mm(_WEIGHT, taps[:, piece], out=weights[:, piece])
+    return weights.view(_POINTS, o, c)
 
 
-def _overlay(x: Tensor, to_seen: Tensor, shape: torch.Size) -> None:
-    """Add tiles (36, P, C), B·R·Q of them, brought over, where they lie in x (B, >= 4·R + 2, 4·Q + 4, C)."""
-    _, rows, columns = shape
-    back = torch.mm(_INPUT.t(), to_seen.view(_POINTS, -1), out=_kept("cut", _POINTS, to_seen[0].numel()))
-    tiles = back.view(_TILE, _TILE, *shape, -1)
-    for i in range(_TILE):
-        for j in range(_TILE):
-            x[:, i : i + _OUT * rows : _OUT, j : j + _OUT * columns : _OUT] += tiles[i, j]
+def _overlay(onto: Tensor, to_seen: Tensor, tiles: torch.Size) -> None:
+    """Add tiles (6, 6, B, R, Q, C), brought over: (36, P, C), to the pixels (4, 4, B, R + 1, Q + 1, C) they lie on."""
+    columns, over = tiles[4], _TILE - _OUT
+    for images, bands, place in _pieces(tiles):
+        here, rows = onto[:, :, images], bands.stop - bands.start
+        shape = _TILE, _TILE, images.stop - images.start, rows, *tiles[4:]
+        back = _taken(_INPUT.t(), to_seen[:, place]).view(shape)
+        here[:, :, :, bands, :columns] += back[:_OUT, :_OUT]
+        below = slice(bands.start + 1, bands.stop + 1)
+        here[:over, :, :, below, :columns] += back[_OUT:, :_OUT]
+        here[:, :over, :, bands, 1:] += back[:_OUT, _OUT:]
+        here[:over, :over, :, below, 1:] += back[_OUT:, _OUT:]
 
 
 class _Store(threading.local):

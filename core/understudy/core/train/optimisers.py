@@ -73,6 +73,24 @@ class OptimiserSettings:
         return self.learning_rate * rise * fade * wave
 
 
+class _Adam(torch.optim.Adam):
+    """torch's, which on a CPU copies gradients whose channels are last, and makes no use of the copy (torch 2.13,
+    FusedAdamKernel.cpp): twelve of sixteen milliseconds for 4.7 million weights. So it gets all as it lies in memory.
+    """
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> Any:
+        found = super()._init_group(group, *lists)  # type: ignore[misc]  # nothing public gathers them
+        for each in lists:  # weights, gradients, moments, counters
+            each[:] = [_as_it_lies(x) for x in each]
+        return found
+
+
+def _as_it_lies(x: Tensor) -> Tensor:
+    """A view whose last axis is the innermost in memory, where channels are."""
+    last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    return x.permute(0, 2, 3, 1) if last else x
+
+
 class AdaBelief(Optimizer):
     """Zhuang et al., "AdaBelief Optimizer", arXiv 2010.07468, algorithm 2, without weight decay and rectification.
 
@@ -154,7 +172,7 @@ def build(name: str, parameters: Iterable[nn.Parameter], settings: OptimiserSett
     match name:
         case "adam":
             fused = all(weight.device.type in ("cpu", "cuda") for weight in weights)
-            found = torch.optim.Adam(weights, lr=rate, fused=fused)
+            found = _Adam(weights, lr=rate, fused=fused)
         case "rmsprop":
             found = torch.optim.RMSprop(weights, lr=rate)
         case "rmsprop-dfl":
