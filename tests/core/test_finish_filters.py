@@ -208,6 +208,18 @@ class TestSharpen:
         rgb = picture()
         assert sharpen(rgb, 0.0) is rgb
 
+    @pytest.mark.parametrize("radius", [0.3, 0.94, 2.7])
+    @pytest.mark.parametrize("space", SPACES)
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_strips_do_not_show(self, monkeypatch, kind, space, radius):
+        rgb = np.random.default_rng(2).gamma(1.0, 0.3, (203, 301, 3)).astype(np.float32)
+        how = Sharpen(amount=1.0, kind=kind, space=space, radius=radius)
+        found = []
+        for pixels in (301 * 50, 301 * 203):
+            monkeypatch.setattr("understudy.core.finish.sharpen._BAND", pixels)
+            found.append(sharpened(rgb, how))
+        np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-7)
+
     def test_what_is_wrong_is_named(self):
         with pytest.raises(InvalidInput, match="sharpen: kind gausian is none of box, gaussian, unsharp"):
             Sharpen(kind="gausian")

@@ -13,7 +13,7 @@ from tests.core.masking import ALL, face_of, give
 from tests.core.merging import contents, statuses, verified
 from understudy.core import _plugins, faceset
 from understudy.core.frames import FrameRange
-from understudy.core.merge import analysis
+from understudy.core.merge import analysis, headers
 from understudy.core.plate import Template
 
 FIRST = shots.FIRST
@@ -145,13 +145,15 @@ def test_the_track_says_nothing_twice(scene, model, colour):
     assert path.read_text().count("\n") < 30 * len(NUMBERS) + 30
 
 
-@pytest.mark.parametrize("match", ["none", "mkl"])
-def test_another_version_of_the_match_is_fitted_and_merged_again(scene, model, colour, monkeypatch, match):
+@pytest.mark.parametrize(("match", "of_merge"), [("none", False), ("mkl", False), ("mkl", True)])
+def test_another_version_is_fitted_and_merged_again(scene, model, colour, monkeypatch, match, of_merge):
     asked = settings(scene, model, match=match)
     assert set(statuses(asked, colour).values()) == {"done"}
     assert set(statuses(asked, colour).values()) == {"skipped"}
     before = tracked(asked)
-    monkeypatch.setattr(member := _plugins.load("match", match), "VERSION", member.VERSION + 1)
+    member = _plugins.load("match", match)
+    changed = headers if of_merge else member
+    monkeypatch.setattr(changed, "VERSION", changed.VERSION + 1)
     measured = []
     honest = member.measure
 

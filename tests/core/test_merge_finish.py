@@ -250,9 +250,9 @@ def test_the_plate_is_never_read_for_what_is_not_asked(merged, monkeypatch, colo
     opened: list[int] = []
     honest = plate.read
 
-    def watched(template, number):
+    def watched(template, number, **how):
         opened.append(number)
-        return honest(template, number)
+        return honest(template, number, **how)
 
     monkeypatch.setattr(plate, "read", watched)
     settings = merged("plain")

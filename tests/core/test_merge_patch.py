@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from understudy.core import plate, warp
 from understudy.core.face import Alignment
 from understudy.core.frames import Frame, Window
 from understudy.core.merge import area, layers
+from understudy.core.merge.composite import Compositor
 from understudy.core.merge.patch import Patch
 from understudy.core.merge.recipe import Curve
 from understudy.core.plate import Template
@@ -117,7 +119,7 @@ class TestCoarse:
         window = Window(37, 11, 340, 351)
         coarse = area.shaped(mask, back, window, erode, feather)
         hard = area.shaped(mask, back, window, erode, 0.0)
-        monkeypatch.setattr(area, "_LARGE", 1e9)
+        monkeypatch.setattr(area, "_LARGE", (1e9, 2e9))
         fine = area.shaped(mask, back, window, erode, feather)
         assert coarse.shape == fine.shape
         assert (coarse != fine).any()
@@ -125,3 +127,48 @@ class TestCoarse:
         assert float(np.abs(coarse - fine).max()) < 0.1
         assert float(np.abs(coarse - fine).mean()) < 3e-3
         assert coarse.sum() == pytest.approx(fine.sum(), rel=0.02)
+
+    @pytest.mark.parametrize(
+        "looks",
+        [
+            [(4.5, feather) for feather in np.arange(7.0, 13.5, 0.1)],
+            [(scale, 20.0) for scale in np.arange(2.9, 4.2, 0.01)],
+        ],
+        ids=["feather", "scale"],
+    )
+    def test_from_fine_to_coarse_nothing_jumps(self, looks):
+        y, x = np.mgrid[:64, :64] + 0.5
+        mask = np.clip(21.0 - np.hypot((x - 32) * 1.1, y - 32), 0.0, 1.0).astype(np.float32)
+
+        def made(scale: float, feather: float):
+            matrix = np.array([[1.0, 0.1, 0.0], [-0.1, 1.0, 0.0]]) / scale
+            matrix[:, 2] = 32.0 - matrix[:, :2] @ (130.0, 130.0)
+            back = Alignment(matrix=matrix, size=64, face_type="full")
+            return area.shaped(mask, back, Window(0, 0, 260, 260), 4.0, feather)
+
+        found = [made(*look) for look in looks]
+        steps = [float(np.abs(after - before).max()) for before, after in pairwise(found)]
+        assert max(steps) < 3.0 * np.median(steps)
+
+
+class TestGround:
+    def test_planes_that_others_hold_stay_as_they_are(self, scene, colour, monkeypatch):
+        settings = scene.settings(scene.folder / "model")
+        own, lent = (
+            replace(settings, out=Template.parse(f"{scene.folder}/{name}/comp.####.exr"))
+            for name in ("own", "lent")
+        )
+        list(reports(own, colour))
+        plates, compose = plate.read(scene.plate.template, shots.FIRST).planes, Compositor.compose
+        held = {channel: plates[channel].copy() for channel in "RGB"}
+
+        def borrowing(self, frame, ground, swapped):
+            assert ground.own
+            return compose(self, frame, replace(ground, planes=held, own=False), swapped)
+
+        monkeypatch.setattr(Compositor, "compose", borrowing)
+        list(reports(lent, colour))
+        for channel, plane in held.items():
+            assert plane.tobytes() == plates[channel].tobytes()
+            assert made(lent).planes[channel].tobytes() == made(own).planes[channel].tobytes()
+            assert made(own).planes[channel].tobytes() != plane.tobytes()

@@ -126,6 +126,15 @@ class TestPixels:
         with pytest.raises(ValueError, match="read-only"):
             found.planes["R"][0, 0] = 1
 
+    def test_unless_one_asks_for_that(self, tmp_path):
+        asked = frame()
+        again(tmp_path, asked)
+        template = Template.parse(str(tmp_path / "p.####.exr"))
+        found = read(template, asked.number, writable=True)
+        assert_same_pixels(found, asked)
+        found.planes["R"][0, 0] += 1
+        assert_same_pixels(read(template, asked.number), asked)
+
 
 class TestHeader:
     METADATA: ClassVar[dict[str, Any]] = {

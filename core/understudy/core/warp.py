@@ -36,7 +36,7 @@ _FINE = 3  # times as large is a picture made that grows so much or more
 _CRISP = np.array([-0.018, 1.036, -0.018])  # gives back what linear sampling then takes of the finest detail
 _SOFT = 0.9  # pixels of sigma from which a linear kernel does as well, and never rings
 _LINEAR = 1.0 / 6.0  # its own variance, on average
-_TILE, _EVEN = (256, 64), 32  # width and height, pixels
+_TILE, _EVEN = (128, 64), 32  # width and height, pixels
 _CORNER = np.array([0.0, 0.0, 0.5])  # nearest is rounded down then
 
 Pull = npt.NDArray[np.float64]
@@ -156,7 +156,9 @@ class Prepared:
             same = sampled.shape[2:] == self.channels
             return sampled if same else cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB)
         low, high = (_sample(each, there - _CORNER, tile, cv2.INTER_NEAREST) for each in self.range)
-        return np.clip(_sample(self.image, there, tile, cv2.INTER_CUBIC), low, high)
+        sampled = _sample(self.image, there, tile, cv2.INTER_CUBIC)
+        cv2.max(sampled, low, dst=sampled)
+        return cv2.min(sampled, high, dst=sampled)
 
 
 def _tiles(window: Window) -> Iterator[Window]:

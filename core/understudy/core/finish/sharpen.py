@@ -13,6 +13,9 @@ from understudy.core.frames import Array, Float
 from understudy.core.image import fill_nonfinite, luminance
 from understudy.core.parameters import check, choice, number
 
+_BAND = 2**15  # pixels at a time, so that what becomes of them stays in a CPU's cache
+_REACH = 4.0  # radii: OpenCV's Gaussian kernels in float end there
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sharpen:
@@ -50,6 +53,18 @@ def sharpen(rgb: Float, how: Sharpen) -> Float:
     if how.amount == 0.0:
         return rgb
     picture = fill_nonfinite(rgb)[0]
+    made = np.empty_like(picture)
+    reach = math.ceil(_REACH * how.radius) + 1
+    rows = max(_BAND // max(picture.shape[1], 1), 8 * reach)
+    for start in range(0, len(picture), rows):
+        first = max(0, start - reach)
+        band = _sharpened(picture[first : start + rows + reach], how)
+        made[start : start + rows] = band[start - first :][:rows]
+    return made
+
+
+def _sharpened(picture: Float, how: Sharpen) -> Float:
+    """`sharpen` of a picture that is finite."""
     coded = how.space == "stops"
     code = _stops.encode(picture) if coded else picture
     base = code
@@ -59,7 +74,11 @@ def sharpen(rgb: Float, how: Sharpen) -> Float:
     detail = base - (_box if how.kind == "box" else _gaussian)(base, how.radius)
     if how.kind == "unsharp":
         detail -= np.clip(detail, -np.float32(how.threshold), np.float32(how.threshold))
-    made = code + (_held(base, base + np.float32(how.amount) * detail, how.radius, how.halo) - base)
+    detail *= np.float32(how.amount)
+    detail += base
+    made = _held(base, detail, how.radius, how.halo)
+    if base is not code:
+        made = code + (made - base)
     return _stops.decode(made) if coded else made
 
 
@@ -78,14 +97,20 @@ def _box(base: Float, radius: float) -> Float:
 
 
 def _held(base: Float, made: Float, radius: float, halo: float) -> Float:
-    """Values of `made` within the range that `base` has around each pixel, and `halo` of that range beyond."""
+    """Values of `made`, written into, within the range that `base` has around each pixel, and `halo` of that range
+    beyond.
+    """
     around = np.ones((2 * math.ceil(radius) + 1,) * 2, np.uint8)
     least, most = (
         _shaped(morph(base, around, borderType=cv2.BORDER_REPLICATE), base)
         for morph in (cv2.erode, cv2.dilate)
     )
-    beyond = np.float32(halo) * (most - least)
-    return np.clip(made, least - beyond, most + beyond)
+    beyond = most - least
+    beyond *= np.float32(halo)
+    least -= beyond
+    most += beyond
+    np.maximum(made, least, out=made)
+    return np.minimum(made, most, out=made)
 
 
 def _shaped(image: Array, like: Float) -> Float:

@@ -44,7 +44,7 @@ _LAB = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
 _BLACK = np.array([-16.0, 0.0, 0.0])
 _ROOTS = np.linalg.inv(_LAB)
 _DARK = (6.0 / 29.0) ** 3  # below it the root is a line
-_BAND = 2**14  # pixels at a time, so that what becomes of them stays in a CPU's cache
+_BAND = 2**15  # pixels at a time, so that what becomes of them stays in a CPU's cache
 
 
 @dataclass(frozen=True, kw_only=True)

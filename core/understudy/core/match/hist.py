@@ -18,7 +18,7 @@ from understudy.core.match import Numbers
 from understudy.core.match._space import SRGB, Codes
 from understudy.core.match._statistics import Array, curve, nothing, quantiles, rounded, sample
 
-VERSION = 1
+VERSION = 2
 
 _PARTS = 33
 

@@ -13,7 +13,7 @@ from understudy.core.frames import Float
 from understudy.core.match import Numbers, _affine
 from understudy.core.match._space import SRGB
 
-VERSION = 1
+VERSION = 2
 
 _NOISE = 1e-5  # of variance; DeepFaceLab's
 

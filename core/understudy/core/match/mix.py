@@ -18,7 +18,7 @@ from understudy.core.match._statistics import deviations, nothing, ratio, rounde
 from understudy.core.match._transport import PIXELS, Transport
 from understudy.core.match.rct import LEAST
 
-VERSION = 1
+VERSION = 2
 
 _TRANSPORT = Transport(dimensions=2, steps=2, bases=4, knots=9, gain=(0.5, 2.0), noise=0.1)
 

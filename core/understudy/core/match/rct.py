@@ -20,7 +20,7 @@ from understudy.core.match import Numbers, _affine
 from understudy.core.match._space import LAB
 from understudy.core.match._statistics import GAIN, Array, deviations, nothing, ratio, rounded, sample
 
-VERSION = 1
+VERSION = 2
 
 LEAST = np.array([0.116, 0.5, 0.2])
 """Deviations below which a picture is flat: a thousandth of the root of light behind L*, a* and b*."""

@@ -19,7 +19,7 @@ from understudy.core.match import Numbers
 from understudy.core.match._space import in_bands, mixed
 from understudy.core.match._statistics import deviations, rounded
 
-VERSION = 1
+VERSION = 2
 
 # AP1 (ACES S-2014-004) to XYZ, then to the paper's cones (its equation 2, Hunt-Pointer-Estevez for equal
 # energy).
@@ -38,6 +38,8 @@ _LEAST_WEIGHT = 32.0  # aligned pixels under the matte below which statistics me
 _LEAST_DEVIATION = 1e-3
 _RATIO = (0.6, 1.6)  # how far contrast may change
 _REACH = 2.5  # deviations from the mean up to which it does
+_FLAT = 1e-6  # of reach: what is flat has none, and may not be divided by it
+_ONE, _MINUS_ONE = np.float32(1.0), np.float32(-1.0)
 
 
 def measure(face: Float, plate: Float, matte: Float) -> Numbers:
@@ -53,19 +55,24 @@ def measure(face: Float, plate: Float, matte: Float) -> Numbers:
 
 def apply(face: Float, numbers: Numbers, amount: float) -> Float:
     """Move the face's means and deviations to the plate's, by `amount` in lαβ."""
-    before, spread, after, _ = np.split(numbers, 4)
-    mean_f, reach, mean_p, ratio = (
-        each.astype(np.float32) for each in (before, _REACH * spread, after, _ratio(numbers))
+    if not amount:
+        return face.copy()
+    mean_f, deviation, mean_p, _ = np.split(numbers, 4)
+    reach = np.maximum(_REACH * deviation, _FLAT)
+    # colours as offsets from the face's mean, 1 is as far as contrast changes: of that part some more is added
+    offset = np.column_stack([_AXES / reach[:, None], -mean_f / reach])
+    back = _AXES.T * reach
+    more = np.column_stack(
+        [back * (amount * (_ratio(numbers) - 1.0)), _AXES.T @ (mean_f + amount * (mean_p - mean_f))]
     )
 
     def matched(rows: Float) -> Float:
-        lab = _encode(rows)
-        offset = lab - mean_f
-        near = np.clip(offset, -reach, reach)
-        change = mean_p + ratio * near + (offset - near) - lab
-        return _decode(lab + np.float32(amount) * change)
+        offsets = mixed(_code(rows), offset)
+        codes = mixed(offsets, back)
+        codes += mixed(np.clip(offsets, _MINUS_ONE, _ONE, out=offsets), more)
+        return _light(codes)
 
-    return in_bands(face, matched) if amount else face.copy()
+    return in_bands(face, matched)
 
 
 def report(numbers: Numbers) -> dict[str, Any]:
@@ -97,14 +104,23 @@ def _ratio(numbers: Numbers) -> Numbers:
 
 def _encode(rgb: Float) -> Float:
     """(h, w, 3) working space → lαβ; float32, whose error is below a hundredth of half's."""
+    return mixed(_code(rgb), _AXES)
+
+
+def _code(rgb: Float) -> Float:
+    """(h, w, 3) working space → asinh of the cones, at a quarter of NumPy's price."""
     cones = mixed(rgb, _CONES / (2.0 * _TOE))
-    size = np.abs(cones)
-    code = cv2.log(size + np.sqrt(cones * cones + np.float32(1.0)))  # asinh, at a quarter of NumPy's price
-    return mixed(np.copysign(np.asarray(code, np.float32).reshape(cones.shape), cones), _AXES)
+    code = cones * cones
+    code += _ONE
+    np.sqrt(code, out=code)
+    is_signed = bool(cones.min(initial=0.0) < 0.0)
+    code += np.abs(cones) if is_signed else cones
+    cv2.log(code, dst=code)
+    return np.copysign(code, cones, out=code) if is_signed else code
 
 
-def _decode(lab: Float) -> Float:
-    """The inverse of `_encode`."""
-    code = mixed(lab, _AXES.T)
-    power = np.asarray(cv2.exp(code), np.float32).reshape(code.shape)
-    return mixed(power - np.float32(1.0) / power, _TOE * np.linalg.inv(_CONES))
+def _light(code: Float) -> Float:
+    """The inverse of `_code`; written into."""
+    cv2.exp(code, dst=code)
+    code -= _ONE / code
+    return mixed(code, _TOE * np.linalg.inv(_CONES))

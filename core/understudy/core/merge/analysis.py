@@ -92,9 +92,9 @@ def analyse(
     swapper = replace(swapper, masker=replace(swapper.masker, layered=frozenset()))
     look = (recipe.match, match.VERSION, recipe.match_per_frame, recipe.mask, recipe.smooth)
     seen = _occluded(swapper, chosen)
-    key = headers.digest(
-        FORMAT, track.SMOOTHING, _SAMPLES, _DRIFT, faceset.digest(), swapper.digest, *look, *seen
-    )
+    # what crops, faces and mattes are made of has no version but a merge's
+    made = (headers.VERSION, track.SMOOTHING, _SAMPLES, _DRIFT)
+    key = headers.digest(FORMAT, *made, faceset.digest(), swapper.digest, *look, *seen)
     samples = _read(stored, key)
     if samples is None:
         samples = _measure(faceset, chosen, swapper, match)

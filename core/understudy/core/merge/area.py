@@ -25,7 +25,8 @@ from understudy.core.merge.recipe import Recipe
 # Among the mattes: what the recipe makes of them; if nothing were before the face; the latter as it goes with the face
 _MASK, _OUTLINE, _WHOLE = "", " ", "  "
 _FAINT = 2.0**-13  # mattes of less come to nothing: `mattes.settle`
-_LARGE, _SOFT = 4.0, 12.0  # pixels to one of a matte's, and of its feather, from which half as many will do
+# Pixels to one of a matte's, and of its feather: up to the former all are needed, from the latter half as many will do
+_LARGE, _SOFT = (3.0, 4.0), (8.0, 12.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,25 +212,35 @@ def shaped(
 
     A small network's mask, enlarged, has no edge as fine as a pixel. Where it is feathered too, it is shaped in pixels
     twice as large, and is only then made as large as the plate: the edge lies where it would, within half a pixel.
+    From the one way to the other it fades, so that nothing jumps where a face comes nearer or a feather is keyed.
 
     Args:
         back: plate px → the matte's.
     """
-    times = (
-        2 if feather >= _SOFT and np.linalg.svd(back.inverse[:, :2], compute_uv=False)[-1] >= _LARGE else 1
-    )
-    x, y = window.x // times - 1, window.y // times - 1
-    coarse = Window(x, y, -(-window.x1 // times) + 1 - x, -(-window.y1 // times) + 1 - y)
-    if times == 1:
-        coarse = window
-    matrix = np.column_stack([times * back.matrix[:, :2], back.matrix[:, 2]])
-    found = _on_plate(matte, replace(back, matrix=matrix), coarse)
-    found = outline.shape(found, found, erode / times, feather / times, pixel_aspect=pixel_aspect)
-    if times == 1:
-        return found
-    size = (coarse.width * times, coarse.height * times)
-    large = mattes.as_float(cv2.resize(found, size, interpolation=cv2.INTER_LINEAR))
-    return large[window.slices(Window(coarse.x * times, coarse.y * times, *size))]
+    enlarged = float(np.linalg.svd(back.inverse[:, :2], compute_uv=False)[-1])
+    share = _ramp(enlarged, *_LARGE) * _ramp(feather, *_SOFT)
+
+    def at(times: int, window: Window) -> Float:
+        matrix = np.column_stack([times * back.matrix[:, :2], back.matrix[:, 2]])
+        found = _on_plate(matte, replace(back, matrix=matrix), window)
+        return outline.shape(found, found, erode / times, feather / times, pixel_aspect=pixel_aspect)
+
+    if share == 0.0:
+        return at(1, window)
+    x, y = window.x // 2 - 1, window.y // 2 - 1
+    coarse = Window(x, y, -(-window.x1 // 2) + 1 - x, -(-window.y1 // 2) + 1 - y)
+    size = (2 * coarse.width, 2 * coarse.height)
+    large = mattes.as_float(cv2.resize(at(2, coarse), size, interpolation=cv2.INTER_LINEAR))
+    large = large[window.slices(Window(2 * coarse.x, 2 * coarse.y, *size))]
+    if share == 1.0:
+        return large
+    fine = at(1, window)
+    return fine + np.float32(share) * (large - fine)
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    """0 up to `low`, 1 from `high`."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def _on_plate(matte: Float, alignment: Alignment, window: Window) -> Float:

@@ -144,14 +144,14 @@ class Compositor:
     layers: tuple[str, ...] = layers.ALL
 
     def compose(self, frame: Frame, ground: Ground, swapped: Swapped) -> Composite:
-        """Warp back, mix and lay out one view of a frame. The ground's planes are used up, the plate's own too: what
-        of the picture is wanted again is to be read again.
+        """Warp back, mix and lay out one view of a frame. The face is mixed into the ground's planes where they are
+        its own, else into copies.
 
         Raises:
             ModelInvalid: the network answered with values that are not finite.
         """
         _refuse_broken(frame.number, swapped)
-        planes, extra, tally = _own(ground.planes), layers.blank(frame.data, self.layers), Tally()
+        planes, extra, tally = _taken(ground), layers.blank(frame.data, self.layers), Tally()
         shown = self._shown(swapped, ground.space, tally)
         near, box = shown.window, box_of(shown.matte, shown.window)
         if extra and not swapped.window.empty:
@@ -292,15 +292,9 @@ def _from_working(colour: ColourConfig, rgb: Float, space: str) -> Float:
     return rgb if space == colour.working else colour.from_working(rgb, space)
 
 
-def _own(planes: Mapping[str, Array]) -> dict[str, Array]:
-    """R, G and B to be written into: copies only where others may hold the same memory. Three planes of 4K take as
-    long to copy as a face to be mixed in.
-    """
-    alone = len({id(plane) for plane in planes.values()}) == len(planes)
-    for plane in planes.values():
-        if alone and plane.flags.owndata:
-            plane.setflags(write=True)
-    return {c: plane if alone and plane.flags.writeable else plane.copy() for c, plane in planes.items()}
+def _taken(ground: Ground) -> dict[str, Array]:
+    """R, G and B to be written into."""
+    return {channel: plane if ground.own else plane.copy() for channel, plane in ground.planes.items()}
 
 
 def _fill(extra: Mapping[str, Array], data: Window, band: Window, parts: Mapping[str, Array]) -> None:

@@ -78,7 +78,7 @@ class View:
         file: the key of its file in `Job.files`: its name where each view has a file, else `MONO`.
         asked: whether it is worked on. Others go along in a file that has them, in the file's colour space.
         swaps: the faces on it in the order in which they are laid over one another; none: the plate passes through.
-        frame: as `plate.views.select` gives it.
+        frame: as `plate.views.select` gives it; faces are mixed into its R, G and B where they are the ground's.
         ground: what the finished picture starts from; once it is `finished`, the picture itself.
         layers: the compositor's channels of all people, as the file names them.
     """

@@ -37,17 +37,18 @@ class Ground:
     """What the finished picture starts from.
 
     Attributes:
-        planes: R, G and B over the data window, in the type that they will be stored in. Read-only where they are
-            the plate's own.
+        planes: R, G and B over the data window, in the type that they will be stored in.
         space: their colour space: the plate's own where that is scene-linear, else the working space.
+        own: whether nobody else has a use for the planes, so that a face may be mixed into them.
     """
 
     planes: Mapping[str, Array]
     space: str
+    own: bool = False
 
 
 def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
-    """The plate as the EXR output stores it: untouched where it is scene-linear, else linearised.
+    """The plate as the EXR output stores it: its very planes where it is scene-linear, else linearised.
 
     Linearising is a function of the frame and the colour config alone, so that `verify` repeats it bit for
     bit. Non-finite values stay as and where they were.
@@ -67,7 +68,7 @@ def ground(frame: Frame, space: str, colour: ColourConfig) -> Ground:
         kept, area = to_half(linear) if half else linear, band.slices(frame.data)
         for i, channel in enumerate(COLOUR):
             planes[channel][area] = kept[..., i]
-    return Ground(planes=planes, space=space if own_space else colour.working)
+    return Ground(planes=planes, space=space if own_space else colour.working, own=True)
 
 
 def working(

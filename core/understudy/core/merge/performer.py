@@ -193,7 +193,7 @@ class Performer:
             said=swap.said,
         )
         finished = self.compositor.compose(view.frame, view.ground, swapped)
-        view.ground = Ground(planes=finished.rgb, space=view.ground.space)
+        view.ground = Ground(planes=finished.rgb, space=view.ground.space, own=True)
         view.finished = True
         swap.box = finished.box
         swap.matte = finished.matte

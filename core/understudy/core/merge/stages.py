@@ -5,7 +5,7 @@ to frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from understudy.core import plate
@@ -141,14 +141,19 @@ class Stages:
         return done
 
     def _load(self, job: Job) -> None:
-        """Read the files, and find the views in them."""
+        """Read the files, and find the views in them.
+
+        What is read is the job's alone, and R, G and B are written anew where they were (`plate.views.put`), so they
+        are the ground's own: to copy three planes of 4K takes as long as to mix a face in.
+        """
         for file in self.finish.outputs.files:
-            job.files[file] = plate.read(self.settings.plate.template.of_view(file), job.number)
+            template = self.settings.plate.template.of_view(file)
+            job.files[file] = plate.read(template, job.number, writable=True)
         for view in job.views:
             with view.named():
                 view.frame = select(job.files[view.file], view.within)
                 self._refuse_taken(view.frame)
-                view.ground = layers.ground(view.frame, self.space, self.colour)
+                view.ground = replace(layers.ground(view.frame, self.space, self.colour), own=True)
         _refuse_shared(job)
         if not self.colour.is_scene_linear(self.space):
             job.views += self._bystanders(job)

@@ -31,21 +31,24 @@ _ROWS = 64  # decoded at a time: what is interleaved by the decoder is parted wh
 _STRIP = 8
 
 
-def read(template: Template, number: int) -> Frame:
+def read(template: Template, number: int, *, writable: bool = False) -> Frame:
     """Read one frame with all its parts and channels.
 
     Nothing is converted: halves, floats and whole numbers of an OpenEXR, code values of a DPX (0 to 1023 for 10
     bits). Of a tiled part with several levels the picture itself is read, level 0. The planes are read-only.
+
+    Args:
+        writable: those of an OpenEXR may be written into. They are the caller's alone in any case.
 
     Raises:
         FrameMissing: the file is not there.
         FrameUnreadable: it is there but zero bytes, truncated, corrupt, beyond the limits of `exr`, deep or
             sub-sampled; the message says which.
     """
-    return read_file(template.path(number), number)
+    return read_file(template.path(number), number, writable=writable)
 
 
-def read_file(path: Path, number: int | None = None) -> Frame:
+def read_file(path: Path, number: int | None = None, *, writable: bool = False) -> Frame:
     """`read` for a file that is not part of a sequence; its number is 0 unless given."""
     with _opened(path, number) as (file, is_dpx):
         if is_dpx:
@@ -53,7 +56,7 @@ def read_file(path: Path, number: int | None = None) -> Frame:
         layout = exr.parse(file)
         chunks.check(file.fileno(), layout)
         with decoders(path, layout) as parts:
-            pixels = [part.planes() for part in parts]
+            pixels = [part.planes(writable=writable) for part in parts]
         first, *others = map(_frame, layout.parts, pixels, repeat(number or 0))
         return replace(first, others=tuple(others))
 
@@ -166,8 +169,8 @@ class Decoder:
         self._names: tuple[str, ...] = spec.channelnames
         self._step = part.lines if part.tiles is None else part.tiles.height
 
-    def planes(self, rows: slice = slice(None)) -> dict[str, Array]:
-        """(H, W) of each channel, or of some rows of the data window counted from its top; read-only.
+    def planes(self, rows: slice = slice(None), *, writable: bool = False) -> dict[str, Array]:
+        """(H, W) of each channel, or of some rows of the data window counted from its top; read-only unless said.
 
         Raises:
             exr.Broken: they do not decode.
@@ -186,7 +189,7 @@ class Decoder:
                 for index, plane in enumerate(planes.values()):
                     plane[row - first : end - first] = stored[plane.dtype][row - top : end - top, :, index]
         for plane in planes.values():
-            plane.setflags(write=False)
+            plane.setflags(write=writable)
         return planes
 
     def _block(self, top: int, bottom: int) -> dict[np.dtype[Any], Array]:
