@@ -33,10 +33,13 @@ def looking(settings: MergeSettings, recipe: Recipe) -> MergeSettings:
 
 
 def weights() -> WeightStore:
-    """The user's own cache, with what the defaults need; and `$UNDERSTUDY_WEIGHTS`, a folder with others."""
+    """The user's own cache, with what the defaults need; and `$UNDERSTUDY_WEIGHTS`, a folder with others, of which
+    `$UNDERSTUDY_ACCEPTED_LICENCES` names those for non-commercial use that may be used.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     named = os.environ.get("UNDERSTUDY_WEIGHTS")
-    store = WeightStore(cache / "understudy" / "weights", (Path(named),) if named else ())
+    accepted = os.environ.get("UNDERSTUDY_ACCEPTED_LICENCES", "").split(",")
+    store = WeightStore(cache / "understudy" / "weights", (Path(named),) if named else (), accepted=accepted)
     for _ in store.pull():
         pass
     return store

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import common, parity_detect, parity_segment
-from understudy.core.errors import WeightsMissing
+from understudy.core.errors import LicenceNotAccepted, WeightsMissing
 from understudy.core.face import Detection
 from understudy.core.landmark import _square, fan2d, pfld, prnet
 from understudy.core.pose import fsanet
@@ -242,7 +242,7 @@ def _golden(name: str) -> Any:
 def _path(store: WeightStore, name: str) -> Path:
     try:
         return store.path(name)
-    except WeightsMissing as error:
+    except (LicenceNotAccepted, WeightsMissing) as error:
         raise NotHere(error.message) from error
 
 

@@ -43,6 +43,7 @@ def test_every_reason_of_the_contract_has_an_exit_code():
         ("INVALID_ARGUMENT", "INVALID_INPUT", errors.Refused, 1),
         ("NOT_FOUND", "NOT_FOUND", errors.NotFound, 3),
         ("FAILED_PRECONDITION", "WEIGHTS_MISSING", errors.WeightsMissing, 3),
+        ("FAILED_PRECONDITION", "LICENCE_NOT_ACCEPTED", errors.LicenceRequired, 4),
         ("FAILED_PRECONDITION", "RELEASE_MISSING", errors.ReleaseRequired, 4),
         ("FAILED_PRECONDITION", "RELEASE_INVALID", errors.ReleaseRequired, 4),
         ("PERMISSION_DENIED", "PATH_NOT_ALLOWED", errors.PathNotAllowed, 4),

@@ -39,7 +39,7 @@ def with_shared(weight_store: WeightStore, request: pytest.FixtureRequest) -> We
         folder: Path = request.getfixturevalue("shared") / "weights"
     except pytest.skip.Exception:
         return weight_store
-    return WeightStore(weight_store.cache, (folder,))
+    return WeightStore(weight_store.cache, (folder,), accepted=("prnet",))
 
 
 def present(family: str, name: str, store: WeightStore) -> bool:

@@ -224,3 +224,28 @@ def test_with_hist_match_there_is_no_seam_and_the_contrast_is_the_plates():
     deviations = [code(each)[free].std() for each in (flat, made, PLATE)]
     assert deviations[0] < 0.6 * deviations[2]
     assert deviations[1] == pytest.approx(deviations[2], rel=0.25)
+
+
+def test_a_rim_that_clashes_does_not_lift_a_glint():
+    """Three stops of lift are for skin; a lamp's glint of 150 that the plate has too would become 1200."""
+    free = blending.shape("oval")
+    plate, face = np.full_like(PLATE, 0.64), np.full_like(PLATE, 0.08)
+    plate[40:44, 50:54] = face[40:44, 50:54] = 150.0
+    for blend in (seamless, seamless_mixed):
+        made = blend.finish(plate, face, free.astype(np.float32))
+        assert 150.0 < made[40:44, 50:54].max() < 600.0
+        np.testing.assert_allclose(made[48, 20:40], 0.64, rtol=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.1, 3.0), st.sampled_from(("oval", "hole", "edge", "ragged")))
+def test_nothing_runs_away_from_plate_face_and_rim(seed, contrast, kind):
+    """Two stops at most, one of them the exposure's."""
+    rng = np.random.default_rng(seed)
+    plate, face = (np.exp(contrast * rng.standard_normal((96, 96, 3))).astype(np.float32) for _ in range(2))
+    free, room = blending.shape(kind), 2.0 * np.log(2.0) + 1e-4
+    around = code(plate)[blending.rim(free)]
+    for blend in (seamless, seamless_mixed):
+        made = code(blend.finish(plate, face, free.astype(np.float32)))
+        assert (made <= np.maximum(np.maximum(code(face), code(plate)), around.max()) + room).all()
+        assert (made >= np.minimum(np.minimum(code(face), code(plate)), around.min()) - room).all()

@@ -42,8 +42,9 @@ def family(request: pytest.FixtureRequest) -> ModuleType:
 def enhancer(family: ModuleType, tmp_path: Path) -> Enhancer:
     name = family.__name__.rpartition(".")[2]
     folder = enhancers.on_disk(tmp_path / "own") if name == TRAINED else None
+    store = WeightStore(tmp_path, accepted=family.WEIGHTS)
     try:
-        return enhance.opened(name, WeightStore(tmp_path), device="cpu", folder=folder)
+        return enhance.opened(name, store, device="cpu", folder=folder)
     except WeightsMissing as error:
         pytest.skip(error.message)
 

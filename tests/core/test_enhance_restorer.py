@@ -106,7 +106,7 @@ def test_without_the_library(name: str, package: str, tmp_path: Path, monkeypatc
     for module in ("spandrel", "spandrel_extra_arches"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(WeightsMissing, match=f"pip install {package}"):
-        enhance.opened(name, WeightStore(tmp_path))
+        enhance.opened(name, WeightStore(tmp_path, accepted=(name,)))
 
 
 def test_without_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -121,3 +121,4 @@ def test_the_registry_says_whose_they_are(tmp_path: Path):
     assert "non-commercial use only" in entries["codeformer"].licence
     assert "Apache-2.0" in entries["gfpgan-1.4"].licence
     assert not any(entry.default for entry in entries.values())
+    assert [name for name, entry in entries.items() if entry.non_commercial] == ["codeformer"]

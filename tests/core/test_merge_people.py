@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core import shots
+from tests.core import enhancers, shots
 from tests.core.merging import bits, contents, made, reports, statuses, verified
-from understudy.core import _plugins, contact, plate
+from understudy.core import _plugins, contact, enhance, plate
 from understudy.core.errors import InvalidInput, NoFace, ReleaseMissing
+from understudy.core.finish.grain import Grain
 from understudy.core.frames import Frame, FrameRange
 from understudy.core.merge import expression, headers, shot
+from understudy.core.merge.grains import Grains, Measurer
 from understudy.core.merge.recipe import Curve
 from understudy.core.merge.settings import Person, UserMatte
 from understudy.core.model import swap
@@ -328,20 +330,54 @@ class TestFiles:
 
 
 def test_what_people_share_is_loaded_once(tmp_path, models, colour, monkeypatch):
-    loaded = []
+    loaded: list[object] = []
 
     def load(*given):
         loaded.append(given)
         return shots.Mirror()
 
+    def opened(name, *given, **more):
+        loaded.append(name)
+        return load_enhancer(name, *given, **more)
+
+    load_enhancer = enhance.opened
     monkeypatch.setattr(swap, "load", load)
-    scene = make(tmp_path, numbers=[FIRST])
+    monkeypatch.setattr(enhance, "opened", opened)
+    scene, finer = make(tmp_path, numbers=[FIRST]), enhancers.on_disk(tmp_path / "finer")
+    look = replace(shots.FAST, super_resolution="trained")
+    again = Path(f"{models[0].parent}/../{models[0].parent.name}/{models[0].name}")
     people = (
-        anna(scene, models),
-        ben(scene, models, model=Path(f"{models[0].parent}/../{models[0].parent.name}/{models[0].name}")),
+        anna(scene, models, recipe=look, enhancer=finer),
+        ben(scene, models, recipe=look, enhancer=tmp_path / ".." / tmp_path.name / "finer", model=again),
     )
     assert statuses(both(scene, models, people=people), colour) == {FIRST: "done"}
-    assert len(loaded) == 1
+    assert len(loaded) == 2
+    assert "trained" in loaded
+
+
+def test_each_has_grain_of_their_own(tmp_path, models, colour, monkeypatch):
+    """Also where both are the same track of their facesets."""
+    monkeypatch.setattr(swap, "load", lambda *_: shots.Mirror())
+    way, look = (52, 7), replace(shots.FAST, grain=Curve.constant(1.0), match="none")
+    scene = shots.make(tmp_path, numbers=[FIRST], without_face=[])
+    centre = (shots.CENTRE[0] + way[0], shots.CENTRE[1] + way[1])
+    shots.write_faceset(tmp_path / "bens", [FIRST], scene.plate.template.text, centre=centre)
+    people = (
+        anna(scene, models, track=None, recipe=look),
+        ben(scene, models, track=None, recipe=look, faceset=tmp_path / "bens"),
+    )
+    settings = both(scene, models, people=people)
+    known = Grain(
+        levels=np.ones(1), deviations=np.ones((1, 3)), correlation=np.ones((3, 1, 1)), channels=np.eye(3)
+    )
+    monkeypatch.setattr(Measurer, "over", lambda *_: Grains(plate=known))
+    assert statuses(settings, colour) == {FIRST: "done"}
+    planes = made(settings).planes
+    annas = planes["grain.G"][: -way[1], : -way[0]].astype(float)
+    bens = planes["ben_grain.G"][way[1] :, way[0] :].astype(float)
+    both_there = (annas != 0) & (bens != 0)
+    assert both_there.sum() > 500
+    assert abs(np.corrcoef(annas[both_there], bens[both_there])[0, 1]) < 0.2
 
 
 class TestRefusals:

@@ -19,7 +19,14 @@ import pytest
 
 from understudy.core import _plugins, weights
 from understudy.core._fetch import Package
-from understudy.core.errors import DiskFull, InvalidInput, WeightsCorrupt, WeightsMissing, WriteFailed
+from understudy.core.errors import (
+    DiskFull,
+    InvalidInput,
+    LicenceNotAccepted,
+    WeightsCorrupt,
+    WeightsMissing,
+    WriteFailed,
+)
 from understudy.core.weights import State, Weights, WeightStore
 
 DATA = {"a": b"weights of a" * 1000, "b": b"weights of b" * 999}
@@ -89,6 +96,20 @@ def test_none_named_pulls_what_the_defaults_need(tmp_path: Path, wheel: Path):
     assert final(store.pull()) == {"a": State.PRESENT}
     assert (store.has("a"), store.has("b")) == (True, False)
     assert final(store.verify()) == {"a": State.PRESENT, "b": State.MISSING}
+
+
+def test_for_non_commercial_use_only_is_refused_until_somebody_says_that_he_may(tmp_path: Path, wheel: Path):
+    entries = (replace(entry("a"), non_commercial=True), entry("b"))
+    store = WeightStore(tmp_path / "cache", (wheel,), entries)
+    for use in (store.path, store.usable, lambda name: list(store.pull([name]))):
+        with pytest.raises(LicenceNotAccepted, match=r"weights a: .*non-commercial.*--accept-licence a"):
+            use("a")
+    allowed = WeightStore(tmp_path / "cache", (wheel,), entries, accepted=("a",))
+    assert final(allowed.pull(["a"])) == {"a": State.PRESENT}
+    assert allowed.path("a").is_file()
+    assert (allowed.has("a"), store.has("a")) == (True, False)
+    assert store.check("a").state is State.PRESENT
+    assert store.usable("b") == entries[1]
 
 
 def readings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:

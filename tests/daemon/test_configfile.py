@@ -34,6 +34,7 @@ config = "ocio://default"
 [weights]
 cache = "{0}/weights"
 folders = ["{0}/a", "{0}/b"]
+accepted_licences = ["codeformer"]
 [limits]
 message_bytes = 1048576
 frames_per_job = 5000
@@ -75,6 +76,7 @@ def test_every_key_comes_through(tmp_path: Path):
     assert config.site.colour_config == "ocio://default"
     assert config.site.weights_cache == tmp_path / "weights"
     assert config.site.weights_folders == (tmp_path / "a", tmp_path / "b")
+    assert config.site.weights().usable("codeformer").non_commercial
     assert list(vars(config.site.limits).values()) == [1048576, 5000, 20, 200, 40000000, 64]
     assert (config.metrics, config.audit_file) == ("127.0.0.1:9464", tmp_path / "audit.jsonl")
     assert (config.drain, config.log.format, config.log.verbose) == (60.0, "json", True)
@@ -85,6 +87,14 @@ def test_an_empty_file_changes_nothing_and_arguments_go_before_it(tmp_path: Path
     assert settle(tmp_path, "") == arguments.settled(arguments.parse([]), HOME)
     config = settle(tmp_path, WHOLE.format(tmp_path), "--state", "/other", "--weights-folder", "/w")
     assert (config.state, config.site.weights_folders) == (Path("/other"), (Path("/w"),))
+
+
+def test_licences_are_accepted_by_arguments_before_the_environment():
+    environment = {**HOME, "UNDERSTUDY_ACCEPTED_LICENCES": "codeformer,prnet"}
+    told = ["--accept-licence", "prnet"]
+    for given, names in ((told, ("prnet",)), ([], ("codeformer", "prnet"))):
+        assert arguments.settled(arguments.parse(given), environment).site.accepted_licences == names
+    assert arguments.settled(arguments.parse([]), HOME).site.accepted_licences == ()
 
 
 @pytest.mark.parametrize(
@@ -105,6 +115,7 @@ def test_an_empty_file_changes_nothing_and_arguments_go_before_it(tmp_path: Path
         ("listen = 'unix'", "listen", "is not a table"),
         ("[tls]\ncertificate = '/c.pem'", "tls.key", "tls.key is not set"),
         ("[log]\nformat = 'xml'", "log.format", "'xml' is neither text nor json"),
+        ("[weights]\naccepted_licences = ['codefomer']", "weights.accepted_licences", "mean 'codeformer'?"),
         ("[drain]\nseconds = 0", "drain.seconds", "is not above 0"),
         ("[metrics]\nlisten = '0.0.0.0:9464'", "metrics.listen", "metrics have no lock"),
         ("[metrics]\nlisten = '9464'", "metrics.listen", "is not HOST:PORT"),

@@ -45,8 +45,10 @@ def shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
 def work(colour: ColourConfig, tmp_path: Path) -> Work:
     """Decodes for a site without weights."""
 
-    def decoded(promised: tuple[Output, ...] = (), roots: Roots | None = None, **kind) -> decode.Work:
-        site = Site(weights_cache=tmp_path / "weights", roots=roots or Roots())
+    def decoded(
+        promised: tuple[Output, ...] = (), roots: Roots | None = None, accepted: tuple[str, ...] = (), **kind
+    ) -> decode.Work:
+        site = Site(weights_cache=tmp_path / "weights", roots=roots or Roots(), accepted_licences=accepted)
         return decode.work(job_pb2.JobSpec(**kind), promised, site=site, colour=colour)
 
     return decoded
@@ -154,6 +156,21 @@ def test_a_pick_on_a_plate_to_come_waits_for_it(work: Work, tmp_path: Path):
     coming = (*work(pull_weights={}).outputs, Output.of_sequence(Template.parse("/p/new.####.exr"), None))
     spec = {"plate": {"pattern": "/p/new.####.exr"}, "faceset": str(tmp_path / "f"), "pick": {"frame": 1001}}
     assert work(coming, extract=spec).outputs == (Output.of_folder(tmp_path / "f"),)
+
+
+def test_weights_for_non_commercial_use_wait_until_the_site_says_that_it_may(
+    work: Work, shot: Shot, tmp_path: Path
+):
+    spec = merge(shot, tmp_path, swap={"recipe": {"super_resolution": "codeformer"}})
+    pull, model = {"names": ["codeformer"]}, (Output.of_folder(tmp_path / "model"),)
+    told = ("codeformer", "non-commercial", "accepted_licences", "--accept-licence")
+    for asked in ({"merge": spec}, {"pull_weights": pull}):
+        refused(partial(work, model, **asked), "LICENCE_NOT_ACCEPTED", *told)
+    accepted = partial(work, accepted=("codeformer",))
+    refused(partial(accepted, model, merge=spec), "WEIGHTS_MISSING", "weights pull codeformer")
+    promised = (*model, *accepted(pull_weights=pull).outputs)
+    refused(partial(work, promised, merge=spec), "LICENCE_NOT_ACCEPTED", *told)
+    assert accepted(promised, merge=spec).outputs
 
 
 def test_weights_of_every_family_are_asked_for_without_loading_networks(

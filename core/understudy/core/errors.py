@@ -12,6 +12,7 @@
     ├── OutOfMemory         the device's or the machine's memory did not suffice
     ├── WeightsMissing      a network's weights are not on this machine
     ├── WeightsCorrupt      they are, but their SHA-256 is not the published one
+    ├── LicenceNotAccepted  their licence forbids commercial use, and nobody has said that they may be used here
     ├── ModelInvalid        a model folder that can not be read
     ├── NotMeasured         a faceset is sorted by what has not been measured yet
     ├── ReleaseMissing      a likeness without a release record
@@ -123,6 +124,10 @@ class WeightsMissing(UnderstudyError):
 
 class WeightsCorrupt(UnderstudyError):
     reason = "WEIGHTS_CORRUPT"
+
+
+class LicenceNotAccepted(UnderstudyError):
+    reason = "LICENCE_NOT_ACCEPTED"
 
 
 class ModelInvalid(UnderstudyError):

@@ -13,14 +13,21 @@ import string
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from understudy.core import _fetch
 from understudy.core._fetch import Package
-from understudy.core.errors import DiskFull, InvalidInput, WeightsCorrupt, WeightsMissing, WriteFailed
+from understudy.core.errors import (
+    DiskFull,
+    InvalidInput,
+    LicenceNotAccepted,
+    WeightsCorrupt,
+    WeightsMissing,
+    WriteFailed,
+)
 from understudy.core.files import replacing
 
 if sys.version_info >= (3, 11):
@@ -44,6 +51,7 @@ class Weights:
             least 8 digits; no more is then compared.
         file: its name here, where it is not the one it has at its source.
         default: what runs when nobody chooses needs it.
+        non_commercial: its licence forbids commercial use: whoever may use it says so first.
     """
 
     name: str
@@ -57,6 +65,7 @@ class Weights:
     url: str = ""
     file: str = ""
     default: bool = False
+    non_commercial: bool = False
 
     def __post_init__(self) -> None:
         assert (self.source is None) == bool(self.url), f"{self.name}: a package and its member, or a url"
@@ -113,13 +122,20 @@ class WeightStore:
         folders: looked into first, never written: each may hold the files under their registered
             names, or the packages.
         entries: the registry; ours by default.
+        accepted: names of those with a licence that forbids commercial use which may be used here all the same.
     """
 
     def __init__(
-        self, cache: Path, folders: tuple[Path, ...] = (), entries: tuple[Weights, ...] | None = None
+        self,
+        cache: Path,
+        folders: tuple[Path, ...] = (),
+        entries: tuple[Weights, ...] | None = None,
+        *,
+        accepted: Collection[str] = (),
     ) -> None:
         self.cache = cache
         self.folders = folders
+        self.accepted = accepted
         self._entries = {e.name: e for e in (registry() if entries is None else entries)}
 
     def entries(self) -> tuple[Weights, ...]:
@@ -134,17 +150,34 @@ class WeightStore:
             )
         return self._entries[name]
 
+    def usable(self, name: str) -> Weights:
+        """The entry of that name, here or not, whose licence lets it be used.
+
+        Raises:
+            LicenceNotAccepted: it forbids commercial use, and is not among the `accepted`.
+        """
+        entry = self.entry(name)
+        if self._refused(entry):
+            raise LicenceNotAccepted(
+                f"weights {name}: their licence is for non-commercial use ({entry.licence}); if yours is, start the "
+                f"daemon with --accept-licence {name}, or set weights.accepted_licences in daemon.toml or "
+                f"UNDERSTUDY_ACCEPTED_LICENCES={name}",
+                field="weights",
+                value=name,
+            )
+        return entry
+
     def path(self, name: str) -> Path:
         """The verified file of an entry.
 
         Raises:
+            LicenceNotAccepted: as `usable`.
             WeightsMissing: not on this machine; the message holds the command that fetches it.
             WeightsCorrupt: on this machine with other bytes than the published ones.
         """
-        report = self.check(name)
+        entry, report = self.usable(name), self.check(name)
         if report.state is State.PRESENT and report.path:
             return report.path
-        entry = self.entry(name)
         places = ", ".join(str(f) for f in (*self.folders, self.cache))
         if report.state is State.MISSING:
             raise WeightsMissing(
@@ -162,8 +195,11 @@ class WeightStore:
         )
 
     def has(self, name: str) -> bool:
-        """Whether the file of an entry is here and right."""
-        return self.check(name).state is State.PRESENT
+        """Whether `path` gives the file of an entry."""
+        return not self._refused(self.entry(name)) and self.check(name).state is State.PRESENT
+
+    def _refused(self, entry: Weights) -> bool:
+        return entry.non_commercial and entry.name not in self.accepted
 
     def check(self, name: str) -> WeightsReport:
         """Where an entry stands. The first place that has its file decides.
@@ -193,13 +229,14 @@ class WeightStore:
         all its members. Closing the generator stops the download and leaves nothing behind.
 
         Raises:
+            LicenceNotAccepted: as `usable`.
             WeightsMissing: the source could not be reached; the message says why and how to do without a network.
             WeightsCorrupt: the source gave other bytes than the published ones, or a file in `folders` is wrong.
             WriteFailed, DiskFull: the cache can not be written.
         """
         waiting: dict[str, list[Weights]] = {}
         for name in dict.fromkeys(names) or [e.name for e in self._entries.values() if e.default]:
-            report, entry = self.check(name), self.entry(name)
+            entry, report = self.usable(name), self.check(name)
             if report.state is State.PRESENT:
                 yield report
             elif report.path is not None and report.path.parent != self.cache:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from understudy.core.errors import InvalidInput
+from understudy.core.errors import InvalidInput, meant
+from understudy.core.weights import registry
 from understudy.daemon import configfile, pathmap
 from understudy.daemon.config import DaemonConfig, Log
 from understudy.daemon.paths import Roots
@@ -39,6 +40,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         help="looked into first; may be repeated; default the folders in $UNDERSTUDY_WEIGHTS",
+    )
+    add(
+        "--accept-licence",
+        action="append",
+        default=[],
+        metavar="WEIGHTS",
+        help="may be used though their licence forbids commercial use; may be repeated; default the names in "
+        "$UNDERSTUDY_ACCEPTED_LICENCES, by commas",
     )
     add("--path-mapping-rules", type=Path, metavar="FILE", help="of Open Job Description, pathmapping-1.0")
     add("--verbose", action="store_true", help="log more")
@@ -91,6 +100,7 @@ def _site(given: argparse.Namespace, file: configfile.File, environment: Mapping
     cache = cache or _xdg(environment, "XDG_CACHE_HOME", ".cache") / "weights"
     named = environment.get("UNDERSTUDY_WEIGHTS", "").split(os.pathsep)
     folders = given.weights_folder or file.weights.folders or [Path(folder) for folder in named if folder]
+    accepted = environment.get("UNDERSTUDY_ACCEPTED_LICENCES", "").replace(",", " ").split()
     return Site(
         roots=Roots(
             read=tuple(given.read_root) or file.roots.read, write=tuple(given.write_root) or file.roots.write
@@ -98,9 +108,23 @@ def _site(given: argparse.Namespace, file: configfile.File, environment: Mapping
         colour_config=given.colour_config or file.colour.config or environment.get("OCIO") or None,
         weights_cache=cache.absolute(),
         weights_folders=tuple(folder.absolute() for folder in folders),
+        accepted_licences=_weights(given.accept_licence or file.weights.accepted_licences or accepted),
         limits=file.limits,
         path_mapping=file.path_mapping,
     )
+
+
+def _weights(names: Sequence[str]) -> tuple[str, ...]:
+    """The names; raises InvalidInput: there are no weights of one."""
+    known = [entry.name for entry in registry()]
+    for name in names:
+        if name not in known:
+            raise InvalidInput(
+                f"weights.accepted_licences: no weights are called {name!r}{meant(name, known)}",
+                field="weights.accepted_licences",
+                value=name,
+            )
+    return tuple(names)
 
 
 def _xdg(environment: Mapping[str, str], variable: str, usual: str) -> Path:

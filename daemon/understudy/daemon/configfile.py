@@ -53,6 +53,7 @@ class Colour:
 class WeightFolders:
     cache: Path | None = None
     folders: tuple[Path, ...] = ()
+    accepted_licences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,6 +104,7 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "DISK_FULL": grpc.StatusCode.RESOURCE_EXHAUSTED,
         "WEIGHTS_MISSING": grpc.StatusCode.FAILED_PRECONDITION,
         "WEIGHTS_CORRUPT": grpc.StatusCode.FAILED_PRECONDITION,
+        "LICENCE_NOT_ACCEPTED": grpc.StatusCode.FAILED_PRECONDITION,
         "MODEL_INVALID": grpc.StatusCode.FAILED_PRECONDITION,
         "NOT_MEASURED": grpc.StatusCode.FAILED_PRECONDITION,
         "RELEASE_MISSING": grpc.StatusCode.FAILED_PRECONDITION,

@@ -20,6 +20,7 @@ class Site:
         colour_config: path or `ocio://` name of the colour config; None: the pinned one.
         weights_cache: folder that weights are fetched to.
         weights_folders: folders that a site fills by hand, looked into first.
+        accepted_licences: weights with a licence that forbids commercial use, which may be used here all the same.
         limits: how much is taken at once.
         path_mapping: how paths of other machines are rewritten in requests.
     """
@@ -28,8 +29,9 @@ class Site:
     colour_config: str | None = None
     weights_cache: Path
     weights_folders: tuple[Path, ...] = ()
+    accepted_licences: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     path_mapping: tuple[Rule, ...] = ()
 
     def weights(self) -> WeightStore:
-        return WeightStore(self.weights_cache, self.weights_folders)
+        return WeightStore(self.weights_cache, self.weights_folders, accepted=self.accepted_licences)

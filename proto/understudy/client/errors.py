@@ -4,6 +4,7 @@
     ├── Refused                 the daemon, or the client before it, does not accept this: `reason` says why
     │   ├── NotFound            a plate, video, faceset, model, release or job is not there
     │   ├── WeightsMissing      networks' weights are not on the daemon's machine, or not what was published
+    │   ├── LicenceRequired     weights are for non-commercial use, and the daemon was not told that it may use them
     │   ├── ReleaseRequired     a likeness has no release record, or not a valid one
     │   ├── PathNotAllowed      a path is outside the folders that the daemon may use
     │   └── OutputLocked        another job writes to the same output
@@ -66,6 +67,7 @@ EXIT_CODES: Mapping[str, int] = {
     "UNAUTHENTICATED": NOT_ALLOWED,
     "NOT_PERMITTED": NOT_ALLOWED,
     "LIMIT_REACHED": TEMPORARY,
+    "LICENCE_NOT_ACCEPTED": NOT_ALLOWED,
 }
 
 
@@ -135,6 +137,10 @@ class WeightsMissing(Refused):
     pass
 
 
+class LicenceRequired(Refused):
+    pass
+
+
 class ReleaseRequired(Refused):
     pass
 
@@ -190,6 +196,7 @@ _BY_REASON: Mapping[str, type[Refused]] = {
     "NOT_FOUND": NotFound,
     "WEIGHTS_MISSING": WeightsMissing,
     "WEIGHTS_CORRUPT": WeightsMissing,
+    "LICENCE_NOT_ACCEPTED": LicenceRequired,
     "RELEASE_MISSING": ReleaseRequired,
     "RELEASE_INVALID": ReleaseRequired,
     "PATH_NOT_ALLOWED": PathNotAllowed,

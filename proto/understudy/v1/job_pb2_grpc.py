@@ -85,9 +85,10 @@ class JobServiceServicer(object):
         NOT_FOUND: a plate, video, faceset, model or release is not there (NOT_FOUND). Inputs that a job in `depends_on`
         will make are checked when this job starts, and then fail the job instead.
         PERMISSION_DENIED: a path is outside the allowed roots (PATH_NOT_ALLOWED). Ask whoever runs the daemon.
-        FAILED_PRECONDITION: no release (RELEASE_MISSING, RELEASE_INVALID), weights not here (WEIGHTS_MISSING), model and
-        request do not fit (MODEL_INVALID), several people (TRACK_AMBIGUOUS), an order that needs measures which are not
-        there (NOT_MEASURED). Do what the message says, then again.
+        FAILED_PRECONDITION: no release (RELEASE_MISSING, RELEASE_INVALID), weights not here (WEIGHTS_MISSING)
+        or for non-commercial use only (LICENCE_NOT_ACCEPTED), model and request do not fit (MODEL_INVALID), several
+        people (TRACK_AMBIGUOUS), an order that needs measures which are not there (NOT_MEASURED). Do what the message
+        says, then again.
         ABORTED: another job writes to the same output (OUTPUT_LOCKED). Wait for or cancel the one named.
         ALREADY_EXISTS: request_id was used for another spec (REQUEST_ID_REUSED). Use a new one.
         """

@@ -7,12 +7,10 @@ of 150 came out at 33,000. Here it is asked of a neighbourhood, as pyramids are 
 Kolczynski, "Enhanced Image Capture through Fusion", ICCV 1993): one feature comes from one picture, whole.
 
 Where neighbourhoods do not add up either, as between two glints side by side, there is a bound: nothing becomes more
-than a stop brighter, or darker, than both the plate and what `seamless` has there.
+than a stop brighter, or darker, than both the plate and what `seamless` has there, nor runs away as there.
 """
 
 from __future__ import annotations
-
-import math
 
 import cv2
 import numpy as np
@@ -22,7 +20,6 @@ from understudy.core.frames import Array, Float
 
 WANTS = Wants(whole=True)
 _AROUND = 2.0  # plate px, deviation of the neighbourhood: what an edge moves by when a face is resampled
-_ROOM = math.log(2.0)  # of code, a stop; from half of it on what is beyond bends
 
 
 def finish(plate: Float, face: Float, matte: Float) -> Float:
@@ -32,20 +29,12 @@ def finish(plate: Float, face: Float, matte: Float) -> Float:
 
 def _correction(free: _light.Mask, known: _light.Mask, code: Float, plates: Float) -> Float:
     difference = plates - code
-    plain = _poisson.solve(free, difference)
+    plain = seamless.solution(free, code, plates)
     mixed = _poisson.solve(free, difference, _divergence(known, code, plates))
     above = mixed - np.maximum(plain, difference)
     below = np.minimum(plain, difference) - mixed
-    held: Float = mixed - _beyond(above) + _beyond(below)
-    return held
-
-
-def _beyond(excess: Float) -> Float:
-    """How much of an excess of code is too much, so that what is left ends at `_ROOM`; 0 up to half of it."""
-    knee = np.float32(_ROOM / 2.0)
-    over = np.maximum(excess - knee, np.float32(0.0))
-    lost: Float = over - knee * np.tanh(over / knee)
-    return lost
+    mixed += seamless.beyond(below) - seamless.beyond(above)
+    return seamless.held(mixed, free, code, plates, plain)
 
 
 def _divergence(known: _light.Mask, code: Float, plates: Float) -> Float:

@@ -60,7 +60,7 @@ def opened(
 
     Raises:
         InvalidInput: there is no such member, or it is `trained` and no folder is named.
-        WeightsMissing, WeightsCorrupt: of a member's weights, or of the library that they need.
+        LicenceNotAccepted, WeightsMissing, WeightsCorrupt: of a member's weights, or of the library that they need.
         NotFound, ModelInvalid: of the folder.
     """
     family = cast("Family", _plugins.load("enhance", name, field=field))

@@ -63,10 +63,12 @@ def opened(store: WeightStore, weights: str, device: str, *, extra: bool = False
         extra: its code is in `spandrel_extra_arches`, for licences that `spandrel` does not take.
 
     Raises:
+        LicenceNotAccepted: of the weights.
         WeightsMissing: the library or the weights are not here; says how to get them.
         WeightsCorrupt: the weights are other bytes than those published, or of no network that the library knows.
         InvalidInput: there is no such device.
     """
+    entry = store.usable(weights)
     spandrel = _library(weights, extra=extra)
     path = store.path(weights)
     where = pick(device)
@@ -78,7 +80,7 @@ def opened(store: WeightStore, weights: str, device: str, *, extra: bool = False
             f"{path}: spandrel knows no network of these weights: {why}", path=path
         ) from error
     # the network itself: what the library puts around it passes GFPGAN codes of another range than it was trained on
-    return Restorer(model.model.eval(), where, weights, store.entry(weights).sha256)
+    return Restorer(model.model.eval(), where, weights, entry.sha256)
 
 
 def _library(weights: str, *, extra: bool) -> Any:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
-from understudy.core.errors import InvalidInput
+from understudy.core.checkpoints import Config, named
 
 FACTOR = 2
 """How many times larger, each way."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnhancerConfig:
+class EnhancerConfig(Config):
     """The sizes that fix every weight of an enhancer. Two with equal configurations are interchangeable.
 
     Attributes:
@@ -23,6 +22,8 @@ class EnhancerConfig:
         InvalidInput: names the field and the value.
     """
 
+    word = "enhancer"
+
     channels: int = 32
     layers: int = 6
 
@@ -30,28 +31,12 @@ class EnhancerConfig:
         for name, low, high in (("channels", 8, 128), ("layers", 1, 32)):
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
-                raise _refuse(name, value, f"must be {low} to {high}")
+                raise self.refusal(name, value, f"must be {low} to {high}")
 
     @property
     def reach(self) -> int:
         """Pixels of the small picture, to each side, that a pixel of the large one is made of."""
         return self.layers + 2
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> EnhancerConfig:
-        """The inverse of `to_dict`; a field that this version does not know is refused."""
-        if unknown := sorted(set(values) - {f.name for f in fields(cls)}):
-            raise _refuse(
-                unknown[0], values[unknown[0]], "is not a field of this version's enhancer configuration"
-            )
-        return cls(**values)
-
-
-def _refuse(field: str, value: object, why: str) -> InvalidInput:
-    return InvalidInput(f"enhancer: {field} {value!r} {why}", field=field, value=value)
 
 
 PRESETS: dict[str, EnhancerConfig] = {
@@ -64,13 +49,5 @@ DEFAULT = "small"  # of a new enhancer, where nobody names a preset
 
 
 def preset(name: str) -> EnhancerConfig:
-    """The configuration of that name.
-
-    Raises:
-        InvalidInput: there is none; the message lists those there are.
-    """
-    if name not in PRESETS:
-        raise InvalidInput(
-            f"preset: there is no {name!r}; there are {', '.join(PRESETS)}", field="preset", value=name
-        )
-    return PRESETS[name]
+    """The configuration of that name; raises as `checkpoints.named`."""
+    return named(PRESETS, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -102,7 +102,8 @@ class _Session(clockwork.Session[store.State]):
                 yield Warned(reason="FACESET", message=message)
         device = pick(self.settings.device)
         self._note(facesets, releases)
-        bfloat16, self.samples = yield from self.prepared(device, self._samples(facesets))
+        work = prepare(facesets, self.folder / "cache", self.settings.resolution, self.curve)
+        bfloat16, self.samples = yield from self.prepared(device, clockwork.last(work, Samples))
         self.state = replace(self.state, resolution=self.samples.resolution)
         self.trainer = Trainer(
             self.config,
@@ -145,13 +146,6 @@ class _Session(clockwork.Session[store.State]):
             ours, plain = self.trainer.judge(self.samples)
             self.score(psnr=ours, plain=plain)
             self.state = replace(self.state, psnr=ours, plain=plain)
-
-    def _samples(self, facesets: Sequence[Faceset]) -> Generator[Report | None, None, Samples]:
-        for made in prepare(facesets, self.folder / "cache", self.settings.resolution, self.curve):
-            if isinstance(made, Samples):
-                return made
-            yield made
-        raise AssertionError("prepare ends with the samples")
 
     def _note(self, facesets: Sequence[Faceset], releases: Sequence[Release]) -> None:
         """Write into the state what this session trains on; refuse what the enhancer can not mean."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from understudy.core.colour import SwapCurve
 from understudy.core.enhancer.settings import LARGEST, SMALLEST
-from understudy.core.errors import InvalidInput, NoFace
+from understudy.core.errors import NoFace
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.faceset.beside import scaled
 from understudy.core.files import replacing
@@ -64,7 +64,10 @@ def prepare(
         WriteFailed, DiskFull: the file could not be written.
     """
     where = ", ".join(str(faceset.path) for faceset in facesets)
-    _check(facesets)
+    for faceset in facesets:
+        if not len(faceset.columns):
+            raise NoFace(f"{faceset.path}: has no face to learn from", path=faceset.path, field="facesets")
+    data.one_space(facesets, "facesets")
     sizes = [native(faceset) for faceset in facesets]
     side = resolution or _usual(np.concatenate(sizes), where)
     rows = [(place, row) for place, own in enumerate(sizes) for row in np.flatnonzero(own >= side).tolist()]
@@ -117,21 +120,6 @@ def _usual(sizes: npt.NDArray[np.int64], where: str) -> int:
             value=side,
         )
     return min(side, LARGEST)
-
-
-def _check(facesets: Sequence[Faceset]) -> None:
-    spaces = dict[str, Path]()
-    for faceset in facesets:
-        if not len(faceset.columns):
-            raise NoFace(f"{faceset.path}: has no face to learn from", path=faceset.path, field="facesets")
-        data.one_space(faceset, "facesets")
-        spaces |= dict.fromkeys(faceset.columns.texts["colour"].used(), faceset.path)
-    if len(spaces) > 1:
-        found = ", ".join(f"{path} in {space!r}" for space, path in spaces.items())
-        raise InvalidInput(
-            f"facesets: their faces are in several colour spaces: {found}; extract them with one config",
-            field="facesets",
-        )
 
 
 def _write(

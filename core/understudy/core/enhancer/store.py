@@ -64,7 +64,7 @@ __all__ = [
     "read_state", "save",
 ]  # fmt: skip
 
-_enhancers = checkpoints.Checkpoints("enhancer", EnhancerConfig, State)
+_enhancers = checkpoints.Checkpoints(EnhancerConfig, State)
 exists = _enhancers.exists
 read_config = _enhancers.read_config
 read_state = _enhancers.read_state

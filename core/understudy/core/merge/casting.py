@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
 
-from understudy.core import _plugins, release
+from understudy.core import _plugins, enhance, release
 from understudy.core.colour import ColourConfig, SwapCurve
+from understudy.core.enhance import Enhancer
 from understudy.core.errors import InvalidInput, NoFace, said_by
 from understudy.core.faceset import Faceset
 from understudy.core.match import Match
@@ -52,6 +53,7 @@ class Loaded:
         prefix: what the names of their layers begin with.
         occlusion: their faces in this plate, and what is known to be before them.
         warned: what a person should know.
+        shelf: what people share.
     """
 
     index: int
@@ -62,6 +64,7 @@ class Loaded:
     releases: tuple[Release, ...]
     occlusion: Occlusion
     warned: tuple[Warned, ...]
+    shelf: _Shelf
 
     @property
     def curve(self) -> SwapCurve:
@@ -118,7 +121,9 @@ class Loaded:
         swapper = self._swapper(colour, layered=f"mask_{OCC}" in shown, store=store)
         match = cast("Match", _plugins.load("match", recipe.match, field="recipe.match"))
         placed = analyse(faceset, recipe, swapper, match, outputs.track(self.index))
-        enhancers = enhancing.ready(recipe, self.person.enhancer, store, device=settings.device)
+        enhancers = {
+            name: self.shelf.enhancer(name, self.person.enhancer, store) for name in enhancing.asked(recipe)
+        }
         stored = outputs.grain(self.index)
         grains = self._grains(settings, colour, swapper=swapper, match=match, placed=placed, stored=stored)
         return Performer(
@@ -128,7 +133,7 @@ class Loaded:
             prefix=self.prefix,
             layers=shown,
             compositor=Compositor(
-                finishing=Finishing(placed=placed, grains=grains, enhancers=enhancers),
+                finishing=Finishing(placed=placed, person=self.name, grains=grains, enhancers=enhancers),
                 colour=colour,
                 space=space,
                 layers=shown,
@@ -187,7 +192,7 @@ class Loaded:
 
 
 def load(settings: MergeSettings, views: tuple[str, ...], colour: ColourConfig) -> list[Loaded]:
-    """Everybody, in order. Models, segmenters and facesets that people share are loaded once.
+    """Everybody, in order. Models, segmenters, enhancers and facesets that people share are loaded once.
 
     Raises:
         InvalidInput: a model's or segmenter's working space is another, or two of the people are one.
@@ -219,6 +224,16 @@ class _Shelf:
     def faceset(self, folder: Path) -> Faceset:
         return self._once("faceset", folder, lambda: Faceset.open(folder))
 
+    def enhancer(self, name: str, folder: Path | None, store: WeightStore | None) -> Enhancer:
+        """The member of that name; `folder` is that of `trained`, `store` has the weights of the others."""
+        there, device = store or WeightStore(Path(), entries=()), self.settings.device
+        own = folder if name == enhance.TRAINED else None
+        return self._once(
+            name,
+            own or Path(),
+            lambda: enhance.opened(name, there, device=device, folder=own, field="recipe.super_resolution"),
+        )
+
     def _once(self, kind: str, folder: Path, load: Callable[[], Thing]) -> Thing:
         key = (kind, os.path.realpath(folder))
         if key not in self._there:
@@ -249,6 +264,7 @@ def _loaded(index: int, person: Person, views: tuple[str, ...], shelf: _Shelf) -
         releases=releases,
         occlusion=occlusion,
         warned=tuple(warned),
+        shelf=shelf,
     )
 
 

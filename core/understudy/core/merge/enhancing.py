@@ -1,6 +1,6 @@
 """The enhancers of a merge: which its look asks for, whether they may be used, and what frames say of them.
 
-Imports torch only to load a network: the daemon's server process checks requests with it.
+Imports no torch: the daemon's server process checks requests with it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from understudy.core import enhance, release
+from understudy.core import release
 from understudy.core.enhance import TRAINED, Enhancer
 from understudy.core.enhancer import store as enhancers
 from understudy.core.errors import InvalidInput
@@ -17,34 +17,14 @@ from understudy.core.merge import headers
 from understudy.core.merge.recipe import Recipe
 from understudy.core.release import Release
 from understudy.core.reports import Warned
-from understudy.core.weights import WeightStore
 
 NONE = Recipe().super_resolution
-FIELD = "recipe.super_resolution"
 
 
 def asked(recipe: Recipe) -> tuple[str, ...]:
     """The members of `enhance` that any frame's look may ask for, sorted."""
     said = (each.get("super_resolution", NONE) for each in recipe.said)
     return tuple(sorted({recipe.super_resolution, *map(str, said)} - {NONE}))
-
-
-def ready(
-    recipe: Recipe, folder: Path | None, store: WeightStore | None, *, device: str
-) -> dict[str, Enhancer]:
-    """Those that a recipe asks for, by name, ready to work.
-
-    Args:
-        folder: of the one that `trained` is.
-        store: has the weights of the others; None: there are none.
-
-    Raises:
-        InvalidInput, WeightsMissing, WeightsCorrupt, NotFound, ModelInvalid: as `enhance.opened`.
-    """
-    there = store or WeightStore(Path(), entries=())
-    return {
-        name: enhance.opened(name, there, device=device, folder=folder, field=FIELD) for name in asked(recipe)
-    }
 
 
 def releases(recipe: Recipe, folder: Path | None, on: date) -> tuple[Release, ...]:

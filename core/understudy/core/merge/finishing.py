@@ -106,11 +106,13 @@ class Finishing:
 
     Attributes:
         placed: view → frame number → the face there, over the whole shot.
+        person: whose face it is, where there are several: each has grain of their own.
         grains: None where no frame's look needs to know.
         enhancers: by name, those that any frame's look asks for.
     """
 
     placed: Mapping[str, Mapping[int, Placed]]
+    person: str = ""
     grains: Grains | None = None
     enhancers: Mapping[str, Enhancer] = field(default_factory=dict)
 
@@ -129,7 +131,7 @@ class Finishing:
         if moves := self.moves(view, number, look):
             found += [moves.velocity.ravel().tolist(), moves.bend.ravel().tolist()]
         if self.grains and (look.grain.at(number) or look.denoise.at(number)):
-            found.append(self.grains.to_dict())
+            found += [self.grains.to_dict(), self.person]
         if name := _finer(look, number):
             found.append([name, self.enhancers[name].digest])
         return found
@@ -240,7 +242,7 @@ class Finishing:
         if known.face is not None:
             left = max(0.0, 1.0 - look.denoise.at(number))
             wanted = grain.missing(wanted, replace(known.face, deviations=left * known.face.deviations))
-        seed = (number, zlib.crc32(view.encode()), placed.face.track)
+        seed = (number, *(zlib.crc32(each.encode()) for each in (view, self.person)))
         made = grain.layer(wanted, face, seed, amount=amount)
         # beyond the matte nothing is mixed, and whoever grows it wants the face's grain as it is
         return np.where(matte[..., None] > 0.0, grain.through(made, matte), made)

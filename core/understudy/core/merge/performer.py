@@ -156,7 +156,9 @@ class Performer:
         asked = wants(blend_of(swap.look.blend))
         if asked.raw:
             # whoever may grow the matte wants colours beyond it; whoever looks at the network, what it painted
-            swap.face = made.face if asked.matte == "recipe" else made.painted
+            if asked.matte != "recipe":
+                swap.made = made = replace(made, face=made.painted)
+            swap.face = made.face
             return
         with job.timed("match"):
             swap.face = self._matched(job, view, swap, made)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from understudy.core.align import MODEL_TYPES
-from understudy.core.errors import InvalidInput
+from understudy.core.checkpoints import Config, named
 
 ARCHS = ("df", "liae", "dfhd", "liaehd")
 OPTIONS = "udtc"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(Config):
     """The sizes that fix every weight of a model. Two models with equal configurations are interchangeable.
 
     Attributes:
@@ -32,6 +32,8 @@ class ModelConfig:
         InvalidInput: names the field and the value.
     """
 
+    word = "model"
+
     arch: str = "df"
     options: str = "ud"
     resolution: int = 128
@@ -43,15 +45,15 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.arch not in ARCHS:
-            raise _refuse("arch", self.arch, f"is none of {', '.join(ARCHS)}")
+            raise self.refusal("arch", self.arch, f"is none of {', '.join(ARCHS)}")
         if len(set(self.options)) != len(self.options) or not set(self.options) <= set(OPTIONS):
-            raise _refuse("options", self.options, f"must be different letters out of {OPTIONS!r}")
+            raise self.refusal("options", self.options, f"must be different letters out of {OPTIONS!r}")
         object.__setattr__(self, "options", "".join(o for o in OPTIONS if o in self.options))
         if self.hd and "t" in self.options:
-            raise _refuse("options", self.options, f"has 't', which arch {self.arch!r} does not know")
+            raise self.refusal("options", self.options, f"has 't', which arch {self.arch!r} does not know")
         self._check_sizes()
         if self.face_type not in MODEL_TYPES:
-            raise _refuse("face_type", self.face_type, f"is none of {', '.join(MODEL_TYPES)}")
+            raise self.refusal("face_type", self.face_type, f"is none of {', '.join(MODEL_TYPES)}")
 
     @property
     def hd(self) -> bool:
@@ -62,19 +64,6 @@ class ModelConfig:
     def code_side(self) -> int:
         """Side of the square that the inter's dense layers make."""
         return self.resolution // (32 if "d" in self.options else 16)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """The inverse of `to_dict`; a field that this version does not know is refused."""
-        unknown = sorted(set(values) - {f.name for f in fields(cls)})
-        if unknown:
-            raise _refuse(
-                unknown[0], values[unknown[0]], "is not a field of this version's model configuration"
-            )
-        return cls(**values)
 
     def _check_sizes(self) -> None:
         # `t` shrinks the face 32 times also without `d`; DeepFaceLab takes multiples of 16 there, and loses a row
@@ -91,11 +80,7 @@ class ModelConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high or value % step:
                 multiple = f" and a multiple of {step}{why}" if step > 1 else ""
-                raise _refuse(name, value, f"must be {low} to {high}{multiple}")
-
-
-def _refuse(field: str, value: object, why: str) -> InvalidInput:
-    return InvalidInput(f"model: {field} {value!r} {why}", field=field, value=value)
+                raise self.refusal(name, value, f"must be {low} to {high}{multiple}")
 
 
 def _named(name: str) -> ModelConfig:
@@ -132,14 +117,5 @@ def known() -> dict[str, ModelConfig]:
 
 
 def preset(name: str) -> ModelConfig:
-    """The configuration of that name, a preset's or a row's of the ablation.
-
-    Raises:
-        InvalidInput: there is none; the message lists those there are.
-    """
-    there = known()
-    if name not in there:
-        raise InvalidInput(
-            f"preset: there is no {name!r}; there are {', '.join(there)}", field="preset", value=name
-        )
-    return there[name]
+    """The configuration of that name, a preset's or a row's of the ablation; raises as `checkpoints.named`."""
+    return named(known(), name)

@@ -81,7 +81,7 @@ class State(checkpoints.State):
         return super().from_dict({**values, **lists, "releases": records}, origin=origin)
 
 
-_models = checkpoints.Checkpoints("model", ModelConfig, State)
+_models = checkpoints.Checkpoints(ModelConfig, State)
 exists = _models.exists
 fall_back = _models.fall_back
 read_config = _models.read_config

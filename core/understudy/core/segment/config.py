@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from understudy.core import _plugins
 from understudy.core.align import MODEL_TYPES
-from understudy.core.errors import InvalidInput
+from understudy.core.checkpoints import Config, named
 
 _STEPS = {"xseg": 64}
 """How often a network halves its input, as a power of two; 32 for those that are not here."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmenterConfig:
+class SegmenterConfig(Config):
     """The sizes that fix every weight of a segmenter. Two with equal configurations are interchangeable.
 
     Attributes:
@@ -27,6 +26,8 @@ class SegmenterConfig:
         InvalidInput: names the field and the value.
     """
 
+    word = "segmenter"
+
     network: str = "xseg"
     resolution: int = 256
     channels: int = 32
@@ -35,35 +36,18 @@ class SegmenterConfig:
     def __post_init__(self) -> None:
         networks = _plugins.names("segmenter")
         if self.network not in networks:
-            raise _refuse("network", self.network, f"is none of {', '.join(networks)}")
+            raise self.refusal("network", self.network, f"is none of {', '.join(networks)}")
         step = _STEPS.get(self.network, 32)
         if not 64 <= self.resolution <= 512 or self.resolution % step:
-            raise _refuse(
+            raise self.refusal(
                 "resolution",
                 self.resolution,
                 f"must be 64 to 512 and a multiple of {step} for {self.network}",
             )
         if not 2 <= self.channels <= 128 or self.channels % 2:
-            raise _refuse("channels", self.channels, "must be 2 to 128 and even")
+            raise self.refusal("channels", self.channels, "must be 2 to 128 and even")
         if self.face_type not in MODEL_TYPES:
-            raise _refuse("face_type", self.face_type, f"is none of {', '.join(MODEL_TYPES)}")
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> SegmenterConfig:
-        """The inverse of `to_dict`; a field that this version does not know is refused."""
-        unknown = sorted(set(values) - {f.name for f in fields(cls)})
-        if unknown:
-            raise _refuse(
-                unknown[0], values[unknown[0]], "is not a field of this version's segmenter configuration"
-            )
-        return cls(**values)
-
-
-def _refuse(field: str, value: object, why: str) -> InvalidInput:
-    return InvalidInput(f"segmenter: {field} {value!r} {why}", field=field, value=value)
+            raise self.refusal("face_type", self.face_type, f"is none of {', '.join(MODEL_TYPES)}")
 
 
 # name → configuration. `xseg` is DeepFaceLab's, and `xseg-dfl` is also trained as it is there; the light ones learn in
@@ -82,13 +66,5 @@ MARKS = ("face", "occluder")  # what the mattes that become labels may mark; the
 
 
 def preset(name: str) -> SegmenterConfig:
-    """The configuration of that name.
-
-    Raises:
-        InvalidInput: there is none; the message lists those there are.
-    """
-    if name not in PRESETS:
-        raise InvalidInput(
-            f"preset: there is no {name!r}; there are {', '.join(PRESETS)}", field="preset", value=name
-        )
-    return PRESETS[name]
+    """The configuration of that name; raises as `checkpoints.named`."""
+    return named(PRESETS, name)

@@ -167,7 +167,9 @@ class _Session(clockwork.Session[store.State]):
         for faceset in facesets:
             for message in (*faceset.warnings, *faceset.broken):
                 yield Warned(reason="FACESET", message=message)
-        bfloat16, self.samples = yield from self.prepared(device, self._samples(facesets))
+        own = self.settings.self_label
+        work = prepare(facesets, self.folder / "cache", self.config, self.curve, self_label=own)
+        bfloat16, self.samples = yield from self.prepared(device, clockwork.last(work, Samples))
         before = self.state.samples, self.state.judged
         self.held = holdout.choose(self.samples, self.state, all_labels=self.settings.all_labels)
         self._note(facesets)
@@ -242,14 +244,6 @@ class _Session(clockwork.Session[store.State]):
         if odd[_NAMED:]:
             more = f"{self.folder}: {len(odd)} labels in all have little in common with what was learnt"
             yield Warned(reason="LABEL_DISAGREES", message=more)
-
-    def _samples(self, facesets: Sequence[Faceset]) -> Generator[Report | None, None, Samples]:
-        folder, asked = self.folder / "cache", self.settings.self_label
-        for made in prepare(facesets, folder, self.config, self.curve, self_label=asked):
-            if isinstance(made, Samples):
-                return made
-            yield made
-        raise AssertionError("prepare ends with the samples")
 
     def _note(self, facesets: Sequence[Faceset]) -> None:
         """Write into the state what this session trains on; refuse what the segmenter can not mean."""

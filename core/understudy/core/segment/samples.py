@@ -156,23 +156,10 @@ def digest(
 
 
 def _all(facesets: Sequence[Faceset], self_label: bool) -> list[_Job]:
-    _check(facesets)
-    return [job for faceset in facesets for job in _jobs(faceset, self_label)]
-
-
-def _check(facesets: Sequence[Faceset]) -> None:
     if not facesets:
         raise InvalidInput("facesets: none is named", field="facesets")
-    spaces = dict[str, Path]()
-    for faceset in facesets:
-        data.one_space(faceset, "facesets")
-        spaces |= dict.fromkeys(faceset.columns.texts["colour"].used(), faceset.path)
-    if len(spaces) > 1:
-        found = ", ".join(f"{path} in {space!r}" for space, path in spaces.items())
-        raise InvalidInput(
-            f"facesets: their faces are in several colour spaces: {found}; extract them with one config",
-            field="facesets",
-        )
+    data.one_space(facesets, "facesets")
+    return [job for faceset in facesets for job in _jobs(faceset, self_label)]
 
 
 def _jobs(faceset: Faceset, self_label: bool) -> list[_Job]:

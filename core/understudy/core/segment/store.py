@@ -76,7 +76,7 @@ class State(checkpoints.State):
         return super().from_dict({**values, **names}, origin=origin)
 
 
-_segmenters = checkpoints.Checkpoints("segmenter", SegmenterConfig, State)
+_segmenters = checkpoints.Checkpoints(SegmenterConfig, State)
 exists = _segmenters.exists
 read_config = _segmenters.read_config
 read_state = _segmenters.read_state

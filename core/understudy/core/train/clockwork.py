@@ -21,6 +21,7 @@ from understudy.core.errors import ModelInvalid
 from understudy.core.reports import Artifact, Report, Started, TrainReport, Warned
 from understudy.core.train import precision
 from understudy.core.train.history import History
+from understudy.core.train.settings import SessionSettings
 from understudy.core.train.threads import Threads
 
 _REPORT_SECONDS = 1.0
@@ -28,23 +29,6 @@ _RETRIES = 3  # times that a training that ran off is taken back before it is gi
 
 S = TypeVar("S", bound=State)
 Made = TypeVar("Made")
-
-
-class Targets(Protocol):
-    """The settings that a session goes by; `TrainSettings` says what they mean."""
-
-    @property
-    def target_iterations(self) -> int | None: ...
-    @property
-    def target_seconds(self) -> float | None: ...
-    @property
-    def save_seconds(self) -> float: ...
-    @property
-    def preview_seconds(self) -> float: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def precision(self) -> str: ...
 
 
 class Learner(Protocol):
@@ -56,7 +40,7 @@ class Learner(Protocol):
         """Whether every weight is finite."""
 
 
-def progress(settings: Targets, state: State) -> float:
+def progress(settings: SessionSettings, state: State) -> float:
     """Share of the target that is done; 0 where there is none."""
     done = [0.0]
     if settings.target_iterations is not None:
@@ -66,7 +50,7 @@ def progress(settings: Targets, state: State) -> float:
     return max(done)
 
 
-def started(settings: Targets, state: State) -> Started:
+def started(settings: SessionSettings, state: State) -> Started:
     """The first report of a training that begins at `state`."""
     return Started(
         total=settings.target_iterations or 0,
@@ -79,6 +63,17 @@ def started(settings: Targets, state: State) -> Started:
 def standing(state: State) -> TrainReport:
     """The report of a training that has nothing to do."""
     return TrainReport(iteration=state.iteration, seconds=state.seconds, losses={}, rate=0.0, checkpoint=True)
+
+
+def last(
+    work: Generator[Report | Made | None, None, None], kind: type[Made]
+) -> Generator[Report | None, None, Made]:
+    """Pass on what `work` yields; gives the one of that kind, its last."""
+    for made in work:
+        if isinstance(made, kind):
+            return made
+        yield made  # type: ignore[misc]  # what is left is a report
+    raise AssertionError(f"it ends with {kind.__name__}")
 
 
 def versions() -> dict[str, str]:
@@ -96,7 +91,7 @@ class Session(ABC, Generic[S]):
     kind = "model"  # of the artifact at the end
     advice = "restore a backup"  # to who meets a training that keeps running off
 
-    def __init__(self, folder: Path, settings: Targets, state: S) -> None:
+    def __init__(self, folder: Path, settings: SessionSettings, state: S) -> None:
         self.folder, self.targets, self.state = folder, settings, state
         self.saved = self._known_good = self._reported = state
         self.retries = 0

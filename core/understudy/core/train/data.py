@@ -230,15 +230,17 @@ def _check(faceset: Faceset, side: str) -> None:
             path=faceset.path,
             field=side,
         )
-    one_space(faceset, side)
+    one_space([faceset], side)
 
 
-def one_space(faceset: Faceset, field: str) -> None:
-    """Refuse a faceset in several working spaces, as the setting `field`; raises InvalidInput."""
-    if len(spaces := faceset.columns.texts["colour"].used()) > 1:
+def one_space(facesets: Sequence[Faceset], field: str) -> None:
+    """Refuse faces in several working spaces, as the setting `field`; raises InvalidInput."""
+    spaces = {space: faceset.path for faceset in facesets for space in faceset.columns.texts["colour"].used()}
+    if len(spaces) > 1:
+        found = ", ".join(f"{path} in {space!r}" for space, path in spaces.items())
         raise InvalidInput(
-            f"{faceset.path}: faces in several colour spaces: {', '.join(spaces)}; extract them with one config",
-            path=faceset.path,
+            f"{field}: faces in several colour spaces: {found}; extract them with one config",
+            path=facesets[0].path,
             field=field,
         )
 

@@ -267,11 +267,8 @@ class Session(clockwork.Session[store.State]):
     def _crops(self, src: Faceset, dst: Faceset) -> Generator[Report | None, None, tuple[Crops, Crops]]:
         found: list[Crops] = []
         for side, faceset in (("src", src), ("dst", dst)):
-            for crops in prepare(faceset, self.folder / "cache", side, self.config, self.curve):
-                if isinstance(crops, Crops):
-                    found.append(crops)
-                else:
-                    yield crops
+            work = prepare(faceset, self.folder / "cache", side, self.config, self.curve)
+            found.append((yield from clockwork.last(work, Crops)))
         return found[0], found[1]
 
     def _note(self, src: Faceset, dst: Faceset, granted: Release | None, begin: Beginning | None) -> None:

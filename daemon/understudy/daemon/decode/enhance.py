@@ -57,7 +57,7 @@ def needed(names: Iterable[str], path: str, refs: Refs, field: str) -> Path | No
     """The enhancer that a request names, trained or promised; and the weights of these members of `enhance` are here.
 
     Raises:
-        WeightsMissing, WeightsCorrupt: of the members.
+        LicenceNotAccepted, WeightsMissing, WeightsCorrupt: of the members.
         PathNotAllowed, NotFound, ModelInvalid: of the enhancer.
     """
     from understudy.core.enhancer import store

@@ -37,9 +37,14 @@ def needed(plugins: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def have_weights(refs: Refs, plugins: Mapping[str, str]) -> None:
-    """Refuse members whose weights are neither here nor promised. Raises WeightsMissing, WeightsCorrupt."""
+    """Refuse members whose weights are neither here nor promised, or may not be used.
+
+    Raises:
+        LicenceNotAccepted, WeightsMissing, WeightsCorrupt: as `WeightStore.path`.
+    """
     store = refs.site.weights()
     for name in needed(plugins):
+        store.usable(name)
         if not refs.will_be(weights_output(refs.site, name)):
             store.path(name)
 

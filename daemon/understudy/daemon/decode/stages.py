@@ -61,6 +61,8 @@ def pull_weights(spec: job_pb2.PullWeightsSpec, refs: Refs) -> Work:
     for name in spec.names:
         one_of(name, known, "pull_weights.names")
     names = tuple(spec.names) or families.needed(families.DEFAULTS)
+    for name in names:
+        refs.site.weights().usable(name)
     outputs = tuple(families.weights_output(refs.site, name) for name in names)
     return Work(settings=Pull(names=names), outputs=outputs, label=f"pull weights {', '.join(names)}")
 

@@ -48,6 +48,14 @@ def command(
         options.Texts,
         typer.Option("--weights-folder", metavar="FOLDER", help="Looked into first; again for more."),
     ] = None,
+    accept_licence: Annotated[
+        options.Texts,
+        typer.Option(
+            "--accept-licence",
+            metavar="WEIGHTS",
+            help="May be used though their licence forbids commercial use; again for more.",
+        ),
+    ] = None,
     path_mapping_rules: Annotated[
         options.Text,
         typer.Option("--path-mapping-rules", metavar="FILE", help="Open Job Description's pathmapping-1.0."),
@@ -64,7 +72,12 @@ def command(
         "--weights-cache": weights_cache,
         "--path-mapping-rules": path_mapping_rules,
     }
-    repeated = {"--read-root": read_root, "--write-root": write_root, "--weights-folder": weights_folder}
+    repeated = {
+        "--read-root": read_root,
+        "--write-root": write_root,
+        "--weights-folder": weights_folder,
+        "--accept-licence": accept_licence,
+    }
     arguments = [part for name, value in single.items() if value is not None for part in (name, value)]
     arguments += [
         part for name, values in repeated.items() for value in values or () for part in (name, value)

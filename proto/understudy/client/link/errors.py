@@ -42,6 +42,10 @@ class WeightsMissing(Refused):
     pass
 
 
+class LicenceRequired(Refused):
+    pass
+
+
 class ReleaseRequired(Refused):
     pass
 
