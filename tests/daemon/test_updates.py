@@ -11,9 +11,9 @@ import pytest
 from understudy.core.errors import InvalidInput, WriteFailed
 from understudy.core.train.plan import Course, Plan
 from understudy.daemon import control, retention, schema, updates
+from understudy.daemon.attempt import Attempt
 from understudy.daemon.errors import JobStateRefused
 from understudy.daemon.metrics import Metrics
-from understudy.daemon.scheduler import Attempt
 from understudy.daemon.states import State
 from understudy.daemon.store import Store, Submission
 from understudy.daemon.worker import Done

@@ -48,6 +48,13 @@ def command(
         options.Texts,
         typer.Option("--weights-folder", metavar="FOLDER", help="Looked into first; again for more."),
     ] = None,
+    device: Annotated[
+        options.Text,
+        typer.Option("--device", metavar="cuda:0,cuda:1", help="GPUs that get a worker each."),
+    ] = None,
+    workers: Annotated[
+        options.Whole, typer.Option("--workers", metavar="N", help="Workers that compute on the CPU.")
+    ] = None,
     path_mapping_rules: Annotated[
         options.Text,
         typer.Option("--path-mapping-rules", metavar="FILE", help="Open Job Description's pathmapping-1.0."),
@@ -63,6 +70,8 @@ def command(
         "--colour-config": colour_config,
         "--weights-cache": weights_cache,
         "--path-mapping-rules": path_mapping_rules,
+        "--device": device,
+        "--workers": None if workers is None else str(workers),
     }
     repeated = {"--read-root": read_root, "--write-root": write_root, "--weights-folder": weights_folder}
     arguments = [part for name, value in single.items() if value is not None for part in (name, value)]
