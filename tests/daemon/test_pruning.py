@@ -29,9 +29,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def add(store: Store, *needs: str) -> str:
     name = str(uuid.uuid4())
     spec = job_pb2.JobSpec(train={"model": f"/{name}"})
-    outputs = (Output(folder=f"/{name}"),)
-    given = {"digest": name, "label": "", "user": "x", "depends_on": needs, "outputs": outputs}
-    job = store.add(Submission(request_id=name, spec=spec, **given))
+    job = store.add(
+        Submission(
+            request_id=name,
+            spec=spec,
+            digest=name,
+            label="",
+            user="x",
+            depends_on=needs,
+            outputs=(Output(folder=f"/{name}"),),
+        )
+    )
     store.record(job, [job_pb2.JobEvent(frame=job_pb2.FrameReport(frame=1, state=job_pb2.FRAME_STATE_DONE))])
     store.record(job, [job_pb2.JobEvent(artifact=job_pb2.Artifact(kind="comp", path="/c"))])
     return job

@@ -31,6 +31,7 @@ class Candidate:
 
     Attributes:
         need: as `slots.need_of`.
+        holds: it has begun before, and holds its outputs.
     """
 
     job: str
@@ -38,6 +39,7 @@ class Candidate:
     need: str
     priority: int
     interactive: bool
+    holds: bool
 
 
 def needs(store: Store) -> frozenset[str]:
@@ -60,7 +62,7 @@ def ordered(
     groups = "SELECT DISTINCT priority, user FROM jobs WHERE state = ?"
     marks = ",".join("?" * len(needs))
     query = (
-        "SELECT id, need, interactive FROM jobs "  # noqa: S608
+        "SELECT id, need, interactive, holds FROM jobs "  # noqa: S608
         f"WHERE state = ? AND priority = ? AND user = ? AND need IN ({marks}){only} AND {_NEEDED} ORDER BY number"
     )
     with store.reading() as db:
@@ -68,7 +70,9 @@ def ordered(
         found.sort(key=lambda group: (-group[0], served.get(group[1], 0.0), group[1]))
         for priority, user in found:
             for row in db.execute(query, (State.QUEUED, priority, user, *needs)):
-                yield Candidate(row["id"], user, row["need"], priority, bool(row["interactive"]))
+                yield Candidate(
+                    row["id"], user, row["need"], priority, bool(row["interactive"]), bool(row["holds"])
+                )
 
 
 def holders(db: sqlite3.Connection) -> list[tuple[str, Output]]:

@@ -13,6 +13,7 @@ from understudy.core.errors import WriteFailed
 from understudy.daemon import errors, process, pruning, queueing, shares, slots
 from understudy.daemon.lane import RETRY_SECONDS, Halt, Lane, Task
 from understudy.daemon.metrics import Metrics
+from understudy.daemon.outputs import Output
 from understudy.daemon.process import LEAVE_SECONDS
 from understudy.daemon.queueing import Candidate
 from understudy.daemon.settings import Queue, Retention
@@ -23,10 +24,7 @@ from understudy.daemon.store import Store
 from understudy.daemon.worker import Setup
 
 LOOK_SECONDS = 1.0  # how often it looks though nothing has moved
-LOCKED_SECONDS = (
-    5.0,
-    60.0,
-)  # before a job is tried again whose output another daemon writes: at first, at most
+LOCKED_SECONDS, LOCKED_MOST = 5.0, 60.0  # before a job is tried again whose output another daemon writes
 PRUNE_SECONDS = 3600.0
 FORGET_SECONDS = 3600.0  # after which such a job is as new
 log = logging.getLogger(__name__)
@@ -58,7 +56,7 @@ class Scheduler:
         self._slots = workers.slots()
         self._half_life = queue.half_life_hours * 3600
         self._keep = keep
-        self._pruned = -PRUNE_SECONDS  # when that was done last
+        self._pruned = float("-inf")  # when that was done last
         self._halt = Halt()
         self._lanes: dict[Slot, Lane] = {}
         self._busy: dict[Slot, Candidate] = {}
@@ -72,7 +70,7 @@ class Scheduler:
     @property
     def alive(self) -> bool:
         """Whether jobs are run."""
-        return self._thread.is_alive() and all(lane.alive for lane in self._lanes.values())
+        return self._thread.is_alive() and all(lane.alive for lane in tuple(self._lanes.values()))
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -177,10 +175,12 @@ class Scheduler:
         if not wanted:
             return plan
         with self._store.reading() as db:
-            held, before = queueing.holders(db), []
+            held = queueing.holders(db)
+            before: list[tuple[str, Output]] = []  # of those who wait for an output
             for candidate in queueing.ordered(self._store, served, wanted):
                 outputs = queueing.outputs(db, candidate.job)
-                if candidate.job in waiting or queueing.holder(outputs, chain(held, before), candidate.job):
+                others = held if candidate.holds else chain(held, before)  # who holds waits for nobody's turn
+                if candidate.job in waiting or queueing.holder(outputs, others, candidate.job):
                     before += [(candidate.job, output) for output in outputs]
                     continue
                 place = slots.place(candidate.need, self._slots, free)
@@ -233,13 +233,12 @@ class Scheduler:
 
     def _freed(self, task: Task, locked: bool) -> None:
         """A lane is done with a task, whose job may run elsewhere by now; `locked`: another daemon has its output."""
-        first, most = LOCKED_SECONDS
         with self._mutex:
             for slot in task.place:
                 del self._busy[slot]
             _, before = self._locked.pop(task.job, (0.0, 0.0))
             if locked:
-                pause = min(most, 2 * before or first)
+                pause = min(LOCKED_MOST, 2 * before or LOCKED_SECONDS)
                 self._locked[task.job] = (time.monotonic() + pause, pause)
         self._store.turn()
 

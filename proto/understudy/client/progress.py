@@ -112,8 +112,6 @@ class Lines:
     def started(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             self.say(f"{title(job)}: job {job.id}{' (under way already)' if job.existing else ''}")
-            if job.message.waits_for:
-                self.say(f"{title(job)}: waits for {job.message.waits_for}")
 
     def event(self, job: Job, event: Event) -> None:
         text = notable(event, self._every_frame, odd=job.stage in _BY_HAND)
