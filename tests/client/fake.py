@@ -215,6 +215,11 @@ class FakeDaemon(
         self.end(job.id, self.ending)
         return job_pb2.ResumeJobResponse(job=job)
 
+    def SetJobPriority(self, request, context):
+        job = self._job(request.id, context)
+        job.priority = request.priority
+        return job_pb2.SetJobPriorityResponse(job=job)
+
     def RetryJobFrames(self, request, context):
         job = self._job(request.id, context)
         self.end(job.id, self.ending)

@@ -95,14 +95,14 @@ def test_an_output_folder_that_cannot_be_written_is_told(site: Command, clips: C
     assert "inside-a-file" in done.err
 
 
-def test_a_second_job_on_the_same_output_waits_its_turn(site: Command, clips: Clips):
+def test_a_second_job_on_the_same_output_need_not_wait(site: Command, clips: Clips):
     assert site.folder is not None
     faces = site.folder / "locked"
     with Session(state=site.state) as session:
         first = session.extract(clips.src, faces)
         first.pause()
         try:
-            done = site("extract", clips.dst, "locked", "--json")
+            done = site("extract", clips.dst, "locked", "--json", "--refuse-locked")
             assert done.code == 75, done
             assert done.lines[-1]["data"]["reason"] == "OUTPUT_LOCKED"
             assert first.id in done.lines[-1]["data"]["message"]

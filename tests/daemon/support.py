@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import json_format
@@ -100,13 +100,20 @@ class Daemon:
 
     def worker(self) -> int:
         """Process id of the worker, as the system knows it; 0 when there is none."""
-        threads = Path(f"/proc/{self.pid}/task").glob("*/children")
-        found = [int(pid) for file in threads for pid in file.read_text().split()]
-        return next((pid for pid in found if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()), 0)
+        return next(iter(self.workers()), 0)
 
-    def submit(self, spec: job_pb2.JobSpec, *depends_on: str, request_id: str = "") -> job_pb2.Job:
+    def workers(self) -> set[int]:
+        """Process ids of all workers."""
+        threads = Path(f"/proc/{self.pid}/task").glob("*/children")
+        found = {int(pid) for file in threads for pid in file.read_text().split()}
+        return {pid for pid in found if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+    def submit(
+        self, spec: job_pb2.JobSpec, *depends_on: str, request_id: str = "", **asked: Any
+    ) -> job_pb2.Job:
+        """Start a job; `asked`: more fields of the request."""
         request = job_pb2.StartJobRequest(
-            request_id=request_id or str(uuid.uuid4()), spec=spec, depends_on=depends_on
+            request_id=request_id or str(uuid.uuid4()), spec=spec, depends_on=depends_on, **asked
         )
         answer: job_pb2.StartJobResponse = self.jobs.StartJob(request, timeout=SECONDS)
         return answer.job

@@ -13,6 +13,8 @@ from understudy.core.errors import InvalidInput, NotFound
 from understudy.daemon import arguments, configfile
 from understudy.daemon.config import DaemonConfig, Log
 from understudy.daemon.limits import Limits
+from understudy.daemon.settings import Queue, Retention
+from understudy.daemon.slots import Workers
 
 HOME = {"HOME": "/home/x"}
 WHOLE = """
@@ -158,6 +160,7 @@ def test_the_file_that_we_ship_has_every_key_and_says_what_holds_without_it(tmp_
         written(tmp_path, re.sub(r"^# (?=[a-z_]+ = |\[)", "", shipped, flags=re.MULTILINE))
     )
     assert (whole.limits, whole.drain, whole.log) == (Limits(), configfile.Drain(), Log())
+    assert (whole.workers, whole.queue, whole.retention) == (Workers(), Queue(), Retention())
     assert whole.tls is not None
     for table in fields(whole):
         value = getattr(whole, table.name)

@@ -17,7 +17,8 @@ import pytest
 
 from tests.daemon.support import Daemon, alive, until
 from understudy.core.errors import WriteFailed
-from understudy.daemon import scheduler as scheduling
+from understudy.daemon import attempt as attempts
+from understudy.daemon import queueing
 from understudy.daemon.metrics import Metrics
 from understudy.daemon.scheduler import Scheduler
 from understudy.daemon.site import Site
@@ -164,7 +165,7 @@ def test_what_was_asked_before_the_daemon_was_killed_is_done(
 def test_a_worker_that_does_not_react_is_killed(
     monkeypatch: pytest.MonkeyPatch, ingest: Spec, tmp_path: Path
 ):
-    monkeypatch.setattr(scheduling, "REACTION_SECONDS", 0.5)
+    monkeypatch.setattr(attempts, "REACTION_SECONDS", 0.5)
     store = Store(tmp_path / "jobs.db")
     scheduler = Scheduler(
         store, Site(weights_cache=tmp_path), tmp_path, faulthandler.dump_traceback, metrics=Metrics()
@@ -173,16 +174,14 @@ def test_a_worker_that_does_not_react_is_killed(
     try:
         job = submit(store, ingest())
         until(lambda: len(store.frames(job, [], None, 100)[0]) > 5)
-        worker = scheduler.worker_pid
-        assert worker
-        assert worker
+        (worker,) = scheduler.pids().values()
         os.kill(worker, signal.SIGSTOP)
         store.move(job, State.CANCELLING)
         until(lambda: store.state(job) is State.CANCELLED)
         assert not alive(worker)
         after = submit(store, ingest("after", count=3))
         until(lambda: store.state(after) is State.SUCCEEDED)
-        assert scheduler.worker_pid != worker
+        assert scheduler.pids()["auto"] != worker
     finally:
         scheduler.stop(60)
         store.close()
@@ -246,7 +245,7 @@ def test_a_store_that_fails_for_a_moment_costs_an_attempt_only(
 def test_a_scheduler_that_fails_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     store, told = Store(tmp_path / "jobs.db"), threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
-    monkeypatch.setattr(store, "next_ready", lambda: 1 / 0)
+    monkeypatch.setattr(queueing, "doomed", lambda store: 1 / 0)
     scheduler = Scheduler(store, Site(weights_cache=tmp_path), tmp_path, on_fault=told.set, metrics=Metrics())
     scheduler.start()
     assert told.wait(10)

@@ -64,8 +64,9 @@ def test_two_that_write_the_same_folder_are_refused(
     busy = daemon.submit(ingest())
     until(lambda: daemon.job(busy.id).state == job_pb2.JOB_STATE_RUNNING)
     waiting = daemon.submit(spec("restore_model", model=str(tmp_path / "a"), backup=backup))
+    inside = spec("import_model", source=exported, output=str(tmp_path / "a" / "in"))
     with pytest.raises(grpc.RpcError) as error:
-        daemon.submit(spec("import_model", source=exported, output=str(tmp_path / "a" / "in")))
+        daemon.submit(inside, refuse_locked=True)
     code, reason, metadata = refusal(error.value)
     assert (code, reason, metadata["job"]) == (grpc.StatusCode.ABORTED, "OUTPUT_LOCKED", waiting.id)
     daemon.jobs.CancelJob(job_pb2.CancelJobRequest(id=busy.id))

@@ -123,7 +123,7 @@ def test_gpus_are_told_by_number_and_none_where_there_is_no_driver(tmp_path: Pat
     ):
         monkeypatch.setattr(pynvml, name, answer)
     metrics, store = Metrics(), Store(tmp_path / "jobs.db")
-    metrics.watch(store, tmp_path, lambda: None, lambda: "")
+    metrics.watch(store, tmp_path, dict, lambda: "")
     value = metrics.registry.get_sample_value
     assert value("understudy_gpu_memory_used_bytes", {"gpu": "0"}) == 3 << 30
     assert value("understudy_gpu_memory_total_bytes", {"gpu": "1"}) == 48 << 30

@@ -36,8 +36,8 @@ NO_PATHS = {
     "backup", "blend", "channel", "colour_space", "depends_on", "detector", "device", "display", "display_view",
     "document_sha256", "enhance", "face", "face_type", "format", "granted_by", "id", "identity", "job_id", "key",
     "keys", "kind", "label", "landmarker", "layers", "marks", "mask", "match", "name", "names", "options", "order",
-    "origin", "page_token", "person", "pose", "preset", "relight", "request_id", "scope", "sharpen_kind", "subject",
-    "super_resolution", "value", "version", "view", "views", "way",
+    "origin", "page_token", "person", "pose", "preset", "project", "relight", "request_id", "scope", "sharpen_kind",
+    "subject", "super_resolution", "user", "value", "version", "view", "views", "way",
 }  # fmt: skip
 
 

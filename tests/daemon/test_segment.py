@@ -354,7 +354,8 @@ def test_only_who_writes_the_same_waits(
         ("label_faces", {**label, "marks": "face"}),
         ("measure_faceset", {"faceset": str(labelled)}),
     ):
-        code, reason, _ = refused(lambda: submit(daemon, kind, **spec))  # noqa: B023  called at once
+        asked = job_pb2.JobSpec(**{kind: spec})
+        code, reason, _ = refused(lambda: daemon.submit(asked, refuse_locked=True))  # noqa: B023  called at once
         assert (code, reason) == (grpc.StatusCode.ABORTED, "OUTPUT_LOCKED")
     daemon.jobs.CancelJob(job_pb2.CancelJobRequest(id=busy.id))
     assert daemon.wait(first).error.reason == "DEPENDENCY_FAILED"

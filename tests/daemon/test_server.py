@@ -160,7 +160,7 @@ def test_output_is_locked_for_others(daemon: Daemon, ingest: Spec):
     spec = ingest()
     first = daemon.submit(spec)
     spec.ingest.first = 5
-    code, reason, metadata = refused(lambda: daemon.submit(spec))
+    code, reason, metadata = refused(lambda: daemon.submit(spec, refuse_locked=True))
     assert (code, reason, metadata["job"]) == (grpc.StatusCode.ABORTED, "OUTPUT_LOCKED", first.id)
     daemon.jobs.CancelJob(job_pb2.CancelJobRequest(id=first.id))
     daemon.wait(first.id)

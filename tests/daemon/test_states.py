@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from understudy.core.errors import UnderstudyError
-from understudy.daemon import control
+from understudy.daemon import control, queueing
 from understudy.daemon.errors import JobStateRefused
 from understudy.daemon.states import ACTIVE, ENDED, TRANSITIONS, State, check
 from understudy.daemon.store import Store, Submission
@@ -95,13 +95,14 @@ class Jobs(RuleBasedStateMachine):
         failed = (State.FAILED, State.CANCELLED)
         queued = [j for j, s in self.state.items() if s is State.QUEUED]  # in the order they came
         doomed = {j for j in queued if any(self.state[n] in failed for n in self.needs[j])}
-        assert {job for job, _ in self.store.doomed()} == doomed
-        job = self.store.next_ready()
+        assert {job for job, _ in queueing.doomed(self.store)} == doomed
+        found = [each.job for each in queueing.ordered(self.store, {}, queueing.needs(self.store))]
         ready = [j for j in queued if all(self.state[n] is State.SUCCEEDED for n in self.needs[j])]
-        assert job == (ready[0] if ready else None)
-        if job is not None:
-            self.store.move(job, State.RUNNING)
-            self.state[job] = State.RUNNING
+        assert found == ready
+        if ready:
+            assert self.store.take(ready[0])
+            assert not self.store.take(ready[0])
+            self.state[ready[0]] = State.RUNNING
 
     @rule(job=jobs, to=st.sampled_from(State))
     def move(self, job: str, to: State) -> None:

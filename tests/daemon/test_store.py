@@ -14,7 +14,7 @@ import pytest
 
 from understudy.core.errors import DiskFull, NotFound, WriteFailed
 from understudy.core.frames import FrameRange
-from understudy.daemon import control, retention
+from understudy.daemon import control, queueing, retention
 from understudy.daemon.decode import Pull, Work
 from understudy.daemon.errors import OutputLocked, RequestIdReused
 from understudy.daemon.limits import Limits
@@ -36,10 +36,18 @@ def spec(name: str) -> job_pb2.JobSpec:
 
 
 def start(
-    store: Store, name: str, *outputs: Output, request_id: str = "", depends_on=()
+    store: Store,
+    name: str,
+    *outputs: Output,
+    request_id: str = "",
+    depends_on=(),
+    refuse_locked: bool = False,
 ) -> tuple[job_pb2.Job, bool]:
     request = job_pb2.StartJobRequest(
-        request_id=request_id or str(uuid.uuid4()), spec=spec(name), depends_on=depends_on
+        request_id=request_id or str(uuid.uuid4()),
+        spec=spec(name),
+        depends_on=depends_on,
+        refuse_locked=refuse_locked,
     )
     work = Work(settings=Pull(names=(name,)), outputs=outputs, label=name)
     return control.start(store, request, "nobody", lambda *_: work, Limits())
@@ -93,27 +101,48 @@ def sequence(folder: Path, frames: FrameRange | None = None) -> Output:
     return Output(folder=str(folder), name="comp.%04d.exr", frames=frames or FrameRange())
 
 
-def test_outputs_are_locked_until_the_job_has_ended(store: Store, tmp_path: Path):
+def test_who_does_not_wait_is_refused_until_the_other_has_ended(store: Store, tmp_path: Path):
     first, _ = start(store, "a", sequence(tmp_path))
     with pytest.raises(
         OutputLocked, match=rf"job {first.id} is writing to {tmp_path}/comp.%04d.exr"
     ) as refused:
-        start(store, "b", sequence(tmp_path))
+        start(store, "b", sequence(tmp_path), refuse_locked=True)
     assert refused.value.details()["job"] == first.id
     control.pause(store, first.id)
     with pytest.raises(OutputLocked):
-        start(store, "b", sequence(tmp_path))
+        start(store, "b", sequence(tmp_path), refuse_locked=True)
     control.cancel(store, first.id)
-    second, _ = start(store, "b", sequence(tmp_path))
-    with pytest.raises(OutputLocked, match=second.id):
-        control.retry(store, first.id)
+    second, _ = start(store, "b", sequence(tmp_path), refuse_locked=True)
+    assert control.retry(store, first.id).state == job_pb2.JOB_STATE_QUEUED  # it may wait
+    control.cancel(store, second.id)
+    with pytest.raises(OutputLocked, match=first.id):
+        control.retry(store, second.id)
+
+
+def test_who_may_wait_is_told_for_what_from_the_others_start_to_its_end(store: Store, tmp_path: Path):
+    first, _ = start(store, "a", Output.of_folder(tmp_path))
+    second, _ = start(store, "b", sequence(tmp_path / "comp"))
+    assert store.job(second.id).waits_for == "a worker for cpu"
+    assert store.take(first.id)
+    text = f"job {first.id}, which writes to {tmp_path}"
+    assert store.job(second.id).waits_for == text
+    store.move(first.id, State.PAUSED)
+    assert store.job(second.id).waits_for == text
+    control.resume(store, first.id)  # it goes on later, and half of its output is there
+    assert store.job(second.id).waits_for == text
+    assert store.job(first.id).waits_for == "a worker for cpu"
+    store.move(first.id, State.CANCELLED)
+    control.retry(store, first.id)  # it has not begun again
+    assert store.job(second.id).waits_for == "a worker for cpu"
 
 
 def test_chunks_of_a_sequence_may_be_written_at_once(store: Store, tmp_path: Path):
-    start(store, "a", sequence(tmp_path, FrameRange.of(1001, 1010)))
-    start(store, "b", sequence(tmp_path, FrameRange.of(1011, 1020)))
-    with pytest.raises(OutputLocked):
-        start(store, "c", sequence(tmp_path, FrameRange.of(1020, 1030)))
+    first, _ = start(store, "a", sequence(tmp_path, FrameRange.of(1001, 1010)))
+    second, _ = start(store, "b", sequence(tmp_path, FrameRange.of(1011, 1020)), refuse_locked=True)
+    third, _ = start(store, "c", sequence(tmp_path, FrameRange.of(1020, 1030)))
+    for job in (first, second):
+        assert store.take(job.id)
+    assert store.job(third.id).waits_for == f"job {second.id}, which writes to {tmp_path}/comp.%04d.exr"
 
 
 def test_a_job_may_go_on_with_what_it_waits_for(store: Store, tmp_path: Path):
@@ -122,7 +151,7 @@ def test_a_job_may_go_on_with_what_it_waits_for(store: Store, tmp_path: Path):
     middle, _ = start(store, "b", depends_on=[first.id])
     last, _ = start(store, "c", folder, depends_on=[middle.id])
     assert list(last.depends_on) == [middle.id]
-    assert store.ancestors([last.id]) == {first.id, middle.id, last.id}
+    assert queueing.ancestors(store, [last.id]) == {first.id, middle.id, last.id}
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,28 @@ def test_a_running_training_does_what_it_is_told_and_keeps_it_over_kills(
     assert "JOB_STATE" not in reasons
 
 
+def test_a_training_that_makes_room_is_the_one_that_it_would_have_been(
+    make_daemon: Callable[..., Daemon], train: Spec, ingest: Spec, tmp_path: Path
+):
+    daemon = make_daemon().start()
+    until_done = {"target_iterations": 120, "seed": 7}
+    job = daemon.submit(train("interrupted", **until_done)).id
+    begun(daemon, job)
+    with asleep(daemon.worker()):  # so that it is not done too soon
+        asked = daemon.submit(ingest(count=2), priority=1, interactive=True).id
+    until(lambda: daemon.job(asked).state == job_pb2.JOB_STATE_SUCCEEDED, SOON)
+    until(lambda: daemon.job(job).state == job_pb2.JOB_STATE_SUCCEEDED, SOON)
+    assert daemon.job(job).attempts == 2
+    reasons = [change.error.reason for change in events(daemon, job, "state_change")]
+    assert reasons.count("PREEMPTED") == 1
+    whole = daemon.submit(train("whole", **until_done)).id
+    until(lambda: daemon.job(whole).state == job_pb2.JOB_STATE_SUCCEEDED, SOON)
+    assert daemon.job(whole).attempts == 1
+    ours, theirs = ({**store.load(tmp_path / n)[1]} for n in ("interrupted", "whole"))
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name].equal(theirs[name]) for name in ours)
+
+
 def test_what_a_worker_did_not_hear_is_told_to_the_next(daemon: Daemon, train: Spec):
     spec = train()
     job = daemon.submit(spec).id

@@ -11,9 +11,9 @@ import pytest
 from understudy.core.errors import InvalidInput, WriteFailed
 from understudy.core.train.plan import Course, Plan
 from understudy.daemon import control, retention, schema, updates
+from understudy.daemon.attempt import Attempt
 from understudy.daemon.errors import JobStateRefused
 from understudy.daemon.metrics import Metrics
-from understudy.daemon.scheduler import Attempt
 from understudy.daemon.states import State
 from understudy.daemon.store import Store, Submission
 from understudy.daemon.worker import Done
@@ -187,11 +187,14 @@ def test_a_store_of_the_release_before_learns_to_keep_them(tmp_path: Path, monke
     path = tmp_path / "jobs.db"
     with monkeypatch.context() as before:
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
-        old = Store(path)
-        job = running(old, "a")
-        old.close()
-    with sqlite3.connect(path) as db:
-        assert db.execute("SELECT max(version) FROM migrations").fetchone() == (1,)
+        db = sqlite3.connect(path, isolation_level=None)
+        schema.migrate(db, str(path))
+    job, spec = "a", job_pb2.JobSpec(train={"model": "/m"}).SerializeToString()
+    db.execute(
+        "INSERT INTO jobs (id, digest, spec, state, label, user, created) VALUES (?, '', ?, ?, '', '', 0)",
+        (job, spec, State.RUNNING),
+    )
+    assert db.execute("SELECT max(version) FROM migrations").fetchone() == (1,)
     db.close()
     new = Store(path)
     updates.add(new, job, SAVE)

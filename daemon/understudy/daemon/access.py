@@ -45,7 +45,8 @@ SegmentService/GetSegmenter SegmentService/ListLabels SegmentService/SuggestLabe
 """
 _SUBMITS = """
 JobService/StartJob JobService/CancelJob JobService/PauseJob JobService/ResumeJob JobService/RetryJobFrames
-JobService/UpdateTraining FacesetService/RejectFaces FacesetService/RestoreFaces FacesetService/SetManualFaces
+JobService/UpdateTraining JobService/SetJobPriority
+FacesetService/RejectFaces FacesetService/RestoreFaces FacesetService/SetManualFaces
 FacesetService/DeleteManualFaces ReleaseService/CreateRelease SegmentService/ClearSegmentation
 """
 # Of every rpc. One that is not here takes an admin, until somebody has thought about it.
@@ -66,6 +67,7 @@ class Caller:
         name: of the user; jobs belong to it.
         scopes: what they may do.
         local: came by the Unix socket.
+        project: whose jobs theirs are; empty: any.
         token: id of the token; empty where there is none.
     """
 
@@ -73,6 +75,7 @@ class Caller:
     scopes: frozenset[str]
     local: bool = False
     token: str = ""
+    project: str = ""
 
     def need(self, method: str) -> None:
         """Refuse a call (`/package.Service/Method`) that takes more than this.
@@ -92,6 +95,34 @@ class Caller:
                 f"{rpc} takes the scope {scope}; the token of {self.name} has {had}; ask whoever runs the daemon",
                 field="scope",
                 value=scope,
+            )
+
+    def project_of(self, asked: str) -> str:
+        """The project of a job that this caller starts.
+
+        Raises:
+            NotPermitted: the token is for another one.
+        """
+        if asked and self.project and asked != self.project:
+            raise NotPermitted(
+                f"project: the token of {self.name} is for {self.project}, not for {asked}",
+                field="project",
+                value=asked,
+            )
+        return asked or self.project
+
+    def need_priority(self, priority: int, most: int) -> None:
+        """Refuse a priority that the site keeps to admins.
+
+        Raises:
+            NotPermitted: names both.
+        """
+        if priority > most and ADMIN not in self.scopes:
+            raise NotPermitted(
+                f"priority: {priority} takes the scope {ADMIN}; {self.name} may ask for {most} at most "
+                "(queue.most_priority of the daemon's configuration)",
+                field="priority",
+                value=priority,
             )
 
     def need_of(self, job: str, owner: str) -> None:
@@ -116,8 +147,15 @@ class Token:
     sha256: str
     created: datetime
     expires: datetime | None = None
+    project: str = ""
 
     def __post_init__(self) -> None:
+        if not self.project.isprintable() or len(self.project) > 64:
+            raise InvalidInput(
+                f"project {self.project!r} is not at most 64 printable characters",
+                field="project",
+                value=self.project,
+            )
         if not self.user or not self.user.isprintable() or len(self.user) > 64:
             raise InvalidInput(
                 f"user {self.user!r} is not 1 to 64 printable characters", field="user", value=self.user
@@ -145,6 +183,7 @@ class Token:
             "sha256": self.sha256,
             "created": self.created.isoformat(),
             "expires": expires,
+            **({"project": self.project} if self.project else {}),
         }
 
     @classmethod
@@ -212,7 +251,7 @@ class Access:
         if token.expired(datetime.now(timezone.utc)):
             raise Unauthenticated(f"the token of {token.user} has expired; ask whoever runs the daemon")
         scopes = frozenset(implied for scope in token.scopes for implied in _IMPLIED[scope])
-        return Caller(name=token.user, scopes=scopes, token=token.id)
+        return Caller(name=token.user, scopes=scopes, token=token.id, project=token.project)
 
 
 def _digest(secret: str) -> str:
@@ -268,7 +307,9 @@ def refuse_shared(path: Path, status: os.stat_result) -> None:
         )
 
 
-def create(path: Path, user: str, scopes: tuple[str, ...], days: float | None = None) -> str:
+def create(
+    path: Path, user: str, scopes: tuple[str, ...], days: float | None = None, project: str = ""
+) -> str:
     """Add a token to the file, made with mode 0600 where it is not there; gives the token, which is kept nowhere.
 
     Raises:
@@ -286,6 +327,7 @@ def create(path: Path, user: str, scopes: tuple[str, ...], days: float | None = 
         sha256=_digest(secret),
         created=now,
         expires=None if days is None else now + timedelta(days=days),
+        project=project,
     )
     _write(path, (*old, token))
     return f"{PREFIX}_{name}_{secret}"

@@ -42,6 +42,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     create = token.add_parser("create", help="print a new token, which is kept nowhere")
     create.add_argument("--user", required=True, help="whose jobs its jobs are")
     create.add_argument("--scope", action="append", required=True, help=" or ".join(access.SCOPES))
+    create.add_argument("--only-project", default="", help="of its jobs, and no other; default any")
     create.add_argument("--days", type=float, help="until it expires; default never")
     listed = token.add_parser("list", help="the tokens, without their secrets")
     revoke = token.add_parser("revoke", help="take a token away; the daemon sees it with the next SIGHUP")
@@ -62,7 +63,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _create(given: argparse.Namespace) -> None:
-    token = access.create(given.tokens, given.user, tuple(given.scope), given.days)
+    token = access.create(given.tokens, given.user, tuple(given.scope), given.days, given.only_project)
     print(json.dumps({"token": token}) if given.json else token)
 
 
@@ -76,7 +77,8 @@ def _list(given: argparse.Namespace) -> None:
         else:
             ends = "never expires" if token.expires is None else f"expires {token.expires.date()}"
             ends = "has expired" if token.expired(now) else ends
-            print(f"{token.id}  {token.user}  {','.join(token.scopes)}  {ends}")
+            project = f"  project {token.project}" if token.project else ""
+            print(f"{token.id}  {token.user}  {','.join(token.scopes)}  {ends}{project}")
 
 
 def _revoke(given: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from understudy.daemon import configfile, pathmap
 from understudy.daemon.config import DaemonConfig, Log
 from understudy.daemon.paths import Roots
 from understudy.daemon.site import Site
+from understudy.daemon.slots import Workers
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,6 +50,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="may be used though their licence forbids commercial use; may be repeated; default the names in "
         "$UNDERSTUDY_ACCEPTED_LICENCES, by commas",
     )
+    add("--device", default="", metavar="cuda:0,cuda:1", help="GPUs that have a worker each")
+    add("--workers", type=int, metavar="N", help="workers that compute on the CPU")
     add("--path-mapping-rules", type=Path, metavar="FILE", help="of Open Job Description, pathmapping-1.0")
     add("--verbose", action="store_true", help="log more")
     add("--check", action="store_true", help="run nothing; say whether it could run here")
@@ -88,11 +91,23 @@ def _config(
         tokens=file.access.tokens,
         metrics=file.metrics.listen,
         audit=file.audit.file,
+        workers=_workers(given, file),
+        queue=file.queue,
+        retention=file.retention,
         drain=file.drain.seconds,
         log=Log(format=file.log.format, verbose=given.verbose or file.log.verbose),
         embedded=given.embedded,
         site=replace(site, path_mapping=(*rules, *site.path_mapping)),
     )
+
+
+def _workers(given: argparse.Namespace, file: configfile.File) -> Workers:
+    named = tuple(name.strip() for name in given.device.split(",")) if given.device else file.workers.devices
+    try:
+        return Workers(devices=named, cpu=file.workers.cpu if given.workers is None else given.workers)
+    except InvalidInput as error:
+        option = {"devices": "--device", "cpu": "--workers"}[str(error.field)]
+        raise InvalidInput(f"{option}: {error.message}", field=option, value=error.value) from error
 
 
 def _site(given: argparse.Namespace, file: configfile.File, environment: Mapping[str, str]) -> Site:

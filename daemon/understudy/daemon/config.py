@@ -7,12 +7,14 @@ import ipaddress
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
 from understudy.core.errors import InvalidInput
+from understudy.daemon.settings import Queue, Retention
 from understudy.daemon.site import Site
+from understudy.daemon.slots import Workers
 from understudy.daemon.tls import Tls
 
 LONGEST_SOCKET = 100  # bytes; sockaddr_un holds 108 on Linux and 104 on macOS
@@ -88,6 +90,9 @@ class DaemonConfig:
         tokens: file of those who may call over TCP.
         metrics: `host:port` on loopback for metrics, health and readiness over HTTP; empty: nowhere.
         audit: file of the audit log; None: `audit.jsonl` in the state folder.
+        workers: how many jobs run at once, and on which devices.
+        queue: how the queue is served.
+        retention: how long jobs are kept that have ended.
         drain: seconds that running work may take to come to a stop when the daemon does.
         log: what is logged, and how.
         embedded: started for one command; stops when its standard input closes.
@@ -101,6 +106,9 @@ class DaemonConfig:
     tokens: Path | None = None
     metrics: str = ""
     audit: Path | None = None
+    workers: Workers = field(default_factory=Workers)
+    queue: Queue = field(default_factory=Queue)
+    retention: Retention = field(default_factory=Retention)
     drain: float = DRAIN_SECONDS
     log: Log = Log()
     embedded: bool = False

@@ -14,6 +14,8 @@ from understudy.core.errors import InvalidInput, NotFound
 from understudy.daemon.config import DRAIN_SECONDS, Log
 from understudy.daemon.limits import Limits
 from understudy.daemon.pathmap import Rule
+from understudy.daemon.settings import Queue, Retention
+from understudy.daemon.slots import Workers
 from understudy.daemon.tls import Tls
 
 if sys.version_info >= (3, 11):
@@ -83,6 +85,9 @@ class File:
     colour: Colour = Colour()
     weights: WeightFolders = WeightFolders()
     limits: Limits = field(default_factory=Limits)
+    workers: Workers = field(default_factory=Workers)
+    queue: Queue = field(default_factory=Queue)
+    retention: Retention = field(default_factory=Retention)
     metrics: Metrics = Metrics()
     audit: Audit = Audit()
     drain: Drain = Drain()

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from understudy.core.errors import InvalidInput
 from understudy.core.train.plan import Course
-from understudy.daemon import decode, updates
+from understudy.daemon import decode, queueing, updates
 from understudy.daemon.decode import Work
 from understudy.daemon.errors import JobStateRefused, OutputLocked, RequestIdReused
 from understudy.daemon.limits import Limits
@@ -20,11 +20,19 @@ from understudy.daemon.store import Store, Submission
 from understudy.v1 import job_pb2
 
 Check = Callable[[job_pb2.JobSpec, tuple[Output, ...]], Work]
+MOST_PRIORITY = 1000
+LONGEST_PROJECT = 64
 Changed = Callable[[Course, Mapping[str, str], int, float], Course]
 
 
 def start(
-    store: Store, request: job_pb2.StartJobRequest, user: str, check: Check, limits: Limits
+    store: Store,
+    request: job_pb2.StartJobRequest,
+    user: str,
+    check: Check,
+    limits: Limits,
+    *,
+    project: str = "",
 ) -> tuple[job_pb2.Job, bool]:
     """Store the job of a request, or find the one that is its answer already: (job, was there before).
 
@@ -39,17 +47,20 @@ def start(
             field="request_id",
             value=request.request_id,
         ) from error
+    _may_be_priority(request.priority)
+    _may_be_project(project)
     digest = hashlib.sha256(request.spec.SerializeToString(deterministic=True)).hexdigest()
     with store.transaction():
         if found := _there(store, request_id, digest):
             return found, True
-    needed = store.ancestors(request.depends_on)
+    needed = queueing.ancestors(store, request.depends_on)
     work = check(request.spec, store.outputs(needed))
     with store.transaction():
         if found := _there(store, request_id, digest):
             return found, True
         _room(store, user, limits)
-        _unlocked(store, work.outputs, needed)
+        if request.refuse_locked:
+            _unlocked(store, work.outputs, needed)
         submission = Submission(
             request_id=request_id,
             spec=request.spec,
@@ -58,6 +69,10 @@ def start(
             user=user,
             depends_on=tuple(request.depends_on),
             outputs=work.outputs,
+            priority=request.priority,
+            project=project,
+            interactive=request.interactive,
+            refuse_locked=request.refuse_locked,
         )
         return store.job(store.add(submission)), False
 
@@ -94,12 +109,23 @@ def resume(store: Store, job: str) -> job_pb2.Job:
 
 
 def retry(store: Store, job: str) -> job_pb2.Job:
-    """An ended job is QUEUED again, if nobody else has begun to write to its output."""
+    """An ended job is QUEUED again; where it does not wait for its output, only if nobody else writes there."""
     with store.transaction():
         if not (state := store.state(job)).ended:
             raise JobStateRefused(f"job {job} has not ended: it is {state.name}", job=job, value=state.name)
-        _unlocked(store, store.outputs([job]), store.ancestors([job]))
+        if store.refuses_locked(job):
+            _unlocked(store, store.outputs([job]), queueing.ancestors(store, [job]))
         store.move(job, State.QUEUED)
+        return store.job(job)
+
+
+def set_priority(store: Store, job: str, priority: int) -> job_pb2.Job:
+    """Change the place in the queue of a job that has not ended."""
+    _may_be_priority(priority)
+    with store.transaction():
+        if (state := store.state(job)).ended:
+            raise JobStateRefused(f"job {job} has ended: it is {state.name}", job=job, value=state.name)
+        store.set_priority(job, priority)
         return store.job(job)
 
 
@@ -171,6 +197,24 @@ def _there(store: Store, request_id: str, digest: str) -> job_pb2.Job | None:
     return job_
 
 
+def _may_be_priority(priority: int) -> None:
+    if abs(priority) > MOST_PRIORITY:
+        raise InvalidInput(
+            f"priority: {priority} is not -{MOST_PRIORITY} to {MOST_PRIORITY}",
+            field="priority",
+            value=priority,
+        )
+
+
+def _may_be_project(project: str) -> None:
+    if len(project) > LONGEST_PROJECT or not project.isprintable():
+        raise InvalidInput(
+            f"project: {project!r} is not at most {LONGEST_PROJECT} printable characters",
+            field="project",
+            value=project,
+        )
+
+
 def _room(store: Store, user: str, limits: Limits) -> None:
     """Refuse one job more than the site takes. Raises LimitReached."""
     marks = ",".join(str(int(state)) for state in ACTIVE)
@@ -183,7 +227,7 @@ def _room(store: Store, user: str, limits: Limits) -> None:
 
 def _unlocked(store: Store, outputs: Iterable[Output], needed: frozenset[str]) -> None:
     """Refuse outputs that another unfinished job writes; the jobs that this one waits for are done by then."""
-    for job, theirs in store.writers():
+    for job, theirs in queueing.writers(store):
         for ours in outputs:
             if job not in needed and ours.overlaps(theirs):
                 raise OutputLocked(

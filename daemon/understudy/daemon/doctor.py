@@ -74,8 +74,19 @@ def findings(given: argparse.Namespace, environment: Mapping[str, str]) -> Itera
         Finding("device", f"{each.name}: {each.description}, {each.memory_bytes / 1e9:.1f} GB")
         for each in devices.found()
     )
+    yield _workers(config)
     yield from _weights(config)
     yield _audit(config)
+
+
+def _workers(config: DaemonConfig) -> Finding:
+    there = {each.name for each in devices.found()}
+    lacking = [name for name in config.workers.devices if name not in there]
+    fix = f"no {', '.join(lacking)} on this machine; change workers.devices" if lacking else ""
+    gpus = sorted(there - {"cpu"})
+    if not (config.workers.devices or config.workers.cpu) and len(gpus) > 1:
+        fix = f"one worker for {len(gpus)} GPUs; set workers.devices for one each"
+    return Finding("workers", ", ".join(slot.name for slot in config.workers.slots()), fix)
 
 
 def _versions() -> Finding:

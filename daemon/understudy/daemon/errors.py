@@ -56,6 +56,10 @@ class DependencyFailed(DaemonError):
     reason = "DEPENDENCY_FAILED"
 
 
+class Preempted(DaemonError):
+    reason = "PREEMPTED"
+
+
 class WorkerDied(DaemonError):
     reason = "WORKER_DIED"
 
@@ -112,6 +116,7 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "OUTPUT_LOCKED": grpc.StatusCode.ABORTED,
         "JOB_STATE": grpc.StatusCode.FAILED_PRECONDITION,
         "DEPENDENCY_FAILED": grpc.StatusCode.FAILED_PRECONDITION,
+        "PREEMPTED": grpc.StatusCode.ABORTED,
         "WORKER_DIED": grpc.StatusCode.INTERNAL,
         "OUT_OF_MEMORY": grpc.StatusCode.RESOURCE_EXHAUSTED,
         "FRAMES_FAILED": grpc.StatusCode.FAILED_PRECONDITION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pynvml
@@ -75,16 +75,16 @@ class Metrics:
         self._deaths.inc()
 
     def watch(
-        self, store: Store, folder: Path, worker: Callable[[], int | None], ready: Callable[[], str]
+        self, store: Store, folder: Path, workers: Callable[[], Mapping[str, int]], ready: Callable[[], str]
     ) -> None:
         """From now on also say what is there at the moment of asking.
 
         Args:
             folder: the state folder, whose disk is looked at.
-            worker: its process id.
+            workers: slot → process id.
             ready: why the daemon takes no work; empty where it does.
         """
-        self.registry.register(_Now(store, folder, worker, ready))
+        self.registry.register(_Now(store, folder, workers, ready))
 
     def until(self, name: str, seconds: Callable[[], float]) -> None:
         """Also say when something ends, in seconds since 1970."""
@@ -93,9 +93,9 @@ class Metrics:
 
 class _Now(Collector):
     def __init__(
-        self, store: Store, folder: Path, worker: Callable[[], int | None], ready: Callable[[], str]
+        self, store: Store, folder: Path, workers: Callable[[], Mapping[str, int]], ready: Callable[[], str]
     ) -> None:
-        self._store, self._folder, self._worker, self._ready = store, folder, worker, ready
+        self._store, self._folder, self._workers, self._ready = store, folder, workers, ready
         self._kinds: dict[int, str] = {}  # a job's number never comes twice, and its kind never changes
 
     def describe(self) -> Iterable[Metric]:
@@ -114,8 +114,11 @@ class _Now(Collector):
         yield _gauge(
             "understudy_state_disk_free_bytes", "Room on the disk of the state folder.", [((), free)]
         )
-        processes = {"server": os.getpid(), "worker": self._worker()}
-        resident = [((name,), _resident(pid)) for name, pid in processes.items() if pid]
+        workers = {
+            "worker" if slot == "auto" else f"worker {slot}": pid for slot, pid in self._workers().items()
+        }
+        processes = {"server": os.getpid(), **workers}
+        resident = [((name,), _resident(pid)) for name, pid in processes.items()]
         yield _gauge("understudy_memory_bytes", "Resident memory of a process.", resident, "process")
         used, total = _gpus()
         yield _gauge("understudy_gpu_memory_used_bytes", "Of all processes.", used, "gpu")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 
+from understudy.daemon import slots
+from understudy.daemon.slots import Slot
 from understudy.daemon.worker import FromWorker, Setup, ToWorker
 
 LEAVE_SECONDS = 10.0
@@ -19,26 +24,47 @@ class Gone(Exception):
     """The worker process has ended."""
 
 
-class WorkerProcess:
-    """A worker, started at once. Not for use by several threads."""
+def alone(lock: Path) -> bool:
+    """Whether no worker of an earlier daemon lives that was started with this lock.
 
-    def __init__(self, setup: Setup) -> None:
+    One may outlive its killed daemon by some seconds, finishing a frame or writing a checkpoint.
+    """
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+class WorkerProcess:
+    """A worker, started at once. Not for use by several threads.
+
+    Args:
+        place: the slots whose devices it sees.
+        lock: a file; its lock, which workers share, is the process's until it ends, however it does.
+    """
+
+    def __init__(self, setup: Setup, place: Sequence[Slot], lock: Path) -> None:
+        self.place = tuple(place)
+        cores = set().union(*(slot.cores for slot in place))
+        lines = [f"import os; os.sched_setaffinity(0, {cores})"] if cores else []
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, lock.open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_SH)  # here: a worker whose daemon dies now has it as well
+            descriptor = theirs.fileno()
+            lines += [f"from understudy.daemon import worker; worker.main({descriptor})"]
+            environment = {"OPENCV_IO_MAX_IMAGE_PIXELS": str(setup.site.limits.pixels)}
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    f"from understudy.daemon import worker; worker.main({theirs.fileno()})",
-                ],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-c", "\n".join(lines)],
+                pass_fds=[descriptor, held.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "OPENCV_IO_MAX_IMAGE_PIXELS": str(setup.site.limits.pixels)},
+                env={**os.environ, **environment, **slots.environment(place, os.environ)},
                 stdout=2,  # what native libraries print is for the log, not for a pipe's reader
             )
         self._connection = Connection(ours.detach())
         self.send(setup)
-        log.info("worker=%d started", self.pid)
+        log.info("worker=%d started slot=%s", self.pid, ",".join(slot.name for slot in place))
 
     @property
     def pid(self) -> int:

@@ -237,6 +237,10 @@ def device(name: str, field: str, *, several: bool = False) -> str:
     """The device of a spec, or several; whether this machine has it the job sees. Raises InvalidInput."""
     if name and not (_DEVICE.fullmatch(name) or (several and _DEVICES.fullmatch(name))):
         more = ", nor several, as cuda:0,cuda:1" if several else ""
+        if name.startswith("cpu,"):
+            more += (
+                "; a job on the CPU is one process, and how many jobs run at once is the daemon's own setting"
+            )
         raise InvalidInput(
             f"{field}: {name!r} is none of auto, cpu, cuda, cuda:N{more}", field=field, value=name
         )

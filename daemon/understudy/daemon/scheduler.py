@@ -1,104 +1,41 @@
-"""Gives queued jobs to the one worker, keeps what it reports, and decides what each end means."""
+"""Gives queued jobs to workers: one lane for each slot, one thread that decides which job goes where."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from understudy.core.errors import WriteFailed
-from understudy.daemon import decode, encode, errors, updates
-from understudy.daemon.meter import Meter
+from understudy.daemon import errors, process, pruning, queueing, shares, slots
+from understudy.daemon.lane import RETRY_SECONDS, Halt, Lane, Task
 from understudy.daemon.metrics import Metrics
-from understudy.daemon.process import Gone, WorkerProcess
+from understudy.daemon.outputs import Output
+from understudy.daemon.process import LEAVE_SECONDS
+from understudy.daemon.queueing import Candidate
+from understudy.daemon.settings import Queue, Retention
 from understudy.daemon.site import Site
+from understudy.daemon.slots import Slot, Workers
 from understudy.daemon.states import State
 from understudy.daemon.store import Store
-from understudy.daemon.worker import (
-    Done,
-    Ended,
-    FromWorker,
-    Logged,
-    Reported,
-    Run,
-    Setup,
-    Stop,
-    Stopping,
-    Told,
-)
-from understudy.v1 import job_pb2
+from understudy.daemon.worker import Setup
 
-TICK_SECONDS = 0.1  # how long a cancel may wait to be seen, and how often reports are committed
-IDLE_SECONDS = 600.0  # a worker without work leaves after this long and frees its device
-REACTION_SECONDS = 30.0  # within which a worker must see a Stop; it may be between two frames
-CLOSING_SECONDS = 300.0  # and then end: a checkpoint of a large model on slow storage takes its time
-RETRY_SECONDS = 2.0  # before the store is tried again when the disk was full
-DEATHS = 3  # of workers under one job, until it has failed
+LOOK_SECONDS = 1.0  # how often it looks though nothing has moved
+LOCKED_SECONDS, LOCKED_MOST = 5.0, 60.0  # before a job is tried again whose output another daemon writes
+PRUNE_SECONDS = 3600.0
+FORGET_SECONDS = 3600.0  # after which such a job is as new
 log = logging.getLogger(__name__)
 
 
-class Attempt:
-    """One run of a job: what came from the worker and is not in the store yet, and how it ended."""
-
-    def __init__(self, job: str, kind: str, metrics: Metrics) -> None:
-        self.job, self.kind = job, kind
-        self._metrics = metrics
-        self.meter = Meter()
-        self.pending: list[job_pb2.JobEvent] = []
-        self.told: dict[int, job_pb2.TrainingUpdate] = {}  # that the worker has not done
-        self.done: list[int] = []  # that the store does not know to be done
-        self.ended: Ended | None = None
-        self.death = ""  # how the worker died, where it did
-        self.asked: float | None = None  # when it was told to stop
-        self.patience = REACTION_SECONDS
-
-    def take(self, message: FromWorker) -> None:
-        """Sort a message in."""
-        match message:
-            case Reported(report):
-                self.meter.take(report)
-                self._metrics.reported(self.kind, report)
-                self.pending.extend(encode.events(report))
-            case Logged(name, level, text):
-                logging.getLogger(name).log(level, "job=%s %s", self.job, text)
-            case Stopping():
-                self.patience = CLOSING_SECONDS
-            case Done(number):
-                self.pending.append(job_pb2.JobEvent(training_update=self.told.pop(number)))
-                self.done.append(number)
-            case Ended():
-                self.ended = message
-
-    def flush(self, store: Store, *, last: bool = False) -> None:
-        """Write what is pending; the caller clears it once it is committed."""
-        if self.meter.due() or (last and self.meter.dirty):
-            self.pending.append(self.meter.tell())
-        if self.pending:
-            with store.transaction():
-                store.record(self.job, self.pending)
-                updates.forget(store, self.done)
-
-    def tell(self, store: Store, worker: WorkerProcess) -> None:
-        """Pass on what the training was told, a few orders at a time, so that neither end of the pipe ever waits."""
-        if self.told:
-            return
-        for number, update in updates.waiting(store, self.job, updates.AT_ONCE).items():
-            worker.send(Told(number, decode.commands(update)))
-            self.told[number] = update
-
-    @property
-    def overdue(self) -> bool:
-        return self.asked is not None and time.monotonic() - self.asked > self.patience
-
-
 class Scheduler:
-    """A thread that runs jobs until it is stopped.
+    """Runs jobs until it is stopped.
 
     Args:
-        folder: the state folder; holds the lock of its one worker.
-        on_fault: called when the thread ends by a fault of ours: a daemon that runs no jobs must not live on.
+        folder: the state folder; holds the lock of its workers.
+        on_fault: called when a thread ends by a fault of ours: a daemon that runs no jobs must not live on.
     """
 
     def __init__(
@@ -109,15 +46,22 @@ class Scheduler:
         on_fault: Callable[[], None],
         *,
         metrics: Metrics,
+        workers: Workers = Workers(),  # noqa: B008 - frozen
+        queue: Queue = Queue(),  # noqa: B008 - frozen
+        keep: Retention = Retention(),  # noqa: B008 - frozen
         verbose: bool = False,
     ) -> None:
-        self._store = store
-        self._on_fault = on_fault
-        self._metrics = metrics
-        self._until = float("inf")  # when a worker that has not stopped is killed
-        self._setup = Setup(site, folder / "worker.lock", verbose)
-        self._stopping = threading.Event()
-        self._worker: WorkerProcess | None = None
+        self._store, self._metrics, self._on_fault = store, metrics, on_fault
+        self._setup, self._lock = Setup(site, verbose), folder / "worker.lock"
+        self._slots = workers.slots()
+        self._half_life = queue.half_life_hours * 3600
+        self._keep = keep
+        self._pruned = float("-inf")  # when that was done last
+        self._halt = Halt()
+        self._lanes: dict[Slot, Lane] = {}
+        self._busy: dict[Slot, Candidate] = {}
+        self._locked: dict[str, tuple[float, float]] = {}  # job → when it is tried again, and after how long
+        self._mutex = threading.Lock()  # of _busy and _locked
         self._thread = threading.Thread(target=self._main, name="scheduler")
 
     def start(self) -> None:
@@ -126,184 +70,191 @@ class Scheduler:
     @property
     def alive(self) -> bool:
         """Whether jobs are run."""
-        return self._thread.is_alive()
-
-    def stop(self, seconds: float) -> None:
-        """Close the running job, which is queued again, and end the worker, with a kill where it takes longer."""
-        self._until = time.monotonic() + seconds
-        self._stopping.set()
-        self._store.nudge()
-        self._thread.join()
+        return self._thread.is_alive() and all(lane.alive for lane in tuple(self._lanes.values()))
 
     @property
-    def worker_pid(self) -> int | None:
-        return self._worker.pid if self._worker else None
+    def slots(self) -> tuple[Slot, ...]:
+        return self._slots
+
+    def stop(self, seconds: float) -> None:
+        """Close the running jobs, which are queued again, and end the workers, with a kill where it takes longer."""
+        self._halt.until = time.monotonic() + seconds
+        self._halt.asked.set()
+        self._store.turn()
+        self._thread.join()
+
+    def pids(self) -> dict[str, int]:
+        """Slot → process id of its worker, of those that have one."""
+        found = {slot.name: lane.pid for slot, lane in tuple(self._lanes.items())}
+        return {name: pid for name, pid in found.items() if pid is not None}
 
     def _main(self) -> None:
         try:
+            self._await_orphans()
+            for slot in self._slots:
+                self._lanes[slot] = self._lane(slot)
             self._loop()
         finally:
-            self._dismiss()
-            if not self._stopping.is_set():
+            fault = not self._halt.asked.is_set()
+            if fault:
+                self._halt.until = time.monotonic() + LEAVE_SECONDS
+            self._halt.asked.set()
+            for lane in self._lanes.values():
+                lane.join()
+            if fault:
                 self._on_fault()
 
+    def _lane(self, slot: Slot) -> Lane:
+        return Lane(
+            self._store,
+            self._setup,
+            self._lock,
+            halt=self._halt,
+            metrics=self._metrics,
+            half_life=self._half_life,
+            ended=self._freed,
+            on_fault=self._on_fault,
+            name=slot.name,
+        )
+
+    def _await_orphans(self) -> None:
+        while not process.alone(self._lock) and not self._halt.asked.wait(0.1):
+            pass
+
     def _loop(self) -> None:
-        idle_since, lost = time.monotonic(), False
-        while not self._stopping.is_set():
-            seen = self._store.version
+        while not self._halt.asked.is_set():
+            seen = self._store.moves
             try:
-                if lost:
-                    self._store.recover()
-                lost, job = False, self._next()
-                if job is not None:
-                    self._run(job)
-                    idle_since = time.monotonic()
-                    continue
+                self._fail_doomed()
+                self._assign()
+                self._prune()
             except WriteFailed as error:
                 log.error("store unusable, will try again: %s", error.message)
-                self._dismiss()  # its job may be under way; it goes on once the store can be read
-                lost = True
-                self._stopping.wait(RETRY_SECONDS)
+                self._halt.asked.wait(RETRY_SECONDS)
                 continue
-            if self._worker and time.monotonic() - idle_since > IDLE_SECONDS:
-                self._dismiss()
-            if not self._stopping.is_set():
-                self._store.wait(1.0, seen)
+            self._store.wait(LOOK_SECONDS, seen)
 
-    def _next(self) -> str | None:
-        """The next job that can run; on the way those fail that never will."""
-        for job, needs in self._store.doomed():
+    def _prune(self) -> None:
+        """Forget old jobs, once in a while."""
+        if time.monotonic() - self._pruned > PRUNE_SECONDS:
+            if count := pruning.prune(self._store, self._keep, time.time()):
+                log.info("forgot %d jobs that ended long ago", count)
+            self._pruned = time.monotonic()
+
+    def _fail_doomed(self) -> None:
+        """Those fail that wait for a job which will never succeed."""
+        for job, needs in queueing.doomed(self._store):
             state = self._store.state(needs).name
             error = errors.DependencyFailed(f"job {needs}, which this one waited for, is {state}", job=needs)
             with self._store.transaction():
                 if self._store.state(job) is State.QUEUED:  # nobody has cancelled it since
                     self._store.move(job, State.FAILED, errors.message(error))
             log.info("job=%s state=FAILED reason=DEPENDENCY_FAILED needs=%s", job, needs)
-        return self._store.next_ready()
 
-    def _run(self, job: str) -> None:
-        if not self._claim(job):
+    def _assign(self) -> None:
+        """Give free lanes what is next in the queue, and see who must make room for somebody who waits."""
+        served = shares.served(self._store, time.time(), self._half_life)
+        for candidate, place in self._plan(served):
+            if not self._store.take(candidate.job):
+                continue  # somebody has paused or cancelled it since
+            with self._mutex:
+                self._busy.update(dict.fromkeys(place, candidate))
+            first, *others = (self._lanes[slot] for slot in place)
+            first.run(Task(candidate.job, place, tuple(lane.vacate() for lane in others)))
+        self._make_room(served)
+
+    def _plan(self, served: Mapping[str, float]) -> list[tuple[Candidate, tuple[Slot, ...]]]:
+        """Which jobs can begin now, and where.
+
+        A job that waits for its output, or for one of several devices, is not overtaken by a later one that wants the
+        same output or device.
+        """
+        free, waiting = self._free()
+        wanted = {need for need in queueing.needs(self._store) if self._may_begin(need, free)}
+        plan: list[tuple[Candidate, tuple[Slot, ...]]] = []
+        if not wanted:
+            return plan
+        with self._store.reading() as db:
+            held = queueing.holders(db)
+            before: list[tuple[str, Output]] = []  # of those who wait for an output
+            for candidate in queueing.ordered(self._store, served, wanted):
+                outputs = queueing.outputs(db, candidate.job)
+                others = held if candidate.holds else chain(held, before)  # who holds waits for nobody's turn
+                if candidate.job in waiting or queueing.holder(outputs, others, candidate.job):
+                    before += [(candidate.job, output) for output in outputs]
+                    continue
+                place = slots.place(candidate.need, self._slots, free)
+                if place is not None:
+                    plan.append((candidate, place))
+                    held += [(candidate.job, output) for output in outputs]
+                free -= set(place or slots.named(candidate.need, self._slots))
+                if not any(self._may_begin(need, free) for need in wanted):
+                    break
+        return plan
+
+    def _free(self) -> tuple[set[Slot], set[str]]:
+        """Slots with nothing to do, and jobs that are not to be tried yet."""
+        now = time.monotonic()
+        with self._mutex:
+            for job in [job for job, (until, _) in self._locked.items() if until < now - FORGET_SECONDS]:
+                del self._locked[job]
+            return set(self._slots) - self._busy.keys(), {j for j, (t, _) in self._locked.items() if t > now}
+
+    def _may_begin(self, need: str, free: set[Slot]) -> bool:
+        return any(free.intersection(place) for place in slots.choices(need, self._slots))
+
+    def _make_room(self, served: Mapping[str, float]) -> None:
+        """Let running jobs stop for interactive ones of a higher priority that have no place."""
+        with self._mutex:
+            busy = dict(self._busy)
+        _, waiting = self._free()
+        if not busy:
             return
-        spec = self._store.job(job).spec
-        attempt = Attempt(job, spec.WhichOneof("kind") or "", self._metrics)
-        try:
-            worker = self._hire()
-            worker.send(Run(job, spec.SerializeToString()))
-            while attempt.ended is None:
-                for message in worker.receive(TICK_SECONDS):
-                    attempt.take(message)
-                if not self._keep(attempt):
-                    return
-                self._steer(attempt, worker)
-        except Gone as gone:
-            attempt.death = str(gone)
-        except OSError as error:  # no process could be started
-            attempt.death = f"no worker could be started: {error}"
-        if attempt.ended is None or attempt.ended.trace:
-            self._dismiss()
-        while not self._finish(attempt):
-            if self._stopping.wait(RETRY_SECONDS):
-                return  # the next start finds the job RUNNING and queues it
+        with self._store.reading() as db:
+            held = queueing.holders(db)
+            needs = queueing.needs(self._store)
+            asking = [
+                candidate
+                for candidate in queueing.ordered(self._store, served, needs, interactive=True)
+                if candidate.job not in waiting
+                and not queueing.holder(queueing.outputs(db, candidate.job), held, candidate.job)
+            ]
+        leaving = {attempt.room_for for lane in self._lanes.values() if (attempt := lane.attempt)}
+        for candidate in asking:
+            if candidate.job not in leaving:
+                for job in _least(candidate, slots.choices(candidate.need, self._slots), busy):
+                    self._stop_for(job, candidate.job)
+                    busy = {slot: each for slot, each in busy.items() if each.job != job}
 
-    def _claim(self, job: str) -> bool:
-        """QUEUED → RUNNING, unless somebody has paused or cancelled it since."""
-        with self._store.transaction():
-            if self._store.state(job) is not State.QUEUED:
-                return False
-            self._store.move(job, State.RUNNING)
-        log.info("job=%s state=RUNNING", job)
-        return True
+    def _stop_for(self, job: str, other: str) -> None:
+        for lane in self._lanes.values():
+            if (attempt := lane.attempt) is not None and attempt.job == job:
+                lane.make_room(other)
 
-    def _keep(self, attempt: Attempt) -> bool:
-        """Store what came. While that fails nothing more is read, so the worker waits and nothing is lost."""
-        while True:
-            try:
-                attempt.flush(self._store)
-                attempt.pending, attempt.done = [], []
-                return True
-            except WriteFailed as error:
-                log.error("job=%s its worker waits: %s", attempt.job, error.message)
-            if self._stopping.wait(RETRY_SECONDS):
-                self._dismiss()
-                return False
-
-    def _steer(self, attempt: Attempt, worker: WorkerProcess) -> None:
-        """Pass on that the job is to stop, once, and end a worker that does not; pass on what else it is told."""
-        if attempt.asked is None and attempt.ended is None:
-            cancelling = self._store.state(attempt.job) is State.CANCELLING
-            if cancelling or self._stopping.is_set() or self._store.pausing(attempt.job):
-                worker.send(Stop())
-                attempt.asked = time.monotonic()
-            else:
-                attempt.tell(self._store, worker)
-        elif attempt.asked is not None and (attempt.overdue or time.monotonic() > self._until):
-            took = time.monotonic() - attempt.asked
-            log.warning("job=%s worker=%d killed: no stop within %.0f s", attempt.job, worker.pid, took)
-            worker.kill()
-
-    def _finish(self, attempt: Attempt) -> bool:
-        """Store the last events and the state that the end means; False where the store cannot be written."""
-        try:
-            with self._store.transaction():
-                attempt.flush(self._store, last=True)
-                to, error = self._verdict(attempt)
-                if to.ended:
-                    self._store.record(attempt.job, _late(updates.waiting(self._store, attempt.job)))
-                self._store.move(attempt.job, to, error)
-        except WriteFailed as error_:
-            log.error("job=%s its end cannot be stored, will try again: %s", attempt.job, error_.message)
-            return False
-        self._metrics.moved(attempt.kind, to)
-        if attempt.death:
-            self._metrics.died()
-        log.info("job=%s state=%s %s", attempt.job, to.name, f"reason={error.reason}" if error else "")
-        if attempt.ended and attempt.ended.trace:
-            log.error("job=%s\n%s", attempt.job, attempt.ended.trace)
-        return True
-
-    def _verdict(self, attempt: Attempt) -> tuple[State, job_pb2.Error | None]:
-        """Where the job goes, and why."""
-        job, ended = attempt.job, attempt.ended
-        error = job_pb2.Error.FromString(ended.error) if ended and ended.error else None
-        if self._store.state(job) is State.CANCELLING:
-            return State.CANCELLED, error
-        on_hold = State.PAUSED if self._store.pausing(job) else State.QUEUED
-        if ended is None and attempt.asked is None:
-            deaths = self._store.count_death(job)
-            died = errors.WorkerDied(f"{attempt.death} while job {job} ran ({deaths} of {DEATHS})", job=job)
-            return (State.FAILED if deaths >= DEATHS else on_hold), errors.message(died)
-        if ended is None or ended.stopped:  # stopped, or killed because it did not
-            return on_hold, None
-        if error:
-            return State.FAILED, error
-        return self._judge_frames(job)
-
-    def _judge_frames(self, job: str) -> tuple[State, job_pb2.Error | None]:
-        """Single frames may fail in a job that succeeds; where none was made it has failed."""
-        good = [job_pb2.FRAME_STATE_DONE, job_pb2.FRAME_STATE_SKIPPED, job_pb2.FRAME_STATE_NO_FACE]
-        made, _ = self._store.frames(job, good, None, 1)
-        failed, _ = self._store.frames(job, [job_pb2.FRAME_STATE_FAILED], None, 1)
-        if made or not failed:
-            return State.SUCCEEDED, None
-        first = failed[0]
-        text = f"no frame came out well; frame {first.frame}: {first.error.message}"
-        return State.FAILED, errors.message(errors.FramesFailed(text, job=job))
-
-    def _hire(self) -> WorkerProcess:
-        if self._worker is not None and not self._worker.alive:
-            self._dismiss()
-        if self._worker is None:
-            self._worker = WorkerProcess(self._setup)
-            self._metrics.hired()
-        return self._worker
-
-    def _dismiss(self) -> None:
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
+    def _freed(self, task: Task, locked: bool) -> None:
+        """A lane is done with a task, whose job may run elsewhere by now; `locked`: another daemon has its output."""
+        with self._mutex:
+            for slot in task.place:
+                del self._busy[slot]
+            _, before = self._locked.pop(task.job, (0.0, 0.0))
+            if locked:
+                pause = min(LOCKED_MOST, 2 * before or LOCKED_SECONDS)
+                self._locked[task.job] = (time.monotonic() + pause, pause)
+        self._store.turn()
 
 
-def _late(left: Mapping[int, job_pb2.TrainingUpdate]) -> list[job_pb2.JobEvent]:
-    """Warnings of a training that ended before it had done all that it was told."""
-    texts = [f"the training ended before it could do this: {updates.told(each)}" for each in left.values()]
-    return [job_pb2.JobEvent(warning=job_pb2.Error(reason="JOB_STATE", message=text)) for text in texts]
+def _least(
+    candidate: Candidate, places: Sequence[tuple[Slot, ...]], busy: Mapping[Slot, Candidate]
+) -> frozenset[str]:
+    """The jobs to stop so that the candidate finds a place: of those that may be, the ones of least priority.
+
+    None where a place is free already, for it will be taken, and where every place has a job of its priority or more.
+    """
+    found: list[tuple[int, frozenset[str]]] = []
+    for place in places:
+        there = [busy[slot] for slot in place if slot in busy]
+        if not there:
+            return frozenset()
+        if (highest := max(each.priority for each in there)) < candidate.priority:
+            found.append((highest, frozenset(each.job for each in there)))
+    return min(found, key=lambda each: each[0])[1] if found else frozenset()

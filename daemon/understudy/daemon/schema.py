@@ -83,6 +83,25 @@ MIGRATIONS = (
     );
     CREATE INDEX updates_by_job ON updates (job, number);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN project TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN interactive INTEGER NOT NULL DEFAULT 0;   -- may take the place of a lower one
+    ALTER TABLE jobs ADD COLUMN refuse_locked INTEGER NOT NULL DEFAULT 0; -- fails rather than waits for its output
+    ALTER TABLE jobs ADD COLUMN need TEXT NOT NULL DEFAULT '';            -- of devices; '' until the store is opened
+    ALTER TABLE jobs ADD COLUMN holds INTEGER NOT NULL DEFAULT 0;         -- its outputs: begun and not ended
+    ALTER TABLE jobs ADD COLUMN note TEXT NOT NULL DEFAULT '';            -- what it waits for outside of this daemon
+    UPDATE jobs SET holds = 1 WHERE state IN (2, 3, 4) OR (state = 1 AND attempts > 0);
+    CREATE INDEX jobs_in_order ON jobs (state, priority, user, number);
+    CREATE INDEX jobs_that_hold ON jobs (holds) WHERE holds = 1;
+    CREATE INDEX dependencies_by_needs ON dependencies (needs);
+    CREATE INDEX requests_by_job ON requests (job);
+    CREATE TABLE served (
+        user TEXT PRIMARY KEY,
+        seconds REAL NOT NULL,                      -- on devices, as they counted at `at`
+        at REAL NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 
 

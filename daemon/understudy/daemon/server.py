@@ -23,14 +23,16 @@ from grpc_reflection.v1alpha import reflection
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError, WriteFailed
 from understudy.core.files import write_text
-from understudy.daemon import decode, pages
+from understudy.daemon import decode, pages, slots
 from understudy.daemon.access import Access
 from understudy.daemon.audit import Audit
 from understudy.daemon.config import DaemonConfig, version
+from understudy.daemon.decode import Work
 from understudy.daemon.doors import Doors, Occupied
 from understudy.daemon.guard import Gate, Guard
 from understudy.daemon.limits import Limits
 from understudy.daemon.metrics import Metrics
+from understudy.daemon.outputs import Output
 from understudy.daemon.pathmap import PathMapping
 from understudy.daemon.scheduler import Scheduler
 from understudy.daemon.servicers.faceset import FacesetServicer
@@ -44,6 +46,7 @@ from understudy.daemon.servicers.system import SystemServicer
 from understudy.daemon.servicers.weights import WeightsServicer
 from understudy.daemon.store import Store
 from understudy.v1 import (
+    job_pb2,
     job_pb2_grpc,
     plate_pb2_grpc,
     recipe_pb2_grpc,
@@ -116,7 +119,15 @@ def running(config: DaemonConfig) -> Iterator[Running]:
             log.info("job=%s state=%s recovered", job, state.name)
         metrics, gate = Metrics(), Gate()
         scheduler = Scheduler(
-            store, config.site, config.state, _give_up, metrics=metrics, verbose=config.log.verbose
+            store,
+            config.site,
+            config.state,
+            _give_up,
+            metrics=metrics,
+            workers=config.workers,
+            queue=config.queue,
+            keep=config.retention,
+            verbose=config.log.verbose,
         )
         guard = Guard(access, gate, audit, metrics, PathMapping(config.site.path_mapping))
         server = _server(guard, config.site.limits)
@@ -124,7 +135,7 @@ def running(config: DaemonConfig) -> Iterator[Running]:
         _add_services(server, config, colour, jobs, access)
         status = _add_health(server)
         ready = partial(_unready, gate, scheduler)
-        metrics.watch(store, config.state, lambda: scheduler.worker_pid, ready)
+        metrics.watch(store, config.state, scheduler.pids, ready)
         doors.tell(metrics)
         with doors.opened(server), pages.serving(config.metrics, metrics, ready):
             server.start()
@@ -153,12 +164,19 @@ def _drain(seconds: float, gate: Gate, scheduler: Scheduler, store: Store) -> No
 def _jobs(
     config: DaemonConfig, colour: ColourConfig, store: Store, access: Access, gate: Gate
 ) -> JobServicer:
+    there = config.workers.slots()
+
+    def check(spec: job_pb2.JobSpec, promised: tuple[Output, ...]) -> Work:
+        slots.check(spec, there)
+        return decode.work(spec, promised, site=config.site, colour=colour, new=True)
+
     return JobServicer(
         store,
-        partial(decode.work, site=config.site, colour=colour, new=True),
+        check,
         partial(decode.changed, site=config.site),
         caller=access.caller,
         limits=config.site.limits,
+        most_priority=config.queue.most_priority,
         stopping=gate.stopped,
         watchers=WATCHERS,
     )

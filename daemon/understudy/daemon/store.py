@@ -14,10 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.protobuf import timestamp_pb2
-
 from understudy.core.errors import DiskFull, NotFound, WriteFailed
-from understudy.daemon import paging, retention, schema, states
+from understudy.daemon import encode_job, paging, retention, schema, slots, states
 from understudy.daemon.outputs import Output
 from understudy.daemon.states import ACTIVE, State
 from understudy.v1 import job_pb2
@@ -36,6 +34,10 @@ class Submission:
     user: str
     depends_on: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
+    priority: int = 0
+    project: str = ""
+    interactive: bool = False
+    refuse_locked: bool = False
 
 
 class Store:
@@ -52,12 +54,15 @@ class Store:
         self._changed = threading.Condition(self._lock)
         self._depth = 0
         self.version = 0  # grows with every commit
+        self.moves = 0  # grows with every commit that may change what can run
+        self._moved = False
         with self._translated():
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.row_factory = sqlite3.Row
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 self._db.execute(f"PRAGMA {pragma}")
             schema.migrate(self._db, str(path))
+        self._name_needs()
 
     def close(self) -> None:
         with self._lock:
@@ -76,9 +81,10 @@ class Store:
                 yield self._db
                 self._db.execute("COMMIT")
                 self.version += 1
+                self.moves += self._moved
                 self._changed.notify_all()
             finally:
-                self._depth = 0
+                self._depth, self._moved = 0, False
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
@@ -102,16 +108,28 @@ class Store:
             ) from error
 
     def wait(self, timeout: float, since: int) -> None:
-        """Sleep until the store's `version` is another, or `nudge` was called, or `timeout` seconds."""
+        """Sleep until the store's `moves` are others, or `timeout` seconds."""
         with self._changed:
-            if self.version == since:
-                self._changed.wait(timeout)
+            self._changed.wait_for(lambda: self.moves != since, timeout)
+
+    def turn(self) -> None:
+        """Something outside of the store may let another job run: who waits for moves looks again."""
+        with self._changed:
+            self.moves += 1
+            self._changed.notify_all()
 
     def wait_beyond(self, job: str, sequence: int, timeout: float) -> None:
         """Sleep until the job has an event after `sequence`, or was nudged, or `timeout` seconds."""
         with self._changed:
             if self._row(job)["sequence"] <= sequence:
                 self._changed.wait(timeout)
+
+    def _name_needs(self) -> None:
+        """What the jobs of an older file need of devices."""
+        with self.transaction() as db:
+            for row in db.execute("SELECT number, spec FROM jobs WHERE need = ''").fetchall():
+                need = slots.need_of(job_pb2.JobSpec.FromString(row["spec"]))
+                db.execute("UPDATE jobs SET need = ? WHERE number = ?", (need, row["number"]))
 
     def nudge(self) -> None:
         """Wake everything that waits, so that it looks whether it should go on."""
@@ -123,7 +141,11 @@ class Store:
     def _row(self, job: str) -> sqlite3.Row:
         row = self._db.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone()
         if row is None:
-            raise NotFound(f"there is no job {job!r}; ListJobs says which there are", field="id", value=job)
+            raise NotFound(
+                f"there is no job {job!r}, or it ended long ago and is no longer kept; ListJobs says which there are",
+                field="id",
+                value=job,
+            )
         assert isinstance(row, sqlite3.Row)
         return row
 
@@ -156,14 +178,17 @@ class Store:
             return self._job(self._row(job))
 
     def jobs(
-        self, only: Sequence[int], before: int | None, limit: int
+        self, only: Sequence[int], before: int | None, limit: int, *, user: str = "", project: str = ""
     ) -> tuple[list[job_pb2.Job], int | None]:
         """Jobs in these states (none: all), newest first, and the cursor for what is older."""
         marks = ",".join("?" * len(only))
         where = f"state IN ({marks})" if only else "1"
+        whose = {name: value for name, value in (("user", user), ("project", project)) if value}
+        where += "".join(f" AND {name} = ?" for name in whose)
         query = f"SELECT * FROM jobs WHERE {where} AND number < ? ORDER BY number DESC LIMIT ?"  # noqa: S608
+        start = 2**62 if before is None else before
         with self._lock, self._translated():
-            rows = self._db.execute(query, (*only, 2**62 if before is None else before, limit + 1)).fetchall()
+            rows = self._db.execute(query, (*only, *whose.values(), start, limit + 1)).fetchall()
             jobs = [self._job(row) for row in rows[:limit]]
         page = paging.fitting(jobs)
         return jobs[:page], rows[page - 1]["number"] if len(rows) > page else None
@@ -208,20 +233,6 @@ class Store:
             row = self._db.execute(query, (digest,)).fetchone()
             return row and self._job(row)
 
-    def ancestors(self, jobs: Iterable[str]) -> frozenset[str]:
-        """These jobs and all that they wait for, directly or not.
-
-        Raises:
-            NotFound: one of them is not there.
-        """
-        query = (
-            "WITH RECURSIVE up (id) AS (SELECT ? UNION SELECT needs FROM dependencies JOIN up ON job = up.id) "
-            "SELECT id FROM up"
-        )
-        with self._lock, self._translated():
-            found = [self._db.execute(query, (self._row(job)["id"],)).fetchall() for job in jobs]
-        return frozenset(row["id"] for rows in found for row in rows)
-
     def outputs(self, jobs: Iterable[str]) -> tuple[Output, ...]:
         """What these jobs write."""
         query = "SELECT folder, name, frames FROM outputs WHERE job = ?"
@@ -229,38 +240,8 @@ class Store:
             rows = [row for job in jobs for row in self._db.execute(query, (job,)).fetchall()]
         return tuple(Output.load(*row) for row in rows)
 
-    def writers(self) -> list[tuple[str, Output]]:
-        """Who writes what: the outputs of all jobs that have not ended."""
-        query = (
-            f"SELECT job, folder, name, frames FROM outputs JOIN jobs ON id = job WHERE state IN ({_ACTIVE})"  # noqa: S608
-        )
-        with self._lock, self._translated():
-            return [(row[0], Output.load(*row[1:])) for row in self._db.execute(query).fetchall()]
-
     def _job(self, row: sqlite3.Row) -> job_pb2.Job:
-        job = job_pb2.Job(
-            id=row["id"],
-            spec=job_pb2.JobSpec.FromString(row["spec"]),
-            state=row["state"],
-            label=row["label"],
-            user=row["user"],
-            attempts=row["attempts"],
-            last_sequence=row["sequence"],
-            create_time=_timestamp(row["created"]),
-            start_time=_timestamp(row["started"]),
-            end_time=_timestamp(row["ended"]),
-        )
-        for name in ("progress", "training", "error"):
-            if row[name] is not None:
-                getattr(job, name).MergeFromString(row[name])
-        needs = self._db.execute("SELECT needs FROM dependencies WHERE job = ? ORDER BY needs", (job.id,))
-        job.depends_on.extend(r["needs"] for r in needs)
-        count = "SELECT count(*) FROM frames WHERE job = ? AND state = ?"
-        (job.frames_failed,) = self._db.execute(count, (job.id, job_pb2.FRAME_STATE_FAILED)).fetchone()
-        (job.frames_missing,) = self._db.execute(count, (job.id, job_pb2.FRAME_STATE_MISSING)).fetchone()
-        made = self._db.execute("SELECT payload FROM artifacts WHERE job = ? ORDER BY sequence", (job.id,))
-        job.artifacts.extend(job_pb2.Artifact.FromString(r["payload"]) for r in made)
-        return job
+        return encode_job.job(self._db, row)
 
     # Writing
 
@@ -268,11 +249,24 @@ class Store:
         """Store a job, QUEUED; gives its id. The caller has seen in the same transaction that it may be stored."""
         job, now = secrets.token_hex(6), time.time()
         with self.transaction() as db:
-            given = (submission.digest, submission.spec.SerializeToString(), State.QUEUED)
-            db.execute(
-                "INSERT INTO jobs (id, digest, spec, state, label, user, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (job, *given, submission.label, submission.user, now),
-            )
+            row = {
+                "id": job,
+                "digest": submission.digest,
+                "spec": submission.spec.SerializeToString(),
+                "state": State.QUEUED,
+                "label": submission.label,
+                "user": submission.user,
+                "created": now,
+                "priority": submission.priority,
+                "project": submission.project,
+                "interactive": submission.interactive,
+                "refuse_locked": submission.refuse_locked,
+                "need": slots.need_of(submission.spec),
+            }
+            names = ", ".join(row)
+            marks = ", ".join("?" * len(row))
+            db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608
+            self._moved = True
             self.name_request(submission.request_id, job)
             for needs in dict.fromkeys(submission.depends_on):
                 db.execute("INSERT INTO dependencies VALUES (?, ?)", (job, needs))
@@ -303,9 +297,13 @@ class Store:
                     "UPDATE jobs SET attempts = attempts + 1, started = coalesce(started, ?) WHERE id = ?",
                     (now, job),
                 )
+            self._moved = True
             if to.ended:
                 kept = error.SerializeToString() if error and to is State.FAILED else None
-                db.execute("UPDATE jobs SET ended = ?, error = ? WHERE id = ?", (now, kept, job))
+                db.execute(
+                    "UPDATE jobs SET ended = ?, error = ?, holds = 0, note = '' WHERE id = ?",
+                    (now, kept, job),
+                )
                 db.execute("DELETE FROM updates WHERE job = ?", (job,))
             if before.ended:  # a retry
                 db.execute("UPDATE jobs SET ended = NULL, error = NULL, deaths = 0 WHERE id = ?", (job,))
@@ -316,6 +314,22 @@ class Store:
         """Note that a running job was asked to pause: this outlives the daemon."""
         with self.transaction() as db:
             db.execute("UPDATE jobs SET pausing = 1 WHERE id = ?", (job,))
+
+    def refuses_locked(self, job: str) -> bool:
+        """Whether it fails rather than waits for its output."""
+        with self._lock, self._translated():
+            return bool(self._row(job)["refuse_locked"])
+
+    def set_priority(self, job: str, priority: int) -> None:
+        """Change where it stands in the queue."""
+        with self.transaction() as db:
+            db.execute("UPDATE jobs SET priority = ? WHERE id = ?", (priority, job))
+            self._moved = True
+
+    def set_note(self, job: str, note: str) -> None:
+        """Say what a queued job waits for that this daemon has no part in."""
+        with self.transaction() as db:
+            db.execute("UPDATE jobs SET note = ? WHERE id = ?", (note, job))
 
     def count_death(self, job: str) -> int:
         """A worker died under it; gives how many have."""
@@ -335,7 +349,7 @@ class Store:
     def _append(self, db: sqlite3.Connection, job: str, sequence: int, event: job_pb2.JobEvent) -> None:
         event.sequence = sequence
         if not event.HasField("time"):
-            event.time.CopyFrom(_timestamp(time.time()) or timestamp_pb2.Timestamp())
+            event.time.CopyFrom(encode_job.timestamp(time.time()))
         kind = event.WhichOneof("event") or ""
         frame = event.frame.frame if kind == "frame" else None
         payload = event.SerializeToString()
@@ -355,44 +369,31 @@ class Store:
 
     # Scheduling
 
-    def next_ready(self) -> str | None:
-        """The oldest queued job whose dependencies have all succeeded."""
-        query = (
-            "SELECT id FROM jobs WHERE state = ? AND NOT EXISTS (SELECT 1 FROM dependencies JOIN jobs AS other "
-            "ON other.id = needs WHERE job = jobs.id AND other.state != ?) ORDER BY number LIMIT 1"
-        )
-        with self._lock, self._translated():
-            row = self._db.execute(query, (State.QUEUED, State.SUCCEEDED)).fetchone()
-        return row and str(row["id"])
+    def take(self, job: str) -> bool:
+        """QUEUED → RUNNING, from when on it holds its outputs; False where somebody has steered it since."""
+        with self.transaction() as db:
+            if self.state(job) is not State.QUEUED:
+                return False
+            self.move(job, State.RUNNING)
+            db.execute("UPDATE jobs SET holds = 1, note = '' WHERE id = ?", (job,))
+            return True
 
-    def doomed(self) -> list[tuple[str, str]]:
-        """Queued jobs with a dependency that ended otherwise: (job, dependency)."""
-        query = (
-            "SELECT job, needs FROM dependencies JOIN jobs ON jobs.id = job JOIN jobs AS other ON other.id = needs "
-            "WHERE jobs.state = ? AND other.state IN (?, ?) GROUP BY job ORDER BY jobs.number"
-        )
-        with self._lock, self._translated():
-            rows = self._db.execute(query, (State.QUEUED, State.FAILED, State.CANCELLED)).fetchall()
-        return [(row["job"], row["needs"]) for row in rows]
+    def put_back(self, job: str) -> State | None:
+        """What a killed worker or daemon left RUNNING or CANCELLING goes where it belongs; gives that, if it does."""
+        with self.transaction():
+            row = self._row(job)
+            if row["state"] not in (State.RUNNING, State.CANCELLING):
+                return None
+            if row["state"] == State.CANCELLING:
+                to = State.CANCELLED
+            else:
+                to = State.PAUSED if row["pausing"] else State.QUEUED
+            self.move(job, to)
+            return to
 
     def recover(self) -> list[tuple[str, State]]:
-        """Put what a killed daemon left RUNNING or CANCELLING where it belongs; gives (job, new state)."""
+        """Put back all that a killed daemon left; gives (job, new state)."""
         with self.transaction() as db:
-            query = "SELECT id, state, pausing FROM jobs WHERE state IN (?, ?) ORDER BY number"
-            moved = []
-            for row in db.execute(query, (State.RUNNING, State.CANCELLING)).fetchall():
-                if row["state"] == State.CANCELLING:
-                    to = State.CANCELLED
-                else:
-                    to = State.PAUSED if row["pausing"] else State.QUEUED
-                self.move(row["id"], to)
-                moved.append((row["id"], to))
-        return moved
-
-
-def _timestamp(seconds: float | None) -> timestamp_pb2.Timestamp | None:
-    if seconds is None:
-        return None
-    stamp = timestamp_pb2.Timestamp()
-    stamp.FromNanoseconds(int(seconds * 1e9))
-    return stamp
+            query = "SELECT id FROM jobs WHERE state IN (?, ?) ORDER BY number"
+            left = [row["id"] for row in db.execute(query, (State.RUNNING, State.CANCELLING)).fetchall()]
+            return [(job, to) for job in left if (to := self.put_back(job)) is not None]

@@ -18,7 +18,7 @@ from understudy.core.review import ReviewSettings
 from understudy.core.train.control import Control
 from understudy.core.train.settings import TrainSettings
 from understudy.core.weights import WeightsReport
-from understudy.daemon import decode
+from understudy.daemon import decode, locks
 from understudy.daemon.decode import CheckPlate, Ingest, Merge, PlotHistory, Pull, Torture, Verify
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
@@ -41,11 +41,21 @@ class Tasks:
     def reports(self, spec: bytes, control: Control) -> Generator[Report | WeightsReport]:
         """Decode a spec, all of whose inputs must be there now, and do its work; the errors are those of both.
 
-        A training takes from `control` what it is told while it runs.
+        A training takes from `control` what it is told while it runs. Nobody else, of this daemon or another, writes
+        the outputs meanwhile.
+
+        Raises:
+            OutputLocked: somebody does now.
         """
         asked = job_pb2.JobSpec.FromString(spec)
         work = decode.work(asked, site=self._site, colour=self._colour)
-        match work.settings:
+        with locks.held(work.outputs, self._site.roots.write):
+            yield from self._work(asked, work.settings, control)
+
+    def _work(
+        self, asked: job_pb2.JobSpec, settings: Any, control: Control
+    ) -> Iterator[Report | WeightsReport]:
+        match settings:
             case Ingest() as s:
                 yield from _ingest(s, self._colour)
             case ExtractSettings() as s:

@@ -4,15 +4,14 @@
     worker → server   Reported, Logged, …, and one Ended for each Run; Done for what it was Told; Stopping when it has
                       seen a Stop
 
-It looks at the pipe between any two reports of core's generator, and stops by closing that generator. One worker at
-a time works for a state folder: a lock sees to it, so that one which outlives its killed daemon, finishing a frame
-or writing a checkpoint, is done before the next begins.
+It looks at the pipe between any two reports of core's generator, and stops by closing that generator. One that
+outlives its killed daemon, finishing a frame or writing a checkpoint, is done before the next daemon starts workers: a
+lock that it was born with sees to it (`process.alone`).
 """
 
 from __future__ import annotations
 
 import faulthandler
-import fcntl
 import logging
 import os
 import signal
@@ -44,10 +43,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Setup:
-    """First of all: the daemon's `Site` and the file whose lock the only worker holds."""
+    """First of all."""
 
     site: Site
-    lock: Path
     verbose: bool
 
 
@@ -171,9 +169,7 @@ def main(descriptor: int) -> None:
         setup = pipe.recv()
         index.keep_below(setup.site.roots.write)
         logging.basicConfig(handlers=[_Log(pipe)], level=logging.DEBUG if setup.verbose else logging.INFO)
-        with setup.lock.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _serve(pipe, Tasks(setup.site))
+        _serve(pipe, Tasks(setup.site))
 
 
 def _serve(pipe: _Pipe, tasks: Tasks) -> None:

@@ -24,7 +24,7 @@ from understudy.client.errors import (
     Unreachable,
     WeightsMissing,
 )
-from understudy.client.job import Event, Job
+from understudy.client.job import Asking, Event, Job
 from understudy.client.session import Session
 from understudy.client.specs import Plate, UserMatte, recipe
 from understudy.client.swap import Swap, SwapResult, SwapSettings
@@ -33,6 +33,7 @@ from understudy.v1.job_pb2 import Artifact, FrameReport, Progress, StateChange, 
 
 __all__ = [
     "Artifact",
+    "Asking",
     "AsyncJob",
     "AsyncSession",
     "AsyncSwap",

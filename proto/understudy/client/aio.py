@@ -25,7 +25,7 @@ from understudy.client.async_wire import AsyncWire
 from understudy.client.backoff import Patience
 from understudy.client.endpoint import Transport
 from understudy.client.errors import TimedOut, Unreachable
-from understudy.client.job import Event, Job
+from understudy.client.job import Asking, Event, Job
 from understudy.client.session import Session
 from understudy.client.swap import Swap, SwapResult, SwapSettings
 from understudy.v1 import job_pb2 as pb
@@ -133,6 +133,7 @@ class AsyncJob:
     pause = _job(Job.pause)
     resume = _job(Job.resume)
     retry = _job(Job.retry)
+    set_priority = _job(Job.set_priority)
     update_training = _job(Job.update_training)
     frames = _each(Job.frames)
 
@@ -231,8 +232,9 @@ class AsyncSession:
         *,
         state: Path | None = None,
         transport: Transport | None = None,
+        asking: Asking = Asking(),  # noqa: B008 - frozen
     ) -> None:
-        self._open = functools.partial(Session, endpoint, state=state, transport=transport)
+        self._open = functools.partial(Session, endpoint, state=state, transport=transport, asking=asking)
 
     async def __aenter__(self) -> AsyncSession:
         self.plain = await asyncio.to_thread(self._open)
@@ -253,9 +255,11 @@ class AsyncSession:
         """As `Session.swap`."""
         return AsyncSwap(self.wire, await asyncio.to_thread(self.plain.swap, settings))
 
-    async def jobs(self, states: Sequence[str] = ()) -> AsyncIterator[AsyncJob]:
+    async def jobs(
+        self, states: Sequence[str] = (), *, user: str = "", project: str = ""
+    ) -> AsyncIterator[AsyncJob]:
         """As `Session.jobs`."""
-        async for job in _each(Session.jobs)(self, states):
+        async for job in _each(Session.jobs)(self, states, user=user, project=project):
             yield AsyncJob(self.wire, job)
 
     start = _job(Session.start)

@@ -58,6 +58,25 @@ class Event:
     message: Payload
 
 
+@dataclass(frozen=True)
+class Asking:
+    """How jobs stand in the daemon's queue.
+
+    Attributes:
+        priority: -1000 to 1000; higher begins first.
+        project: for lists; empty: that of the token, if it has one.
+        after: ids of jobs that must have succeeded first.
+        interactive: where no worker is free, a job of lower priority makes room, and goes on later by itself.
+        refuse_locked: refuse a job whose output another one is writing, rather than let it wait.
+    """
+
+    priority: int = 0
+    project: str = ""
+    after: tuple[str, ...] = ()
+    interactive: bool = False
+    refuse_locked: bool = False
+
+
 def state_name(state: int) -> str:
     """`RUNNING` for JOB_STATE_RUNNING. A state of a newer daemon is its number."""
     return pb.JobState.Name(state)[len("JOB_STATE_") :] if state in pb.JobState.values() else str(state)
@@ -228,6 +247,18 @@ class Job:
     def resume(self) -> Job:
         """Queue it again after a pause."""
         return self._update(self._wire.call(JobServiceStub, "ResumeJob", pb.ResumeJobRequest(id=self.id)))
+
+    def set_priority(self, priority: int) -> Job:
+        """Change its place in the queue.
+
+        Args:
+            priority: -1000 to 1000; higher begins first.
+
+        Raises:
+            Refused: it has ended, or the priority cannot be.
+        """
+        request = pb.SetJobPriorityRequest(id=self.id, priority=priority)
+        return self._update(self._wire.call(JobServiceStub, "SetJobPriority", request))
 
     def retry(self) -> Job:
         """Queue it again after its end: what is finished is skipped, what failed is done again."""

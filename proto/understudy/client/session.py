@@ -21,7 +21,7 @@ from understudy.client import swap as swaps
 from understudy.client.endpoint import Local, Remote, Transport, from_environment
 from understudy.client.errors import DaemonFault
 from understudy.client.facesets import Facesets
-from understudy.client.job import Job
+from understudy.client.job import Asking, Job
 from understudy.client.models import Models
 from understudy.client.segments import Segments
 from understudy.client.wire import Wire
@@ -44,6 +44,7 @@ class Session(Facesets, Models, Segments):
         state: the state folder. Default: `$UNDERSTUDY_STATE`, else `~/.local/state/understudy`, as XDG has
             it.
         transport: how to reach a daemon otherwise; a test's own.
+        asking: how the jobs that it starts stand in the daemon's queue.
 
     Raises:
         Unreachable: no daemon answers, and none could be started.
@@ -55,7 +56,9 @@ class Session(Facesets, Models, Segments):
         *,
         state: Path | None = None,
         transport: Transport | None = None,
+        asking: Asking = Asking(),  # noqa: B008 - frozen
     ) -> None:
+        self.asking = asking
         if transport is None and endpoint:
             transport = Remote(endpoint)
         elif transport is None:
@@ -89,11 +92,20 @@ class Session(Facesets, Models, Segments):
             label: what lists call it.
             depends_on: jobs that must have succeeded first.
 
+        Priority, project and the like are the session's (`asking`).
+
         Raises:
             Refused: or one of its kind, by what is wrong.
         """
         request = job_pb2.StartJobRequest(
-            request_id=str(uuid.uuid4()), spec=spec, label=label, depends_on=[job.id for job in depends_on]
+            request_id=str(uuid.uuid4()),
+            spec=spec,
+            label=label,
+            depends_on=[*self.asking.after, *(job.id for job in depends_on)],
+            priority=self.asking.priority,
+            project=self.asking.project,
+            interactive=self.asking.interactive,
+            refuse_locked=self.asking.refuse_locked,
         )
         reply: job_pb2.StartJobResponse = self._wire.call(JobServiceStub, "StartJob", request)
         return Job(self._wire, reply.job, existing=reply.existing)
@@ -263,9 +275,11 @@ class Session(Facesets, Models, Segments):
         )
         return Job(self._wire, reply.job, existing=True)
 
-    def jobs(self, states: Sequence[str] = ()) -> Iterator[Job]:
-        """Jobs, newest first; only those in `states` (`RUNNING`, …) if given."""
-        request = job_pb2.ListJobsRequest(states=[f"JOB_STATE_{state}" for state in states])
+    def jobs(self, states: Sequence[str] = (), *, user: str = "", project: str = "") -> Iterator[Job]:
+        """Jobs, newest first; only those in `states` (`RUNNING`, …), of a user, of a project, if given."""
+        request = job_pb2.ListJobsRequest(
+            states=[f"JOB_STATE_{state}" for state in states], user=user, project=project
+        )
         while True:
             reply: job_pb2.ListJobsResponse = self._wire.call(JobServiceStub, "ListJobs", request)
             for message in reply.jobs:

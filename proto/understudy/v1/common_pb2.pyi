@@ -37,6 +37,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_NOT_PERMITTED: _ClassVar[ErrorReason]
     ERROR_REASON_LIMIT_REACHED: _ClassVar[ErrorReason]
     ERROR_REASON_LICENCE_NOT_ACCEPTED: _ClassVar[ErrorReason]
+    ERROR_REASON_PREEMPTED: _ClassVar[ErrorReason]
 
 class Interpolation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -72,6 +73,7 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason
 ERROR_REASON_NOT_PERMITTED: ErrorReason
 ERROR_REASON_LIMIT_REACHED: ErrorReason
 ERROR_REASON_LICENCE_NOT_ACCEPTED: ErrorReason
+ERROR_REASON_PREEMPTED: ErrorReason
 INTERPOLATION_UNSPECIFIED: Interpolation
 INTERPOLATION_LINEAR: Interpolation
 INTERPOLATION_HOLD: Interpolation

@@ -472,7 +472,7 @@ class Artifact(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., path: _Optional[str] = ..., frame: _Optional[int] = ..., layers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "spec", "state", "label", "user", "create_time", "start_time", "end_time", "depends_on", "progress", "error", "attempts", "frames_failed", "frames_missing", "last_sequence", "artifacts", "training")
+    __slots__ = ("id", "spec", "state", "label", "user", "create_time", "start_time", "end_time", "depends_on", "progress", "error", "attempts", "frames_failed", "frames_missing", "last_sequence", "artifacts", "training", "priority", "project", "interactive", "waits_for")
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -490,6 +490,10 @@ class Job(_message.Message):
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ARTIFACTS_FIELD_NUMBER: _ClassVar[int]
     TRAINING_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    INTERACTIVE_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: JobSpec
     state: JobState
@@ -507,7 +511,11 @@ class Job(_message.Message):
     last_sequence: int
     artifacts: _containers.RepeatedCompositeFieldContainer[Artifact]
     training: TrainProgress
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., label: _Optional[str] = ..., user: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., depends_on: _Optional[_Iterable[str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., attempts: _Optional[int] = ..., frames_failed: _Optional[int] = ..., frames_missing: _Optional[int] = ..., last_sequence: _Optional[int] = ..., artifacts: _Optional[_Iterable[_Union[Artifact, _Mapping]]] = ..., training: _Optional[_Union[TrainProgress, _Mapping]] = ...) -> None: ...
+    priority: int
+    project: str
+    interactive: bool
+    waits_for: str
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., label: _Optional[str] = ..., user: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., depends_on: _Optional[_Iterable[str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., attempts: _Optional[int] = ..., frames_failed: _Optional[int] = ..., frames_missing: _Optional[int] = ..., last_sequence: _Optional[int] = ..., artifacts: _Optional[_Iterable[_Union[Artifact, _Mapping]]] = ..., training: _Optional[_Union[TrainProgress, _Mapping]] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., interactive: bool = ..., waits_for: _Optional[str] = ...) -> None: ...
 
 class JobEvent(_message.Message):
     __slots__ = ("sequence", "time", "state_change", "progress", "frame", "training", "artifact", "warning", "training_update")
@@ -627,16 +635,24 @@ class TrainingUpdate(_message.Message):
     def __init__(self, options: _Optional[_Mapping[str, str]] = ..., preview: bool = ..., save: bool = ..., back_up: bool = ...) -> None: ...
 
 class StartJobRequest(_message.Message):
-    __slots__ = ("request_id", "spec", "label", "depends_on")
+    __slots__ = ("request_id", "spec", "label", "depends_on", "priority", "project", "interactive", "refuse_locked")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     DEPENDS_ON_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    INTERACTIVE_FIELD_NUMBER: _ClassVar[int]
+    REFUSE_LOCKED_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     spec: JobSpec
     label: str
     depends_on: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, request_id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., label: _Optional[str] = ..., depends_on: _Optional[_Iterable[str]] = ...) -> None: ...
+    priority: int
+    project: str
+    interactive: bool
+    refuse_locked: bool
+    def __init__(self, request_id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., label: _Optional[str] = ..., depends_on: _Optional[_Iterable[str]] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., interactive: bool = ..., refuse_locked: bool = ...) -> None: ...
 
 class StartJobResponse(_message.Message):
     __slots__ = ("job", "existing")
@@ -659,14 +675,18 @@ class GetJobResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[Job, _Mapping]] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("states", "page_size", "page_token")
+    __slots__ = ("states", "page_size", "page_token", "user", "project")
     STATES_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
     states: _containers.RepeatedScalarFieldContainer[JobState]
     page_size: int
     page_token: str
-    def __init__(self, states: _Optional[_Iterable[_Union[JobState, str]]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    user: str
+    project: str
+    def __init__(self, states: _Optional[_Iterable[_Union[JobState, str]]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., user: _Optional[str] = ..., project: _Optional[str] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("jobs", "next_page_token")
@@ -707,6 +727,20 @@ class ResumeJobRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class ResumeJobResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: Job
+    def __init__(self, job: _Optional[_Union[Job, _Mapping]] = ...) -> None: ...
+
+class SetJobPriorityRequest(_message.Message):
+    __slots__ = ("id", "priority")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    priority: int
+    def __init__(self, id: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
+
+class SetJobPriorityResponse(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: Job

@@ -65,6 +65,11 @@ class JobServiceStub(object):
                 request_serializer=understudy_dot_v1_dot_job__pb2.RetryJobFramesRequest.SerializeToString,
                 response_deserializer=understudy_dot_v1_dot_job__pb2.RetryJobFramesResponse.FromString,
                 )
+        self.SetJobPriority = channel.unary_unary(
+                '/understudy.v1.JobService/SetJobPriority',
+                request_serializer=understudy_dot_v1_dot_job__pb2.SetJobPriorityRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_job__pb2.SetJobPriorityResponse.FromString,
+                )
         self.UpdateTraining = channel.unary_unary(
                 '/understudy.v1.JobService/UpdateTraining',
                 request_serializer=understudy_dot_v1_dot_job__pb2.UpdateTrainingRequest.SerializeToString,
@@ -89,7 +94,8 @@ class JobServiceServicer(object):
         or for non-commercial use only (LICENCE_NOT_ACCEPTED), model and request do not fit (MODEL_INVALID), several
         people (TRACK_AMBIGUOUS), an order that needs measures which are not there (NOT_MEASURED). Do what the message
         says, then again.
-        ABORTED: another job writes to the same output (OUTPUT_LOCKED). Wait for or cancel the one named.
+        ABORTED: with `refuse_locked`, another job that has not ended writes to the same output (OUTPUT_LOCKED). Wait for or
+        cancel the one named.
         ALREADY_EXISTS: request_id was used for another spec (REQUEST_ID_REUSED). Use a new one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -174,7 +180,18 @@ class JobServiceServicer(object):
         again and nothing else.
         NOT_FOUND: no such job.
         FAILED_PRECONDITION: it has not ended (JOB_STATE).
-        ABORTED: another job writes to the same output (OUTPUT_LOCKED).
+        ABORTED: it was started with `refuse_locked`, and another job writes to the same output (OUTPUT_LOCKED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetJobPriority(self, request, context):
+        """Changes a job's place in the queue; one that runs keeps its worker, but may have to make room from now on.
+        NOT_FOUND: no such job.
+        INVALID_ARGUMENT: the priority is out of range (INVALID_INPUT).
+        PERMISSION_DENIED: it is above what the caller may ask for (NOT_PERMITTED).
+        FAILED_PRECONDITION: it has ended (JOB_STATE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -246,6 +263,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.RetryJobFrames,
                     request_deserializer=understudy_dot_v1_dot_job__pb2.RetryJobFramesRequest.FromString,
                     response_serializer=understudy_dot_v1_dot_job__pb2.RetryJobFramesResponse.SerializeToString,
+            ),
+            'SetJobPriority': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetJobPriority,
+                    request_deserializer=understudy_dot_v1_dot_job__pb2.SetJobPriorityRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_job__pb2.SetJobPriorityResponse.SerializeToString,
             ),
             'UpdateTraining': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateTraining,
@@ -430,6 +452,23 @@ class JobService(object):
         return grpc.experimental.unary_unary(request, target, '/understudy.v1.JobService/RetryJobFrames',
             understudy_dot_v1_dot_job__pb2.RetryJobFramesRequest.SerializeToString,
             understudy_dot_v1_dot_job__pb2.RetryJobFramesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SetJobPriority(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/understudy.v1.JobService/SetJobPriority',
+            understudy_dot_v1_dot_job__pb2.SetJobPriorityRequest.SerializeToString,
+            understudy_dot_v1_dot_job__pb2.SetJobPriorityResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

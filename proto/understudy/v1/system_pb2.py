@@ -16,7 +16,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from understudy.v1 import common_pb2 as understudy_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aunderstudy/v1/system.proto\x12\runderstudy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aunderstudy/v1/common.proto\"\x10\n\x0eGetInfoRequest\"\xb0\x04\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0c\x61pi_versions\x18\x02 \x03(\t\x12&\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x15.understudy.v1.Device\x12\x12\n\nread_roots\x18\x04 \x03(\t\x12\x13\n\x0bwrite_roots\x18\x05 \x03(\t\x12)\n\x06\x63olour\x18\x06 \x01(\x0b\x32\x19.understudy.v1.ColourInfo\x12\'\n\x08\x66\x61milies\x18\x07 \x03(\x0b\x32\x15.understudy.v1.Family\x12(\n\x06recipe\x18\x08 \x03(\x0b\x32\x18.understudy.v1.Parameter\x12\x14\n\x0cstate_folder\x18\t \x01(\t\x12\x12\n\nprocess_id\x18\n \x01(\x03\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65mbedded\x18\x0c \x01(\x08\x12*\n\x08training\x18\r \x03(\x0b\x32\x18.understudy.v1.Parameter\x12\x12\n\nmin_client\x18\x0e \x01(\t\x12\x34\n\x0cpath_mapping\x18\x0f \x03(\x0b\x32\x1e.understudy.v1.PathMappingRule\x12%\n\x06limits\x18\x10 \x01(\x0b\x32\x15.understudy.v1.Limits\x12\x0e\n\x06\x63\x61ller\x18\x11 \x01(\t\x12\x0e\n\x06scopes\x18\x12 \x03(\t\"\\\n\x0fPathMappingRule\x12\x1a\n\x12source_path_format\x18\x01 \x01(\t\x12\x13\n\x0bsource_path\x18\x02 \x01(\t\x12\x18\n\x10\x64\x65stination_path\x18\x03 \x01(\t\"~\n\x06Limits\x12\x15\n\rmessage_bytes\x18\x01 \x01(\x03\x12\x16\n\x0e\x66rames_per_job\x18\x02 \x01(\x03\x12\x15\n\rjobs_per_user\x18\x03 \x01(\x03\x12\x0c\n\x04jobs\x18\x04 \x01(\x03\x12\x0e\n\x06pixels\x18\x05 \x01(\x03\x12\x10\n\x08\x63hannels\x18\x06 \x01(\x03\"A\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\"\\\n\nColourInfo\x12\x0e\n\x06\x63onfig\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61\x63he_id\x18\x02 \x01(\t\x12\x15\n\rworking_space\x18\x03 \x01(\t\x12\x15\n\rcolour_spaces\x18\x04 \x03(\t\"?\n\x06\x46\x61mily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65\x66\x61ult_choice\x18\x02 \x01(\t\x12\x0f\n\x07\x63hoices\x18\x03 \x03(\t\"\xb8\x01\n\x07Weights\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12*\n\x05state\x18\x07 \x01(\x0e\x32\x1b.understudy.v1.WeightsState\x12\x0c\n\x04path\x18\x08 \x01(\t\x12\x12\n\nby_default\x18\t \x01(\x08\"\x14\n\x12ListWeightsRequest\">\n\x13ListWeightsResponse\x12\'\n\x07weights\x18\x01 \x03(\x0b\x32\x16.understudy.v1.Weights\"%\n\x14VerifyWeightsRequest\x12\r\n\x05names\x18\x01 \x03(\t\"@\n\x15VerifyWeightsResponse\x12\'\n\x07weights\x18\x01 \x03(\x0b\x32\x16.understudy.v1.Weights*~\n\x0cWeightsState\x12\x1d\n\x19WEIGHTS_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15WEIGHTS_STATE_PRESENT\x10\x01\x12\x19\n\x15WEIGHTS_STATE_MISSING\x10\x02\x12\x19\n\x15WEIGHTS_STATE_CORRUPT\x10\x03\x32^\n\rSystemService\x12M\n\x07GetInfo\x12\x1d.understudy.v1.GetInfoRequest\x1a\x1e.understudy.v1.GetInfoResponse\"\x03\x90\x02\x01\x32\xcc\x01\n\x0eWeightsService\x12Y\n\x0bListWeights\x12!.understudy.v1.ListWeightsRequest\x1a\".understudy.v1.ListWeightsResponse\"\x03\x90\x02\x01\x12_\n\rVerifyWeights\x12#.understudy.v1.VerifyWeightsRequest\x1a$.understudy.v1.VerifyWeightsResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aunderstudy/v1/system.proto\x12\runderstudy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aunderstudy/v1/common.proto\"\x10\n\x0eGetInfoRequest\"\xc1\x04\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0c\x61pi_versions\x18\x02 \x03(\t\x12&\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x15.understudy.v1.Device\x12\x12\n\nread_roots\x18\x04 \x03(\t\x12\x13\n\x0bwrite_roots\x18\x05 \x03(\t\x12)\n\x06\x63olour\x18\x06 \x01(\x0b\x32\x19.understudy.v1.ColourInfo\x12\'\n\x08\x66\x61milies\x18\x07 \x03(\x0b\x32\x15.understudy.v1.Family\x12(\n\x06recipe\x18\x08 \x03(\x0b\x32\x18.understudy.v1.Parameter\x12\x14\n\x0cstate_folder\x18\t \x01(\t\x12\x12\n\nprocess_id\x18\n \x01(\x03\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65mbedded\x18\x0c \x01(\x08\x12*\n\x08training\x18\r \x03(\x0b\x32\x18.understudy.v1.Parameter\x12\x12\n\nmin_client\x18\x0e \x01(\t\x12\x34\n\x0cpath_mapping\x18\x0f \x03(\x0b\x32\x1e.understudy.v1.PathMappingRule\x12%\n\x06limits\x18\x10 \x01(\x0b\x32\x15.understudy.v1.Limits\x12\x0e\n\x06\x63\x61ller\x18\x11 \x01(\t\x12\x0e\n\x06scopes\x18\x12 \x03(\t\x12\x0f\n\x07workers\x18\x13 \x03(\t\"\\\n\x0fPathMappingRule\x12\x1a\n\x12source_path_format\x18\x01 \x01(\t\x12\x13\n\x0bsource_path\x18\x02 \x01(\t\x12\x18\n\x10\x64\x65stination_path\x18\x03 \x01(\t\"~\n\x06Limits\x12\x15\n\rmessage_bytes\x18\x01 \x01(\x03\x12\x16\n\x0e\x66rames_per_job\x18\x02 \x01(\x03\x12\x15\n\rjobs_per_user\x18\x03 \x01(\x03\x12\x0c\n\x04jobs\x18\x04 \x01(\x03\x12\x0e\n\x06pixels\x18\x05 \x01(\x03\x12\x10\n\x08\x63hannels\x18\x06 \x01(\x03\"A\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\"\\\n\nColourInfo\x12\x0e\n\x06\x63onfig\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61\x63he_id\x18\x02 \x01(\t\x12\x15\n\rworking_space\x18\x03 \x01(\t\x12\x15\n\rcolour_spaces\x18\x04 \x03(\t\"?\n\x06\x46\x61mily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65\x66\x61ult_choice\x18\x02 \x01(\t\x12\x0f\n\x07\x63hoices\x18\x03 \x03(\t\"\xb8\x01\n\x07Weights\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12*\n\x05state\x18\x07 \x01(\x0e\x32\x1b.understudy.v1.WeightsState\x12\x0c\n\x04path\x18\x08 \x01(\t\x12\x12\n\nby_default\x18\t \x01(\x08\"\x14\n\x12ListWeightsRequest\">\n\x13ListWeightsResponse\x12\'\n\x07weights\x18\x01 \x03(\x0b\x32\x16.understudy.v1.Weights\"%\n\x14VerifyWeightsRequest\x12\r\n\x05names\x18\x01 \x03(\t\"@\n\x15VerifyWeightsResponse\x12\'\n\x07weights\x18\x01 \x03(\x0b\x32\x16.understudy.v1.Weights*~\n\x0cWeightsState\x12\x1d\n\x19WEIGHTS_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15WEIGHTS_STATE_PRESENT\x10\x01\x12\x19\n\x15WEIGHTS_STATE_MISSING\x10\x02\x12\x19\n\x15WEIGHTS_STATE_CORRUPT\x10\x03\x32^\n\rSystemService\x12M\n\x07GetInfo\x12\x1d.understudy.v1.GetInfoRequest\x1a\x1e.understudy.v1.GetInfoResponse\"\x03\x90\x02\x01\x32\xcc\x01\n\x0eWeightsService\x12Y\n\x0bListWeights\x12!.understudy.v1.ListWeightsRequest\x1a\".understudy.v1.ListWeightsResponse\"\x03\x90\x02\x01\x12_\n\rVerifyWeights\x12#.understudy.v1.VerifyWeightsRequest\x1a$.understudy.v1.VerifyWeightsResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -29,34 +29,34 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_WEIGHTSSERVICE'].methods_by_name['ListWeights']._serialized_options = b'\220\002\001'
   _globals['_WEIGHTSSERVICE'].methods_by_name['VerifyWeights']._options = None
   _globals['_WEIGHTSSERVICE'].methods_by_name['VerifyWeights']._serialized_options = b'\220\002\002'
-  _globals['_WEIGHTSSTATE']._serialized_start=1513
-  _globals['_WEIGHTSSTATE']._serialized_end=1639
+  _globals['_WEIGHTSSTATE']._serialized_start=1530
+  _globals['_WEIGHTSSTATE']._serialized_end=1656
   _globals['_GETINFOREQUEST']._serialized_start=106
   _globals['_GETINFOREQUEST']._serialized_end=122
   _globals['_GETINFORESPONSE']._serialized_start=125
-  _globals['_GETINFORESPONSE']._serialized_end=685
-  _globals['_PATHMAPPINGRULE']._serialized_start=687
-  _globals['_PATHMAPPINGRULE']._serialized_end=779
-  _globals['_LIMITS']._serialized_start=781
-  _globals['_LIMITS']._serialized_end=907
-  _globals['_DEVICE']._serialized_start=909
-  _globals['_DEVICE']._serialized_end=974
-  _globals['_COLOURINFO']._serialized_start=976
-  _globals['_COLOURINFO']._serialized_end=1068
-  _globals['_FAMILY']._serialized_start=1070
-  _globals['_FAMILY']._serialized_end=1133
-  _globals['_WEIGHTS']._serialized_start=1136
-  _globals['_WEIGHTS']._serialized_end=1320
-  _globals['_LISTWEIGHTSREQUEST']._serialized_start=1322
-  _globals['_LISTWEIGHTSREQUEST']._serialized_end=1342
-  _globals['_LISTWEIGHTSRESPONSE']._serialized_start=1344
-  _globals['_LISTWEIGHTSRESPONSE']._serialized_end=1406
-  _globals['_VERIFYWEIGHTSREQUEST']._serialized_start=1408
-  _globals['_VERIFYWEIGHTSREQUEST']._serialized_end=1445
-  _globals['_VERIFYWEIGHTSRESPONSE']._serialized_start=1447
-  _globals['_VERIFYWEIGHTSRESPONSE']._serialized_end=1511
-  _globals['_SYSTEMSERVICE']._serialized_start=1641
-  _globals['_SYSTEMSERVICE']._serialized_end=1735
-  _globals['_WEIGHTSSERVICE']._serialized_start=1738
-  _globals['_WEIGHTSSERVICE']._serialized_end=1942
+  _globals['_GETINFORESPONSE']._serialized_end=702
+  _globals['_PATHMAPPINGRULE']._serialized_start=704
+  _globals['_PATHMAPPINGRULE']._serialized_end=796
+  _globals['_LIMITS']._serialized_start=798
+  _globals['_LIMITS']._serialized_end=924
+  _globals['_DEVICE']._serialized_start=926
+  _globals['_DEVICE']._serialized_end=991
+  _globals['_COLOURINFO']._serialized_start=993
+  _globals['_COLOURINFO']._serialized_end=1085
+  _globals['_FAMILY']._serialized_start=1087
+  _globals['_FAMILY']._serialized_end=1150
+  _globals['_WEIGHTS']._serialized_start=1153
+  _globals['_WEIGHTS']._serialized_end=1337
+  _globals['_LISTWEIGHTSREQUEST']._serialized_start=1339
+  _globals['_LISTWEIGHTSREQUEST']._serialized_end=1359
+  _globals['_LISTWEIGHTSRESPONSE']._serialized_start=1361
+  _globals['_LISTWEIGHTSRESPONSE']._serialized_end=1423
+  _globals['_VERIFYWEIGHTSREQUEST']._serialized_start=1425
+  _globals['_VERIFYWEIGHTSREQUEST']._serialized_end=1462
+  _globals['_VERIFYWEIGHTSRESPONSE']._serialized_start=1464
+  _globals['_VERIFYWEIGHTSRESPONSE']._serialized_end=1528
+  _globals['_SYSTEMSERVICE']._serialized_start=1658
+  _globals['_SYSTEMSERVICE']._serialized_end=1752
+  _globals['_WEIGHTSSERVICE']._serialized_start=1755
+  _globals['_WEIGHTSSERVICE']._serialized_end=1959
 # @@protoc_insertion_point(module_scope)

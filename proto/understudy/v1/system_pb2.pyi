@@ -24,7 +24,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("version", "api_versions", "devices", "read_roots", "write_roots", "colour", "families", "recipe", "state_folder", "process_id", "start_time", "embedded", "training", "min_client", "path_mapping", "limits", "caller", "scopes")
+    __slots__ = ("version", "api_versions", "devices", "read_roots", "write_roots", "colour", "families", "recipe", "state_folder", "process_id", "start_time", "embedded", "training", "min_client", "path_mapping", "limits", "caller", "scopes", "workers")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     API_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,7 @@ class GetInfoResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     CALLER_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
     version: str
     api_versions: _containers.RepeatedScalarFieldContainer[str]
     devices: _containers.RepeatedCompositeFieldContainer[Device]
@@ -61,7 +62,8 @@ class GetInfoResponse(_message.Message):
     limits: Limits
     caller: str
     scopes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[str] = ..., api_versions: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., read_roots: _Optional[_Iterable[str]] = ..., write_roots: _Optional[_Iterable[str]] = ..., colour: _Optional[_Union[ColourInfo, _Mapping]] = ..., families: _Optional[_Iterable[_Union[Family, _Mapping]]] = ..., recipe: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ..., state_folder: _Optional[str] = ..., process_id: _Optional[int] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., embedded: bool = ..., training: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ..., min_client: _Optional[str] = ..., path_mapping: _Optional[_Iterable[_Union[PathMappingRule, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., caller: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ...) -> None: ...
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[str] = ..., api_versions: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., read_roots: _Optional[_Iterable[str]] = ..., write_roots: _Optional[_Iterable[str]] = ..., colour: _Optional[_Union[ColourInfo, _Mapping]] = ..., families: _Optional[_Iterable[_Union[Family, _Mapping]]] = ..., recipe: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ..., state_folder: _Optional[str] = ..., process_id: _Optional[int] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., embedded: bool = ..., training: _Optional[_Iterable[_Union[_common_pb2.Parameter, _Mapping]]] = ..., min_client: _Optional[str] = ..., path_mapping: _Optional[_Iterable[_Union[PathMappingRule, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., caller: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., workers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PathMappingRule(_message.Message):
     __slots__ = ("source_path_format", "source_path", "destination_path")

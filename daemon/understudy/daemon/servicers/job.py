@@ -32,6 +32,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         changed: refuses what a training cannot be told.
         caller: who makes a call; a job belongs to who started it.
         limits: how many jobs are taken.
+        most_priority: that callers without the scope `admin` may ask for.
         stopping: set when the daemon stops: streams then end.
         watchers: threads that streams and waits may hold, so that the others always find one.
     """
@@ -44,6 +45,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         *,
         caller: Callable[[grpc.ServicerContext], Caller],
         limits: Limits,
+        most_priority: int,
         stopping: threading.Event,
         watchers: int,
     ) -> None:
@@ -52,6 +54,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         self._changed = changed
         self._caller = caller
         self._limits = limits
+        self._most_priority = most_priority
         self._stopping = stopping
         self._seats = threading.BoundedSemaphore(watchers)
 
@@ -59,7 +62,11 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         self, request: job_pb2.StartJobRequest, context: grpc.ServicerContext
     ) -> job_pb2.StartJobResponse:
         caller = self._caller(context)
-        job, existing = control.start(self._store, request, caller.name, self._check, self._limits)
+        caller.need_priority(request.priority, self._most_priority)
+        project = caller.project_of(request.project)
+        job, existing = control.start(
+            self._store, request, caller.name, self._check, self._limits, project=project
+        )
         return job_pb2.StartJobResponse(job=job, existing=existing)
 
     def GetJob(self, request: job_pb2.GetJobRequest, context: grpc.ServicerContext) -> job_pb2.GetJobResponse:
@@ -68,11 +75,13 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
     def ListJobs(
         self, request: job_pb2.ListJobsRequest, context: grpc.ServicerContext
     ) -> job_pb2.ListJobsResponse:
-        scope = f"jobs {sorted(request.states)}"
+        scope = f"jobs {sorted(request.states)} {request.user!r} {request.project!r}"
         jobs, following = self._store.jobs(
             request.states,
             paging.cursor(scope, request.page_token),
             paging.size(request.page_size, 100, 1000),
+            user=request.user,
+            project=request.project,
         )
         token = "" if following is None else paging.token(scope, following)
         return job_pb2.ListJobsResponse(jobs=jobs, next_page_token=token)
@@ -152,6 +161,13 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         return job_pb2.RetryJobFramesResponse(
             job=control.retry(self._store, self._steered(request.id, context))
         )
+
+    def SetJobPriority(
+        self, request: job_pb2.SetJobPriorityRequest, context: grpc.ServicerContext
+    ) -> job_pb2.SetJobPriorityResponse:
+        self._caller(context).need_priority(request.priority, self._most_priority)
+        job = control.set_priority(self._store, self._steered(request.id, context), request.priority)
+        return job_pb2.SetJobPriorityResponse(job=job)
 
     def UpdateTraining(
         self, request: job_pb2.UpdateTrainingRequest, context: grpc.ServicerContext

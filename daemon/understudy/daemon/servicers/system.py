@@ -69,6 +69,7 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
             limits=system_pb2.Limits(**vars(site.limits)),
             caller=caller.name,
             scopes=sorted(caller.scopes),
+            workers=[slot.name for slot in self._config.workers.slots()],
         )
 
 

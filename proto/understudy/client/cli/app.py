@@ -20,12 +20,14 @@ from understudy.client.cli import (
     merge,
     model,
     operate,
+    options,
     plate,
     recipe,
     release,
     review,
     segment,
     serve,
+    submit,
     swap,
     train,
     verify,
@@ -33,9 +35,11 @@ from understudy.client.cli import (
 )
 from understudy.client.cli.context import Interrupted, State, interruptible
 from understudy.client.errors import INVALID, UnderstudyError
+from understudy.client.job import Asking
 
 USAGE = 2  # what typer ends with on wrong usage; here it means failed frames, so it becomes INVALID
-_FLAGS, _VALUED = ("--json",), ("--endpoint",)
+_FLAGS = ("--json", "--interactive", "--refuse-locked")
+_VALUED = ("--endpoint", "--priority", "--project", "--after")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,6 +56,7 @@ for verb, module in (
     ("merge", merge),
     ("verify", verify),
     ("review", review),
+    ("submit", submit),
     ("frames", frames),
     ("serve", serve),
     ("bridge", bridge),
@@ -83,6 +88,7 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def common(
     context: typer.Context,
+    *,
     endpoint: Annotated[
         str,
         typer.Option(
@@ -94,6 +100,26 @@ def common(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on stdout; logs go to stderr.")
     ] = False,
+    priority: Annotated[
+        int,
+        typer.Option(
+            "--priority", min=-1000, max=1000, help="Of a job that is started; higher begins first."
+        ),
+    ] = 0,
+    project: Annotated[str, typer.Option("--project", help="Of a job that is started, or is listed.")] = "",
+    after: Annotated[
+        options.Texts,
+        typer.Option("--after", metavar="ID", help="A job that must have succeeded first; repeatable."),
+    ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "--interactive", help="A running job of lower priority makes room; it goes on by itself."
+        ),
+    ] = False,
+    refuse_locked: Annotated[
+        bool, typer.Option("--refuse-locked", help="Do not wait for another job that writes the same output.")
+    ] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -102,6 +128,13 @@ def common(
     state = State.of(context)
     state.endpoint = endpoint
     state.as_json = as_json
+    state.asking = Asking(
+        priority=priority,
+        project=project,
+        after=tuple(after or ()),
+        interactive=interactive,
+        refuse_locked=refuse_locked,
+    )
 
 
 def main() -> NoReturn:

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from understudy.client import lines
 from understudy.client.errors import OK, Refused, UnderstudyError
 from understudy.client.frames import parse
+from understudy.client.job import Asking
 from understudy.client.session import Session
 from understudy.v1.common_pb2 import FrameSegment
 
@@ -29,12 +30,14 @@ class State:
         environ: the environment; it is read nowhere below.
         endpoint: of the daemon; empty to find or embed one.
         as_json: print JSON lines.
+        asking: how jobs that are started stand in the daemon's queue.
         exit_code: what the process ends with when nothing is raised.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     endpoint: str = ""
     as_json: bool = False
+    asking: Asking = field(default_factory=Asking)
     exit_code: int = OK
 
     @staticmethod
@@ -44,7 +47,7 @@ class State:
         return state
 
     def session(self) -> Session:
-        return Session(self.endpoint or None)
+        return Session(self.endpoint or None, asking=self.asking)
 
     def result(self, event: str, message: Message | dict[str, object], text: str | Callable[[], str]) -> None:
         """Print a result on stdout: a JSON line, or text for a person."""

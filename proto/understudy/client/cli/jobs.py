@@ -38,20 +38,20 @@ def list_(
     state: Annotated[
         options.Text, typer.Option("--state", metavar="|".join(STATES), help="Only these; several by commas.")
     ] = None,
+    user: Annotated[str, typer.Option("--user", help="Only this one's.")] = "",
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first; with --project only its."""
     states = [one_of(s.strip().lower(), STATES, "state").upper() for s in state.split(",")] if state else []
     ours = State.of(context)
     with ours.session() as session:
-        for job in session.jobs(states):
+        for job in session.jobs(states, user=user, project=ours.asking.project):
             ours.result("job", job.message, _row(job))
 
 
 def _row(job: Job) -> str:
     created = job.message.create_time.ToDatetime().strftime("%Y-%m-%d %H:%M")
-    return (
-        f"{job.id}  {job.state:<10}  {created}  {clock(job.seconds):>8}  {title(job):<14}  {standing(job)[0]}"
-    )
+    waits = f"waits for {job.message.waits_for}" if job.message.waits_for else standing(job)[0]
+    return f"{job.id}  {job.state:<10}  {created}  {clock(job.seconds):>8}  {title(job):<14}  {waits}"
 
 
 @app.command()
@@ -81,10 +81,13 @@ def _card(job: Job) -> str:
         "what": f"{title(job)} ({job.stage})",
         "state": job.state.lower() + (f", attempt {message.attempts}" if message.attempts > 1 else ""),
         "user": message.user,
+        "project": message.project,
+        "priority": f"{message.priority or ''}{', interactive' if message.interactive else ''}".lstrip(", "),
         "progress": ", ".join(filter(None, standing(job))),
         "frames": ", ".join(f"{number} {name}" for name, number in states.items()),
         "time": clock(job.seconds),
-        "waits for": ", ".join(message.depends_on),
+        "after": ", ".join(message.depends_on),
+        "waits for": message.waits_for,
         "error": f"{message.error.message} [{message.error.reason}]" if message.error.reason else "",
     }
     text = [f"{name:<14}{value}" for name, value in parts.items() if value]
@@ -134,6 +137,16 @@ def update(
     """Tell a running training to go on with other options, or what to do now; it goes on."""
     told = options.settings(set_)
     _steer(context, id_, lambda job: job.update_training(told, preview=preview, save=save, back_up=back_up))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # -5 is a priority
+def priority(
+    context: typer.Context,
+    id_: Id,
+    value: Annotated[int, typer.Argument(metavar="N", min=-1000, max=1000, help="Higher begins first.")],
+) -> None:
+    """Change a job's place in the queue."""
+    _steer(context, id_, lambda job: job.set_priority(value))
 
 
 @app.command()

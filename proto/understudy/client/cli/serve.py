@@ -56,6 +56,13 @@ def command(
             help="May be used though their licence forbids commercial use; again for more.",
         ),
     ] = None,
+    device: Annotated[
+        options.Text,
+        typer.Option("--device", metavar="cuda:0,cuda:1", help="GPUs that get a worker each."),
+    ] = None,
+    workers: Annotated[
+        options.Whole, typer.Option("--workers", metavar="N", help="Workers that compute on the CPU.")
+    ] = None,
     path_mapping_rules: Annotated[
         options.Text,
         typer.Option("--path-mapping-rules", metavar="FILE", help="Open Job Description's pathmapping-1.0."),
@@ -71,6 +78,8 @@ def command(
         "--colour-config": colour_config,
         "--weights-cache": weights_cache,
         "--path-mapping-rules": path_mapping_rules,
+        "--device": device,
+        "--workers": None if workers is None else str(workers),
     }
     repeated = {
         "--read-root": read_root,
