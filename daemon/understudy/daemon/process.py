@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from multiprocessing.connection import Connection
 
 from understudy.daemon.worker import FromWorker, Setup, ToWorker
@@ -20,7 +21,7 @@ class Gone(Exception):
 
 
 class WorkerProcess:
-    """A worker, started at once. Not for use by several threads."""
+    """A worker, started at once. Several threads may `send`; all else is one thread's."""
 
     def __init__(self, setup: Setup) -> None:
         ours, theirs = socket.socketpair()
@@ -37,6 +38,7 @@ class WorkerProcess:
                 stdout=2,  # what native libraries print is for the log, not for a pipe's reader
             )
         self._connection = Connection(ours.detach())
+        self._sending = threading.Lock()
         self.send(setup)
         log.info("worker=%d started", self.pid)
 
@@ -51,7 +53,8 @@ class WorkerProcess:
     def send(self, order: ToWorker) -> None:
         """Raises Gone."""
         try:
-            self._connection.send(order)
+            with self._sending:
+                self._connection.send(order)
         except OSError as error:
             raise Gone(self.epitaph()) from error
 

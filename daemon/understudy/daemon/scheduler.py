@@ -12,6 +12,7 @@ from understudy.core.errors import WriteFailed
 from understudy.daemon import decode, encode, errors, updates
 from understudy.daemon.meter import Meter
 from understudy.daemon.metrics import Metrics
+from understudy.daemon.previews import Previews
 from understudy.daemon.process import Gone, WorkerProcess
 from understudy.daemon.site import Site
 from understudy.daemon.states import State
@@ -117,6 +118,7 @@ class Scheduler:
         self._until = float("inf")  # when a worker that has not stopped is killed
         self._setup = Setup(site, folder / "worker.lock", verbose)
         self._stopping = threading.Event()
+        self.previews = Previews(store.nudge)
         self._worker: WorkerProcess | None = None
         self._thread = threading.Thread(target=self._main, name="scheduler")
 
@@ -144,6 +146,7 @@ class Scheduler:
             self._loop()
         finally:
             self._dismiss()
+            self.previews.close()
             if not self._stopping.is_set():
                 self._on_fault()
 
@@ -157,6 +160,10 @@ class Scheduler:
                 lost, job = False, self._next()
                 if job is not None:
                     self._run(job)
+                    idle_since = time.monotonic()
+                    continue
+                if self.previews.waiting:
+                    self._preview()
                     idle_since = time.monotonic()
                     continue
             except WriteFailed as error:
@@ -189,12 +196,14 @@ class Scheduler:
         try:
             worker = self._hire()
             worker.send(Run(job, spec.SerializeToString()))
-            while attempt.ended is None:
-                for message in worker.receive(TICK_SECONDS):
-                    attempt.take(message)
-                if not self._keep(attempt):
-                    return
-                self._steer(attempt, worker)
+            with self.previews.served_by(worker):
+                while attempt.ended is None:
+                    for message in worker.receive(TICK_SECONDS):
+                        if not self.previews.take(message):
+                            attempt.take(message)
+                    if not self._keep(attempt):
+                        return
+                    self._steer(attempt, worker)
         except Gone as gone:
             attempt.death = str(gone)
         except OSError as error:  # no process could be started
@@ -204,6 +213,21 @@ class Scheduler:
         while not self._finish(attempt):
             if self._stopping.wait(RETRY_SECONDS):
                 return  # the next start finds the job RUNNING and queues it
+
+    def _preview(self) -> None:
+        """Have a worker without a job show what is asked for, until there is a job."""
+        try:
+            self.previews.serve(
+                self._hire(),
+                wanted=lambda: self._stopping.is_set() or self._store.next_ready() is not None,
+            )
+        except Gone as gone:
+            log.error("previews: %s", gone)
+            self._metrics.died()
+            self._dismiss()
+        except OSError as error:  # no process could be started
+            log.error("previews: no worker could be started: %s", error)
+            self._stopping.wait(RETRY_SECONDS)
 
     def _claim(self, job: str) -> bool:
         """QUEUED → RUNNING, unless somebody has paused or cancelled it since."""

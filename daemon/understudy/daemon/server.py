@@ -8,6 +8,7 @@ import logging
 import os
 import pwd
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from understudy.core import confine
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError, WriteFailed
 from understudy.core.files import write_text
@@ -37,6 +39,7 @@ from understudy.daemon.servicers.faceset import FacesetServicer
 from understudy.daemon.servicers.job import JobServicer
 from understudy.daemon.servicers.model import ModelServicer
 from understudy.daemon.servicers.plate import PlateServicer
+from understudy.daemon.servicers.preview import PreviewServicer
 from understudy.daemon.servicers.recipe import RecipeServicer
 from understudy.daemon.servicers.release import ReleaseServicer
 from understudy.daemon.servicers.segment import SegmentServicer
@@ -46,6 +49,7 @@ from understudy.daemon.store import Store
 from understudy.v1 import (
     job_pb2_grpc,
     plate_pb2_grpc,
+    preview_pb2_grpc,
     recipe_pb2_grpc,
     resource_pb2_grpc,
     segment_pb2_grpc,
@@ -122,11 +126,18 @@ def running(config: DaemonConfig) -> Iterator[Running]:
         server = _server(guard, config.site.limits)
         jobs = _jobs(config, colour, store, access, gate)
         _add_services(server, config, colour, jobs, access)
+        previews = PreviewServicer(config.site, colour, access.caller, scheduler.previews)
+        preview_pb2_grpc.add_PreviewServiceServicer_to_server(previews, server)
         status = _add_health(server)
         ready = partial(_unready, gate, scheduler)
         metrics.watch(store, config.state, lambda: scheduler.worker_pid, ready)
         doors.tell(metrics)
-        with doors.opened(server), pages.serving(config.metrics, metrics, ready):
+        own = (config.state, config.site.weights_cache, Path(tempfile.gettempdir()))
+        with (
+            confine.below(config.site.roots.write, own),
+            doors.opened(server),
+            pages.serving(config.metrics, metrics, ready),
+        ):
             server.start()
             scheduler.start()
             try:
@@ -232,7 +243,18 @@ def _add_services(
 
 SERVICES = tuple(
     f"understudy.v1.{name}Service"
-    for name in ("Job", "System", "Weights", "Plate", "Recipe", "Faceset", "Model", "Release", "Segment")
+    for name in (
+        "Job",
+        "System",
+        "Weights",
+        "Plate",
+        "Recipe",
+        "Faceset",
+        "Model",
+        "Release",
+        "Segment",
+        "Preview",
+    )
 )
 
 

@@ -24,6 +24,7 @@ from understudy.client.errors import (
     WeightsMissing,
 )
 from understudy.client.job import Event, Job
+from understudy.client.previews import Preview
 from understudy.client.session import Session
 from understudy.client.specs import Plate, UserMatte, recipe
 from understudy.client.swap import Swap, SwapResult, SwapSettings
@@ -45,6 +46,7 @@ __all__ = [
     "OutputLocked",
     "PathNotAllowed",
     "Plate",
+    "Preview",
     "Progress",
     "Refused",
     "ReleaseRequired",

@@ -36,6 +36,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_UNAUTHENTICATED: _ClassVar[ErrorReason]
     ERROR_REASON_NOT_PERMITTED: _ClassVar[ErrorReason]
     ERROR_REASON_LIMIT_REACHED: _ClassVar[ErrorReason]
+    ERROR_REASON_SUPERSEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_LATE: _ClassVar[ErrorReason]
 
 class Interpolation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -70,6 +72,8 @@ ERROR_REASON_NOT_MEASURED: ErrorReason
 ERROR_REASON_UNAUTHENTICATED: ErrorReason
 ERROR_REASON_NOT_PERMITTED: ErrorReason
 ERROR_REASON_LIMIT_REACHED: ErrorReason
+ERROR_REASON_SUPERSEDED: ErrorReason
+ERROR_REASON_LATE: ErrorReason
 INTERPOLATION_UNSPECIFIED: Interpolation
 INTERPOLATION_LINEAR: Interpolation
 INTERPOLATION_HOLD: Interpolation

@@ -21,6 +21,7 @@ from understudy.client.cli import (
     model,
     operate,
     plate,
+    preview,
     recipe,
     release,
     review,
@@ -62,6 +63,7 @@ for verb, command in (("token", operate.token), ("audit", operate.audit)):
     app.command(verb, context_settings=operate.PASSED_ON)(command)
 for noun, group in (
     ("plate", plate),
+    ("preview", preview),
     ("recipe", recipe),
     ("faceset", faceset),
     ("segment", segment),
