@@ -1,9 +1,9 @@
 """Previews while a training runs: how long an artist waits, against an iteration and an inference.
 
-The limit is one iteration plus one inference. The iteration is what the training takes without previews, before and
-after, by its own count; the inference the same preview by the same worker with nothing else to do, its model in memory
-(of a training's grid there is none without a training). Asks come at moments that have nothing to do with the
-training's. The training is a real one, of two of the bench's plates.
+The limit is one iteration plus one inference. The iteration is what the training takes by its own count, which leaves
+previews out, over the time in which it is asked; the inference the same preview by the same worker with nothing else
+to do, its model in memory (of a training's grid there is none without a training). Asks come at moments that have
+nothing to do with the training's. The training is a real one, of two of the bench's plates.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from bench import common
 from bench.daemon import Here
@@ -22,7 +23,6 @@ from understudy.client.specs import Plate as ClientPlate
 
 FOLDER = common.FOLDER / "preview"
 ASKS = 20
-ALONE_S = 20.0  # of training without previews, before and after
 PRESETS = ("quick64", "quick96")
 
 
@@ -68,36 +68,32 @@ def measured(session: Session, preset: str, plate: ClientPlate) -> list[tuple[st
     while not training.refresh().message.training.iteration:
         time.sleep(0.5)
     frame(0)  # what is loaded once
-    before = alone(training)
-    grids, frames = ([asked(ask, n, before) for n in range(ASKS)] for ask in (grid, frame))
-    iteration = statistics.mean([before, alone(training)])
+    before = standing(training)
+    frames, grids = list[float](), list[float]()
+    for number in range(ASKS):
+        frames.append(asked(frame, number))
+        grids.append(asked(grid, number))
+    after = standing(training)
+    iteration = (after[1] - before[1]) / (after[0] - before[0])
     training.cancel()
     while not training.refresh().ended:
         time.sleep(0.2)
     frame(0)
-    inference = statistics.median(timed(lambda n=n: frame(n)) for n in range(12))
+    inference = statistics.median(timed(partial(frame, n)) for n in range(12))
     return [
         row(f"{preset} frame", frames, iteration, inference),
         row(f"{preset} grid", grids, iteration, None),
     ]
 
 
-def alone(training: Job) -> float:
-    """Seconds of an iteration while nobody asks."""
-    began = training.refresh().message.training
-    first = (began.iteration, seconds(training))
-    time.sleep(ALONE_S)
-    training.refresh()
-    return (seconds(training) - first[1]) / max(1, training.message.training.iteration - first[0])
+def standing(training: Job) -> tuple[int, float]:
+    """Iterations, and the seconds that they took, previews left out."""
+    told = training.refresh().message.training
+    return told.iteration, told.time_spent.ToNanoseconds() / 1e9
 
 
-def seconds(training: Job) -> float:
-    """That the model has been trained."""
-    return training.message.training.time_spent.ToNanoseconds() / 1e9
-
-
-def asked(ask: Callable[[int], object], number: int, iteration: float) -> float:
-    time.sleep(random.uniform(0.5, 2.5) * iteration)
+def asked(ask: Callable[[int], object], number: int) -> float:
+    time.sleep(random.uniform(0.5, 3.0))
     return timed(lambda: ask(number))
 
 

@@ -63,6 +63,8 @@ def test_the_match_is_fitted_to_the_frame(scene, model, colour):
     assert swapped.placed.numbers is not None
     before = Previewer(colour).show(shots.keyed(settings, match_amount=Curve.constant(0.0)), {})
     (_, unmatched), *_ = before.job.swaps
+    assert swapped.face is not None
+    assert unmatched.face is not None
     assert not np.array_equal(swapped.face, unmatched.face)
 
 
@@ -98,7 +100,9 @@ def test_a_new_checkpoint_is_seen(scene, colour, tmp_path):
 def test_a_picture_is_as_small_as_asked_for(scene, model, colour):
     shown = Previewer(colour).show(one(scene.settings(model), shots.FIRST), {})
     full = shown.picture()
-    assert full.shape[:2] == (shown.job.views[0].frame.data.height, shown.job.views[0].frame.data.width)
+    frame = shown.job.views[0].frame
+    assert frame is not None
+    assert full.shape[:2] == (frame.data.height, frame.data.width)
     assert max(shown.picture(40).shape[:2]) == 40
     assert shown.picture(10**6).shape == full.shape
 

@@ -191,13 +191,16 @@ def test_a_deadline_and_a_cancel_end_the_waiting(
             each.join(SOON)
     finally:
         os.kill(daemon.worker(), signal.SIGCONT)
-    assert until(lambda: _taken(daemon, scene, model), SOON).live  # nobody waits any more: there are seats
+    found = until(lambda: _taken(daemon, scene, model), SOON)
+    assert found is not None
+    assert found.live  # nobody waits any more: there are seats
     cancel(daemon, job)
 
 
 def _taken(daemon: Daemon, scene: shots.Shot, model: Path) -> preview_pb2.Preview | None:
     try:
-        return show(daemon, merge(scene, model))[0]
+        about: preview_pb2.Preview = show(daemon, merge(scene, model))[0]
+        return about
     except grpc.RpcError as error:
         if refusal(error)[1] != "LIMIT_REACHED":
             raise

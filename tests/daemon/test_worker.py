@@ -7,6 +7,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_asks_are_heard_between_two_iterations(ends: tuple[Connection, worker._P
         drawn.append(1)
         return np.zeros((2, 2, 3), np.uint8)
 
-    model = SimpleNamespace(iteration=4)
+    model = cast("Any", SimpleNamespace(iteration=4))
     assert worker._told(theirs, Lent(folder=Path("/no/model"), model=model, grid=grid), orders)
     dropped, shown = said(ours)
     assert dropped == Shown(number=1)
@@ -133,7 +134,7 @@ def test_other_jobs_show_between_two_reports(ends: tuple[Connection, worker._Pip
     ours.send(ask(1))
     ours.send(ask(2, until=0.0))
     assert worker._told(theirs, Started(total=1), heard(theirs))
-    _, *answers = said(ours)
+    answers = [each for each in said(ours) if isinstance(each, Refused)]
     assert [(type(each), each.number, each.reason) for each in answers] == [
         (Refused, 1, "JOB_STATE"),
         (Refused, 2, "LATE"),
@@ -149,7 +150,8 @@ def test_memory_that_a_preview_lacks_ends_the_preview_alone(ends: tuple[Connecti
 
     ours.send(ask(1))
     assert orders.take() == [Lend()]
-    lent = Lent(folder=Path("/no/model"), model=SimpleNamespace(iteration=1), grid=grid)
+    lent = Lent(folder=Path("/no/model"), model=cast("Any", SimpleNamespace(iteration=1)), grid=grid)
     assert worker._told(theirs, lent, orders)
     (answer,) = said(ours)
+    assert isinstance(answer, Refused)
     assert answer.reason == "OUT_OF_MEMORY"

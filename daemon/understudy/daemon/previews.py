@@ -26,7 +26,7 @@ SEATS = 8  # calls that may wait, each of which holds a thread
 AT_ONCE = 16  # asks that the worker has not answered
 TRIES = 2  # workers that may die under an ask
 POLL_SECONDS = 0.1  # how long a job or a stop may wait for an idle worker's answer
-_Watch = Callable[[Callable[[], object]], bool]
+_Watch = Callable[[Callable[[], None]], bool]
 log = logging.getLogger(__name__)
 
 
@@ -84,8 +84,12 @@ class Previews:
         """
         until = time.monotonic() + seconds
         waiting = self._take(Ask(next(self._numbers), what, until), who)
+
+        def gone() -> None:
+            waiting.answer.cancel()
+
         try:
-            if not watch(waiting.answer.cancel):
+            if not watch(gone):
                 raise CancelledError
             self._nudge()
             return waiting.answer.result(max(0.0, seconds))

@@ -125,9 +125,8 @@ def running(config: DaemonConfig) -> Iterator[Running]:
         guard = Guard(access, gate, audit, metrics, PathMapping(config.site.path_mapping))
         server = _server(guard, config.site.limits)
         jobs = _jobs(config, colour, store, access, gate)
-        _add_services(server, config, colour, jobs, access)
         previews = PreviewServicer(config.site, colour, access.caller, scheduler.previews)
-        preview_pb2_grpc.add_PreviewServiceServicer_to_server(previews, server)
+        _add_services(server, config, colour, jobs=jobs, previews=previews, access=access)
         status = _add_health(server)
         ready = partial(_unready, gate, scheduler)
         metrics.watch(store, config.state, lambda: scheduler.worker_pid, ready)
@@ -222,12 +221,19 @@ def _server(guard: Guard, limits: Limits) -> grpc.Server:
 
 
 def _add_services(
-    server: grpc.Server, config: DaemonConfig, colour: ColourConfig, jobs: JobServicer, access: Access
+    server: grpc.Server,
+    config: DaemonConfig,
+    colour: ColourConfig,
+    *,
+    jobs: JobServicer,
+    previews: PreviewServicer,
+    access: Access,
 ) -> None:
     roots = config.site.roots
     system = SystemServicer(config, colour, access.caller)
     table: tuple[tuple[Callable[[Any, grpc.Server], None], object], ...] = (
         (job_pb2_grpc.add_JobServiceServicer_to_server, jobs),
+        (preview_pb2_grpc.add_PreviewServiceServicer_to_server, previews),
         (system_pb2_grpc.add_SystemServiceServicer_to_server, system),
         (system_pb2_grpc.add_WeightsServiceServicer_to_server, WeightsServicer(config.site.weights())),
         (plate_pb2_grpc.add_PlateServiceServicer_to_server, PlateServicer(config.site, colour)),

@@ -21,6 +21,7 @@ from understudy.core.frames import Array
 from understudy.core.merge import casting, layers, shot
 from understudy.core.merge.finish import Finish
 from understudy.core.merge.job import Job
+from understudy.core.merge.mattes import as_float
 from understudy.core.merge.settings import MergeSettings
 from understudy.core.model import store as models
 from understudy.core.model import swap
@@ -60,7 +61,7 @@ class Shown:
         scale = size / max(rgb.shape[:2])
         if size and scale < 1.0:
             width, height = (max(1, round(side * scale)) for side in rgb.shape[1::-1])
-            rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+            rgb = as_float(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))
         return drawing.shown(rgb, 1.0, colour)
 
     def exr(self) -> bytes:

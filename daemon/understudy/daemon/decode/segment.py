@@ -15,6 +15,7 @@ from understudy.core.segment.config import DEFAULT, MARKS, PRESETS, SegmenterCon
 from understudy.daemon.decode.facesets import PICTURE, query
 from understudy.daemon.decode.inputs import faceset_of
 from understudy.daemon.decode.settings import Work
+from understudy.daemon.errors import Exists
 from understudy.daemon.outputs import Output
 from understudy.daemon.refs import Refs, device, named, one_of
 from understudy.v1 import segment_pb2

@@ -21,7 +21,6 @@ app = typer.Typer(
     help="Look at what a model makes now. A training shows it between two iterations, and nothing changes in it.",
 )
 Wait = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for it, 60 at most.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
 
 @app.command()
@@ -52,7 +51,7 @@ def frame(
     ] = 0,
     device: options.Device = "",
     timeout: Wait = WAIT_S,
-    overwrite: Overwrite = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Show one frame of a merge, by the weights of this moment where the model is in training.
 
@@ -93,7 +92,7 @@ def training(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Its folder; its training runs.")],
     out: Annotated[str, typer.Option("--out", metavar="FILE.png")],
     timeout: Wait = WAIT_S,
-    overwrite: Overwrite = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Show where a running training stands, as the pictures in the model's `previews` do."""
     path = _free(out, (".png",), overwrite=overwrite)
