@@ -19,6 +19,7 @@ NAMES = (
     "poisson",
     "plate",
     "daemon",
+    "preview",
     "bridge",
     "faceset",
     "dfl",

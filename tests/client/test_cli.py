@@ -97,7 +97,7 @@ def test_single_frames_decide_the_exit_code_of_a_job_that_succeeded(
 
 
 @pytest.mark.parametrize(
-    ("reason", "code"), [("NO_FACE", 3), ("RELEASE_INVALID", 4), ("OUT_OF_MEMORY", 75), ("FRAMES_FAILED", 2)]
+    ("reason", "code"), [("NO_FACE", 3), ("RELEASE_INVALID", 4), ("OUT_OF_MEMORY", 1), ("FRAMES_FAILED", 2)]
 )
 def test_a_job_that_failed_says_why(daemon: FakeDaemon, understudy: Command, reason, code):
     daemon.ending = job_pb2.JOB_STATE_FAILED

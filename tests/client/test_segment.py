@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from tests.client.command import Command, Done
-from tests.daemon import facesets, segmenters
+from tests.daemon import facesets, models, segmenters
 from tests.daemon.support import Daemon
 from understudy.client import Session
 from understudy.client.errors import FRAMES_FAILED, INPUT_MISSING, INVALID, NotFound
@@ -221,3 +221,19 @@ def test_the_library_does_the_same(daemon: Daemon, faces: Path, segmenter: Path)
         assert session.clear_segmentation(faces, mattes=True).mattes == 6
         with pytest.raises(NotFound):
             session.segmenter(faces)
+
+
+def test_what_is_something_else_is_told(understudy: Command, tmp_path: Path):
+    models.make(tmp_path / "swap", bare=True)
+    done = understudy("segment", "show", "swap")
+    assert (done.code, "swap: is a swap model, not a segmenter" in done.err) == (INVALID, True), done
+
+
+def test_a_preview_replaces_a_file_only_when_told_to(faces: Path, understudy: Command, tmp_path: Path):
+    (tmp_path / "p.png").write_bytes(b"mine")
+    refused = understudy("segment", "preview", "faces", "--out", "p.png")
+    assert (refused.code, "p.png is there" in refused.err) == (INVALID, True), refused
+    assert (tmp_path / "p.png").read_bytes() == b"mine"
+    done = understudy("segment", "preview", "faces", "--out", "p.png", "--overwrite", timeout=300)
+    assert done.code == 0, done
+    assert (tmp_path / "p.png").read_bytes() != b"mine"

@@ -27,6 +27,7 @@ from understudy.v1 import (
     job_pb2,
     plate_pb2,
     plate_pb2_grpc,
+    preview_pb2,
     resource_pb2,
     resource_pb2_grpc,
     segment_pb2,
@@ -61,7 +62,7 @@ def methods() -> dict[str, tuple[type[Message], bool]]:
             message_factory.GetMessageClass(method.input_type),
             method.server_streaming,
         )
-        for module in (job_pb2, plate_pb2, resource_pb2, segment_pb2, system_pb2)
+        for module in (job_pb2, plate_pb2, preview_pb2, resource_pb2, segment_pb2, system_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

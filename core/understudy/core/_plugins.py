@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from importlib.metadata import entry_points
+import sys
+from functools import lru_cache
+from importlib.metadata import EntryPoints, entry_points
 from types import ModuleType
 
 from understudy.core.errors import InvalidInput, meant
@@ -18,7 +20,20 @@ def names(family: str) -> tuple[str, ...]:
     """The members of a family, sorted; nothing is imported but the family's own package."""
     package = importlib.import_module(f"understudy.core.{family}")
     own = {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
-    return tuple(sorted(own | {e.name for e in entry_points(group=f"understudy.{family}")}))
+    return tuple(sorted(own | set(foreign(family).names)))
+
+
+def foreign(family: str) -> EntryPoints:
+    """The members that other packages bring."""
+    return _foreign(family, tuple(sys.path))
+
+
+@lru_cache(maxsize=64)
+def _foreign(family: str, _path: tuple[str, ...]) -> EntryPoints:
+    """Reading what all packages say takes milliseconds, and every call of a daemon asks. What is installed while a
+    process runs, it sees where its path changes, or when it starts again.
+    """
+    return entry_points(group=f"understudy.{family}")
 
 
 def load(family: str, name: str, *, field: str | None = None) -> ModuleType:
@@ -34,7 +49,7 @@ def load(family: str, name: str, *, field: str | None = None) -> ModuleType:
             field=field or family,
             value=name,
         )
-    for entry in entry_points(group=f"understudy.{family}", name=name):
+    for entry in foreign(family).select(name=name):
         loaded = entry.load()
         assert isinstance(loaded, ModuleType), f"entry point understudy.{family}:{name} is not a module"
         return loaded

@@ -132,6 +132,8 @@ def named(presets: Mapping[str, C], name: str) -> C:
             f"preset: there is no {name!r}; there are {', '.join(presets)}", field="preset", value=name
         )
     return presets[name]
+_KINDS = {"swap model": "ae_dims", "segmenter": "network", "enhancer": "layers"}
+"""What people call a folder, and what only such a one's configuration has."""
 
 
 class Checkpoints(Generic[C, S]):
@@ -164,9 +166,13 @@ class Checkpoints(Generic[C, S]):
                 field=self._word,
                 value=path,
             )
+        values = _read_json(file)
         try:
-            return self._config.from_dict(_read_json(file))
+            return self._config.from_dict(dict(values))
         except (InvalidInput, TypeError) as error:
+            kind = next((kind for kind, mark in _KINDS.items() if mark in values), self._word)
+            if kind not in (self._word, f"swap {self._word}"):
+                raise ModelInvalid(f"{path}: is a {kind}, not a {self._word}", path=path) from error
             raise ModelInvalid(f"{file}: not a {self._word} configuration: {error}", path=file) from error
 
     def read_state(self, path: Path) -> S:

@@ -80,14 +80,27 @@ def write_text(
     cv2.putText(sheet, text, place, _BOLD if bold else _PLAIN, height / _CAPITAL, ink, 1, cv2.LINE_AA)
 
 
+def png(sheet: Array) -> bytes:
+    """(H, W, 3) uint8 as the bytes of a PNG.
+
+    Raises:
+        WriteFailed: it cannot be one.
+    """
+    good, data = cv2.imencode(".png", sheet[..., ::-1])
+    if not good:
+        raise WriteFailed("the picture could not be encoded")
+    return data.tobytes()
+
+
 def save(sheet: Array, path: Path) -> None:
     """Write (H, W, 3) uint8 as a PNG, atomically.
 
     Raises:
         WriteFailed, DiskFull: naming the file.
     """
-    good, png = cv2.imencode(".png", sheet[..., ::-1])
-    if not good:
-        raise WriteFailed(f"{path}: the picture could not be encoded", path=path)
+    try:
+        data = png(sheet)
+    except WriteFailed as error:
+        raise WriteFailed(f"{path}: {error.message}", path=path) from error
     with replacing(path) as beside:
-        beside.write_bytes(png.tobytes())
+        beside.write_bytes(data)

@@ -11,7 +11,9 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from understudy.core import confine
 from understudy.core.errors import DiskFull, WriteFailed
 
 
@@ -25,18 +27,29 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         DiskFull, WriteFailed: with the path and the system's words.
     """
-    beside = path.parent / f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, path)  # noqa: PTH105  Path.replace says less about what fails
+        with confine.opened(path.parent) as folder:
+            beside = folder / f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}"
+            try:
+                yield beside
+                _force(beside)
+                os.replace(beside, folder / path.name)  # noqa: PTH105  Path.replace says less about what fails
+            finally:
+                if os.path.lexists(
+                    beside
+                ):  # in a folder that is none, unlink would raise over the error that matters
+                    beside.unlink()
     except OSError as error:
         raise failed(path, error) from error
+
+
+def _force(file: Path) -> None:
+    """Onto the disk."""
+    descriptor = os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        os.fsync(descriptor)
     finally:
-        if beside.exists():  # in a folder that is none, unlink would raise over the error that matters
-            beside.unlink()
+        os.close(descriptor)
 
 
 @contextmanager
@@ -48,18 +61,35 @@ def making(folder: Path) -> Iterator[Path]:
     Raises:
         DiskFull, WriteFailed: with the path and the system's words.
     """
-    beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:12]}"
     try:
-        beside.mkdir(parents=True)
-        yield beside
-        if folder.is_dir():
-            folder.rmdir()  # an empty one: os.replace takes its place on some systems only
-        os.replace(beside, folder)  # noqa: PTH105  Path.replace says less about what fails
+        with confine.opened(folder.parent) as parent:
+            beside, there = parent / f".{folder.name}.{uuid.uuid4().hex[:12]}", parent / folder.name
+            try:
+                beside.mkdir()
+                yield beside
+                if there.is_dir():
+                    there.rmdir()  # an empty one: os.replace takes its place on some systems only
+                os.replace(beside, there)  # noqa: PTH105  Path.replace says less about what fails
+            finally:
+                if beside.exists():
+                    shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise failed(folder, error) from error
-    finally:
-        if beside.exists():
-            shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write at its end; it and its folder are made. Where writing is confined, a link in its place is
+    not followed.
+
+    Raises:
+        OSError: as the system says it.
+    """
+    with confine.opened(path.parent) as folder:
+        how = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        follow = 0 if folder == path.parent else os.O_NOFOLLOW
+        with os.fdopen(os.open(folder / path.name, how | follow, 0o666), "ab") as file:
+            yield file
 
 
 class Places:

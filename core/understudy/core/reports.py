@@ -7,9 +7,15 @@ paused: what is finished stays, a training writes its checkpoint, and starting a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from understudy.core.frames import Array
+    from understudy.core.model.swap import SwapModel
 
 
 class FrameStatus(Enum):
@@ -78,6 +84,19 @@ class Artifact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lent:
+    """What a training's network does now, between two iterations; it holds until the next report is asked for.
+
+    Only who asked for it (`train.control.Lend`) is given one. The time that it is held does not count as training, and
+    nothing that is done with it may change the network.
+    """
+
+    folder: Path  # of the model
+    model: SwapModel
+    grid: Callable[[], Array]  # draws the preview: (H, W, 3) uint8, sRGB
+
+
+@dataclass(frozen=True, kw_only=True)
 class Warned:
     """Something the user should know that stops nothing."""
 
@@ -85,4 +104,4 @@ class Warned:
     message: str
 
 
-Report = Started | Advanced | FrameReport | TrainReport | Artifact | Warned
+Report = Started | Advanced | FrameReport | TrainReport | Artifact | Lent | Warned

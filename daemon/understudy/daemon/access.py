@@ -48,6 +48,7 @@ JobService/StartJob JobService/CancelJob JobService/PauseJob JobService/ResumeJo
 JobService/UpdateTraining JobService/SetJobPriority
 FacesetService/RejectFaces FacesetService/RestoreFaces FacesetService/SetManualFaces
 FacesetService/DeleteManualFaces ReleaseService/CreateRelease SegmentService/ClearSegmentation
+PreviewService/PreviewFrame PreviewService/PreviewTraining
 """
 # Of every rpc. One that is not here takes an admin, until somebody has thought about it.
 NEEDED: Mapping[str, str] = MappingProxyType(

@@ -32,6 +32,8 @@ def found() -> tuple[system_pb2.Device, ...]:
         description=f"{platform.machine()}, {os.cpu_count()} cores",
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     )
+    if not _torch_has_cuda():
+        return (cpu,)
     probe = [sys.executable, "-c", "from understudy.daemon import devices; devices.main()"]
     try:
         done = subprocess.run(probe, capture_output=True, text=True, timeout=SECONDS, check=True)
@@ -44,7 +46,7 @@ def found() -> tuple[system_pb2.Device, ...]:
 
 def main() -> None:
     """Print the GPUs as JSON."""
-    print(json.dumps(_cuda_devices() if _torch_has_cuda() else []))
+    print(json.dumps(_cuda_devices()))
 
 
 def _torch_has_cuda() -> bool:

@@ -84,6 +84,14 @@ class LimitReached(DaemonError):
     reason = "LIMIT_REACHED"
 
 
+class Superseded(DaemonError):
+    reason = "SUPERSEDED"
+
+
+class Late(DaemonError):
+    reason = "LATE"
+
+
 class Exists(UnderstudyError):
     """A file is there with another content. On the wire the reason is INVALID_INPUT, the code ALREADY_EXISTS."""
 
@@ -125,6 +133,8 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "UNAUTHENTICATED": grpc.StatusCode.UNAUTHENTICATED,
         "NOT_PERMITTED": grpc.StatusCode.PERMISSION_DENIED,
         "LIMIT_REACHED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "SUPERSEDED": grpc.StatusCode.ABORTED,
+        "LATE": grpc.StatusCode.DEADLINE_EXCEEDED,
     }
 )
 

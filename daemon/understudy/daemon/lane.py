@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from understudy.core.errors import WriteFailed
 from understudy.daemon import errors, shares, slots, updates
 from understudy.daemon.attempt import Attempt
 from understudy.daemon.metrics import Metrics
+from understudy.daemon.previews import Previews
 from understudy.daemon.process import LEAVE_SECONDS, Gone, WorkerProcess
 from understudy.daemon.slots import Slot
 from understudy.daemon.states import State
@@ -27,6 +29,10 @@ RETRY_SECONDS = 2.0  # before the store is tried again when the disk was full
 SERVED_SECONDS = 10.0  # how often what a job was served is counted
 DEATHS = 3  # of workers under one job, until it has failed
 log = logging.getLogger(__name__)
+
+
+class _Show:
+    """To a lane that has nothing to do: previews wait."""
 
 
 @dataclass(frozen=True)
@@ -65,26 +71,32 @@ class Lane:
         setup: Setup,
         lock: Path,
         *,
+        previews: Previews,
         halt: Halt,
         metrics: Metrics,
         half_life: float,
+        slot: Slot,
         ended: Callable[[Task, bool], None],
         on_fault: Callable[[], None],
-        name: str,
     ) -> None:
         self._store, self._setup, self._lock = store, setup, lock
+        self._slot, self._previews = slot, previews
         self._halt, self._metrics, self._half_life = halt, metrics, half_life
         self._ended, self._on_fault = ended, on_fault
-        self._orders: SimpleQueue[Task | threading.Event | None] = SimpleQueue()
+        self._orders: SimpleQueue[Task | threading.Event | _Show | None] = SimpleQueue()
         self._worker: WorkerProcess | None = None
         self.attempt: Attempt | None = None
         self._settled = False  # whether the end of the task's job is in the store
-        self._thread = threading.Thread(target=self._main, name=f"lane {name}")
+        self._thread = threading.Thread(target=self._main, name=f"lane {slot.name}")
         self._thread.start()
 
     def run(self, task: Task) -> None:
         """Take a task; the lane must be free."""
         self._orders.put(task)
+
+    def show(self) -> None:
+        """Have the worker of a free lane make previews until there is a task."""
+        self._orders.put(_Show())
 
     def vacate(self) -> threading.Event:
         """Let the worker of a free lane leave; the event is set when it has."""
@@ -133,10 +145,24 @@ class Lane:
                 case threading.Event():
                     self._dismiss()
                     order.set()
+                case _Show():
+                    self._show()
                 case Task():
                     locked = self._safely(order)
                     self.attempt = None
                     self._ended(order, locked)
+
+    def _show(self) -> None:
+        try:
+            worker = self._hire((self._slot,))
+            self._previews.serve(self._slot.name, worker, lambda: not self._orders.empty())
+        except Gone as gone:
+            log.error("previews: %s", gone)
+            self._metrics.died()
+            self._dismiss()
+        except OSError as error:  # no process could be started
+            log.error("previews: no worker could be started: %s", error)
+            self._halt.asked.wait(RETRY_SECONDS)
 
     def _safely(self, task: Task) -> bool:
         """As `_run`; where the store fails, its job is put back once it can be written."""
@@ -162,17 +188,21 @@ class Lane:
         log.info("job=%s state=RUNNING slot=%s", task.job, ",".join(slot.name for slot in task.place))
         counted = time.monotonic()
         try:
-            worker = self._hire(task)
+            for left in task.before:
+                left.wait(2 * LEAVE_SECONDS)
+            worker = self._hire(task.place)
             worker.send(Run(task.job, slots.localised(stored.spec, task.place).SerializeToString()))
-            while attempt.ended is None:
-                for message in worker.receive(TICK_SECONDS):
-                    attempt.take(message)
-                if not self._keep(attempt):
-                    return False
-                if (now := time.monotonic()) - counted > SERVED_SECONDS:
-                    self._count(stored.user, (now - counted) * len(task.place))
-                    counted = now
-                self._steer(attempt, worker)
+            with self._previews.served_by(self._slot.name, worker, trains=_trained(stored.spec)):
+                while attempt.ended is None:
+                    for message in worker.receive(TICK_SECONDS):
+                        if not self._previews.take(message):
+                            attempt.take(message)
+                    if not self._keep(attempt):
+                        return False
+                    if (now := time.monotonic()) - counted > SERVED_SECONDS:
+                        self._count(stored.user, (now - counted) * len(task.place))
+                        counted = now
+                    self._steer(attempt, worker)
         except Gone as gone:
             attempt.death = str(gone)
         except OSError as error:  # no process could be started
@@ -276,13 +306,11 @@ class Lane:
         text = f"no frame came out well; frame {first.frame}: {first.error.message}"
         return State.FAILED, errors.message(errors.FramesFailed(text, job=job))
 
-    def _hire(self, task: Task) -> WorkerProcess:
-        for left in task.before:
-            left.wait(2 * LEAVE_SECONDS)
-        if self._worker is not None and not (self._worker.alive and self._worker.place == task.place):
+    def _hire(self, place: tuple[Slot, ...]) -> WorkerProcess:
+        if self._worker is not None and not (self._worker.alive and self._worker.place == place):
             self._dismiss()
         if self._worker is None:
-            self._worker = WorkerProcess(self._setup, task.place, self._lock)
+            self._worker = WorkerProcess(self._setup, place, self._lock)
             self._metrics.hired()
         return self._worker
 
@@ -290,6 +318,12 @@ class Lane:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+            self._previews.left(self._slot.name)
+
+
+def _trained(spec: job_pb2.JobSpec) -> str | None:
+    """Real path of the model that a job trains."""
+    return os.path.realpath(spec.train.model) if spec.WhichOneof("kind") == "train" else None
 
 
 def _preempted(attempt: Attempt) -> job_pb2.Error | None:

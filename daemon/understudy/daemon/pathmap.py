@@ -78,6 +78,7 @@ FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
             "ListLabelsRequest": "path",
             "SuggestLabelsRequest": "path",
             "ClearSegmentationRequest": "path",
+            "PreviewTrainingRequest": "model",
         }.items()
     }
 )

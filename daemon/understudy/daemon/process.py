@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,7 +39,7 @@ def alone(lock: Path) -> bool:
 
 
 class WorkerProcess:
-    """A worker, started at once. Not for use by several threads.
+    """A worker, started at once. Several threads may `send`; all else is one thread's.
 
     Args:
         place: the slots whose devices it sees.
@@ -63,6 +64,7 @@ class WorkerProcess:
                 stdout=2,  # what native libraries print is for the log, not for a pipe's reader
             )
         self._connection = Connection(ours.detach())
+        self._sending = threading.Lock()
         self.send(setup)
         log.info("worker=%d started slot=%s", self.pid, ",".join(slot.name for slot in place))
 
@@ -77,7 +79,8 @@ class WorkerProcess:
     def send(self, order: ToWorker) -> None:
         """Raises Gone."""
         try:
-            self._connection.send(order)
+            with self._sending:
+                self._connection.send(order)
         except OSError as error:
             raise Gone(self.epitaph()) from error
 

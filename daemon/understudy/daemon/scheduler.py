@@ -14,6 +14,7 @@ from understudy.daemon import errors, process, pruning, queueing, shares, slots
 from understudy.daemon.lane import RETRY_SECONDS, Halt, Lane, Task
 from understudy.daemon.metrics import Metrics
 from understudy.daemon.outputs import Output
+from understudy.daemon.previews import Previews
 from understudy.daemon.process import LEAVE_SECONDS
 from understudy.daemon.queueing import Candidate
 from understudy.daemon.settings import Queue, Retention
@@ -52,8 +53,9 @@ class Scheduler:
         verbose: bool = False,
     ) -> None:
         self._store, self._metrics, self._on_fault = store, metrics, on_fault
-        self._setup, self._lock = Setup(site, verbose), folder / "worker.lock"
+        self._setup, self._lock = Setup(site, folder, verbose), folder / "worker.lock"
         self._slots = workers.slots()
+        self.previews = Previews(store.turn, anywhere=bool(workers.devices or workers.cpu))
         self._half_life = queue.half_life_hours * 3600
         self._keep = keep
         self._pruned = float("-inf")  # when that was done last
@@ -80,6 +82,7 @@ class Scheduler:
         """Close the running jobs, which are queued again, and end the workers, with a kill where it takes longer."""
         self._halt.until = time.monotonic() + seconds
         self._halt.asked.set()
+        self.previews.close()
         self._store.turn()
         self._thread.join()
 
@@ -99,6 +102,7 @@ class Scheduler:
             if fault:
                 self._halt.until = time.monotonic() + LEAVE_SECONDS
             self._halt.asked.set()
+            self.previews.close()
             for lane in self._lanes.values():
                 lane.join()
             if fault:
@@ -109,12 +113,13 @@ class Scheduler:
             self._store,
             self._setup,
             self._lock,
+            previews=self.previews,
             halt=self._halt,
             metrics=self._metrics,
             half_life=self._half_life,
             ended=self._freed,
             on_fault=self._on_fault,
-            name=slot.name,
+            slot=slot,
         )
 
     def _await_orphans(self) -> None:
@@ -127,6 +132,7 @@ class Scheduler:
             try:
                 self._fail_doomed()
                 self._assign()
+                self._show()
                 self._prune()
             except WriteFailed as error:
                 log.error("store unusable, will try again: %s", error.message)
@@ -225,6 +231,16 @@ class Scheduler:
                 for job in _least(candidate, slots.choices(candidate.need, self._slots), busy):
                     self._stop_for(job, candidate.job)
                     busy = {slot: each for slot, each in busy.items() if each.job != job}
+
+    def _show(self) -> None:
+        """Have a free worker make the previews that nobody has in hand; where all are busy, those do between reports."""
+        if self.previews.unsent:
+            free, _ = self._free()
+            place = slots.place(slots.ANY, self._slots, free)
+            if place is None:
+                self.previews.crowd()
+            else:
+                self._lanes[place[0]].show()
 
     def _stop_for(self, job: str, other: str) -> None:
         for lane in self._lanes.values():

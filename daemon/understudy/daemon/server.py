@@ -8,6 +8,7 @@ import logging
 import os
 import pwd
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from understudy.core import confine
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError, WriteFailed
 from understudy.core.files import write_text
@@ -39,6 +41,7 @@ from understudy.daemon.servicers.faceset import FacesetServicer
 from understudy.daemon.servicers.job import JobServicer
 from understudy.daemon.servicers.model import ModelServicer
 from understudy.daemon.servicers.plate import PlateServicer
+from understudy.daemon.servicers.preview import PreviewServicer
 from understudy.daemon.servicers.recipe import RecipeServicer
 from understudy.daemon.servicers.release import ReleaseServicer
 from understudy.daemon.servicers.segment import SegmentServicer
@@ -49,6 +52,7 @@ from understudy.v1 import (
     job_pb2,
     job_pb2_grpc,
     plate_pb2_grpc,
+    preview_pb2_grpc,
     recipe_pb2_grpc,
     resource_pb2_grpc,
     segment_pb2_grpc,
@@ -132,12 +136,18 @@ def running(config: DaemonConfig) -> Iterator[Running]:
         guard = Guard(access, gate, audit, metrics, PathMapping(config.site.path_mapping))
         server = _server(guard, config.site.limits)
         jobs = _jobs(config, colour, store, access, gate)
-        _add_services(server, config, colour, jobs, access)
+        previews = PreviewServicer(config.site, colour, access.caller, scheduler.previews)
+        _add_services(server, config, colour, jobs=jobs, previews=previews, access=access)
         status = _add_health(server)
         ready = partial(_unready, gate, scheduler)
         metrics.watch(store, config.state, scheduler.pids, ready)
         doors.tell(metrics)
-        with doors.opened(server), pages.serving(config.metrics, metrics, ready):
+        own = (config.state, config.site.weights_cache, Path(tempfile.gettempdir()))
+        with (
+            confine.below(config.site.roots.write, own),
+            doors.opened(server),
+            pages.serving(config.metrics, metrics, ready),
+        ):
             server.start()
             scheduler.start()
             try:
@@ -229,12 +239,19 @@ def _server(guard: Guard, limits: Limits) -> grpc.Server:
 
 
 def _add_services(
-    server: grpc.Server, config: DaemonConfig, colour: ColourConfig, jobs: JobServicer, access: Access
+    server: grpc.Server,
+    config: DaemonConfig,
+    colour: ColourConfig,
+    *,
+    jobs: JobServicer,
+    previews: PreviewServicer,
+    access: Access,
 ) -> None:
     roots = config.site.roots
     system = SystemServicer(config, colour, access.caller)
     table: tuple[tuple[Callable[[Any, grpc.Server], None], object], ...] = (
         (job_pb2_grpc.add_JobServiceServicer_to_server, jobs),
+        (preview_pb2_grpc.add_PreviewServiceServicer_to_server, previews),
         (system_pb2_grpc.add_SystemServiceServicer_to_server, system),
         (system_pb2_grpc.add_WeightsServiceServicer_to_server, WeightsServicer(config.site.weights())),
         (plate_pb2_grpc.add_PlateServiceServicer_to_server, PlateServicer(config.site, colour)),
@@ -250,7 +267,18 @@ def _add_services(
 
 SERVICES = tuple(
     f"understudy.v1.{name}Service"
-    for name in ("Job", "System", "Weights", "Plate", "Recipe", "Faceset", "Model", "Release", "Segment")
+    for name in (
+        "Job",
+        "System",
+        "Weights",
+        "Plate",
+        "Recipe",
+        "Faceset",
+        "Model",
+        "Release",
+        "Segment",
+        "Preview",
+    )
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from understudy.core import contact, review
 from understudy.core.colour import ColourConfig
@@ -22,6 +22,9 @@ from understudy.daemon import decode, locks
 from understudy.daemon.decode import CheckPlate, Ingest, Merge, PlotHistory, Pull, Torture, Verify
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
+
+if TYPE_CHECKING:
+    from understudy.core.merge.preview import Previewer
 
 CONTACT_SHEET = "contact_sheet.png"  # beside the frames
 _SEGMENT = ("label_faces", "train_segmenter", "apply_segmenter", "preview_segmentation")
@@ -94,6 +97,12 @@ class Tasks:
                 kind = asked.WhichOneof("kind") or ""
                 rooms = dict.fromkeys(_SEGMENT, self._segment) | dict.fromkeys(_MODEL, self._model)
                 yield from rooms.get(kind, self._faceset)(kind, s)
+
+    def previewer(self) -> Previewer:
+        """What shows single frames."""
+        from understudy.core.merge.preview import Previewer
+
+        return Previewer(self._colour, self._site.weights())
 
     def _faceset(self, kind: str, settings: Any) -> Iterator[Report]:
         """What is done with facesets, by the kind of the spec."""

@@ -1,12 +1,13 @@
 """The worker: a process of its own that runs one job after another and stays warm between them.
 
-    server → worker   Setup once, then Run, Told, Stop, Run, …; closing the pipe ends the worker
+    server → worker   Setup once, then Run, Told, Stop, Run, …; closing the pipe ends the worker; Ask and Drop any time
     worker → server   Reported, Logged, …, and one Ended for each Run; Done for what it was Told; Stopping when it has
-                      seen a Stop
+                      seen a Stop; one Shown or Refused for each Ask
 
-It looks at the pipe between any two reports of core's generator, and stops by closing that generator. One that
-outlives its killed daemon, finishing a frame or writing a checkpoint, is done before the next daemon starts workers: a
-lock that it was born with sees to it (`process.alone`).
+It looks at the pipe between any two reports of core's generator, and stops by closing that generator. A training also
+has it look between any two iterations, and lends its network for previews. One that outlives its killed daemon,
+finishing a frame or writing a checkpoint, is done before the next daemon starts workers: a lock that it was born with
+sees to it (`process.alone`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,13 +29,16 @@ from typing import TypeAlias
 
 import cv2
 
+from understudy.core import confine
 from understudy.core.errors import OutOfMemory, UnderstudyError
 from understudy.core.faceset import index
 from understudy.core.pipeline import share
-from understudy.core.reports import Report, TrainReport
-from understudy.core.train.control import Command, Control
+from understudy.core.reports import Lent, Report, TrainReport
+from understudy.core.train.control import Command, Control, Lend
 from understudy.core.weights import WeightsReport
 from understudy.daemon import errors
+from understudy.daemon.asks import Answer, Ask, Asked, Drop
+from understudy.daemon.showing import Shows
 from understudy.daemon.site import Site
 from understudy.daemon.tasks import Tasks
 
@@ -43,9 +48,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Setup:
-    """First of all."""
+    """First of all. `state` is the daemon's own folder."""
 
     site: Site
+    state: Path
     verbose: bool
 
 
@@ -101,8 +107,8 @@ class Ended:
     trace: str = ""
 
 
-ToWorker: TypeAlias = Setup | Run | Stop | Told
-FromWorker: TypeAlias = Reported | Logged | Stopping | Done | Ended
+ToWorker: TypeAlias = Setup | Run | Stop | Told | Asked
+FromWorker: TypeAlias = Reported | Logged | Stopping | Done | Ended | Answer
 
 
 class _Pipe:
@@ -119,22 +125,47 @@ class _Pipe:
 
 
 class _Orders(Control):
-    """A training's control that remembers which orders were given out."""
+    """What a job was told; a training's control, which remembers which orders were given out.
 
-    def __init__(self) -> None:
+    Attributes:
+        stop: it is to end at its next report.
+        lends: a training iterates, and lends its network wherever previews wait.
+    """
+
+    def __init__(self, pipe: _Pipe, shows: Shows) -> None:
         super().__init__()
+        self._pipe, self._shows = pipe, shows
         self._put: list[int] = []
         self._given: list[int] = []
+        self.stop = self.lends = False
 
-    def hear(self, told: Told) -> None:
-        for command in told.commands:
-            self.put(command)
-        self._put.append(told.number)
+    def listen(self) -> None:
+        """Hear all that waits. Raises OSError or EOFError where the daemon is gone."""
+        while self._pipe.poll():
+            match order := self._pipe.recv():
+                case Told():
+                    for command in order.commands:
+                        self.put(command)
+                    self._put.append(order.number)
+                case Stop():
+                    self.stop = True
+                case Ask() | Drop():
+                    self._shows.hear(order)
+                case _:
+                    raise AssertionError(f"a {type(order).__name__} came during a job")
 
     def take(self) -> list[Command]:
+        self.lends = True
+        with suppress(OSError, EOFError):  # the next report will find that the daemon is gone
+            self.listen()
         self._given += self._put
         self._put = []
-        return super().take()
+        found = super().take()
+        return [*found, Lend()] if self._shows.waiting else found
+
+    def show(self, lent: Lent | None) -> None:
+        """Answer the asks for previews."""
+        self._shows.serve(self._pipe.send, lent, self.listen)
 
     def done(self) -> list[int]:
         """The numbers of the orders that were given out since this was asked last."""
@@ -169,17 +200,21 @@ def main(descriptor: int) -> None:
         setup = pipe.recv()
         index.keep_below(setup.site.roots.write)
         logging.basicConfig(handlers=[_Log(pipe)], level=logging.DEBUG if setup.verbose else logging.INFO)
-        _serve(pipe, Tasks(setup.site))
+        own = (setup.state, setup.site.weights_cache, Path(tempfile.gettempdir()))
+        with confine.below(setup.site.roots.write, own):
+            _serve(pipe, Tasks(setup.site))
 
 
 def _serve(pipe: _Pipe, tasks: Tasks) -> None:
+    shows = Shows(tasks.previewer, _fault)
     while True:
         try:
-            order = pipe.recv()
-        except EOFError:
+            order = _order(pipe, shows)
+        except (OSError, EOFError):
             return
         if isinstance(order, Run):  # a Stop or a Told that crossed the end of its job is late
-            ended = _work(pipe, tasks, order)
+            shows.forget()
+            ended = _work(pipe, tasks, order, shows)
             try:
                 pipe.send(ended)
             except OSError:
@@ -188,9 +223,28 @@ def _serve(pipe: _Pipe, tasks: Tasks) -> None:
                 return  # after an unexpected error memory and devices are in a state that nobody knows
 
 
-def _work(pipe: _Pipe, tasks: Tasks, run: Run) -> Ended:
+def _order(pipe: _Pipe, shows: Shows) -> ToWorker:
+    """The next order; previews are shown while none comes."""
+    orders: list[ToWorker] = []
+
+    def hear() -> None:
+        while not orders and pipe.poll():
+            order = pipe.recv()
+            if isinstance(order, Ask | Drop):
+                shows.hear(order)
+            else:
+                orders.append(order)
+
+    while not orders:
+        if not shows.waiting:
+            pipe.poll(None)
+        shows.serve(pipe.send, None, hear)
+    return orders[0]
+
+
+def _work(pipe: _Pipe, tasks: Tasks, run: Run, shows: Shows) -> Ended:
     """One job from its decoding to its end."""
-    orders = _Orders()
+    orders = _Orders(pipe, shows)
     try:
         with closing(tasks.reports(run.spec, orders)) as reports:
             stopped = any(not _told(pipe, report, orders) for report in reports)
@@ -205,26 +259,24 @@ def _work(pipe: _Pipe, tasks: Tasks, run: Run) -> Ended:
 def _told(pipe: _Pipe, report: Report | WeightsReport, orders: _Orders) -> bool:
     """Send one report and hear all that waits; False where the work is to stop, whatever else it was told."""
     try:
+        if isinstance(report, Lent):
+            orders.show(report)
+            return True
         if (
             isinstance(report, TrainReport) and report.losses
         ):  # of an iteration, before which orders are carried out
             for number in orders.done():
                 pipe.send(Done(number))
         pipe.send(Reported(report))
-        going_on = True
-        while pipe.poll():
-            order = pipe.recv()
-            assert isinstance(order, Stop | Told), f"a {type(order).__name__} came during a job"
-            if isinstance(order, Told):
-                orders.hear(order)
-            else:
-                going_on = False
-        if not going_on:
+        orders.listen()
+        if not (orders.lends or orders.stop):
+            orders.show(None)
+        if orders.stop:
             pipe.send(Stopping())
     except (OSError, EOFError):
         log.info("the daemon is gone")
         return False
-    return going_on
+    return not orders.stop
 
 
 def _fault(error: Exception) -> UnderstudyError:

@@ -25,6 +25,7 @@ from understudy.client.errors import (
     WeightsMissing,
 )
 from understudy.client.job import Asking, Event, Job
+from understudy.client.previews import Preview
 from understudy.client.session import Session
 from understudy.client.specs import Plate, UserMatte, recipe
 from understudy.client.swap import Swap, SwapResult, SwapSettings
@@ -48,6 +49,7 @@ __all__ = [
     "OutputLocked",
     "PathNotAllowed",
     "Plate",
+    "Preview",
     "Progress",
     "Refused",
     "ReleaseRequired",

@@ -314,6 +314,10 @@ class AsyncSession:
     model = _call(Session.model)
     model_backups = _call(Session.model_backups)
 
+    preview = _call(Session.preview)
+    preview_people = _call(Session.preview_people)
+    preview_training = _call(Session.preview_training)
+
     label_faces = _job(Session.label_faces)
     train_segmenter = _job(Session.train_segmenter)
     apply_segmenter = _job(Session.apply_segmenter)

@@ -60,7 +60,7 @@ EXIT_CODES: Mapping[str, int] = {
     "JOB_STATE": INVALID,
     "DEPENDENCY_FAILED": INVALID,
     "WORKER_DIED": TEMPORARY,
-    "OUT_OF_MEMORY": TEMPORARY,
+    "OUT_OF_MEMORY": INVALID,  # the same settings will not fit the next time either
     "FRAMES_FAILED": FRAMES_FAILED,
     "REQUEST_ID_REUSED": INVALID,
     "VERIFY_FAILED": FRAMES_FAILED,
@@ -69,6 +69,8 @@ EXIT_CODES: Mapping[str, int] = {
     "LIMIT_REACHED": TEMPORARY,
     "LICENCE_NOT_ACCEPTED": NOT_ALLOWED,
     "PREEMPTED": TEMPORARY,
+    "SUPERSEDED": INVALID,
+    "LATE": TEMPORARY,
 }
 
 

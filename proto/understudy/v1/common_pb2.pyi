@@ -38,6 +38,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_LIMIT_REACHED: _ClassVar[ErrorReason]
     ERROR_REASON_LICENCE_NOT_ACCEPTED: _ClassVar[ErrorReason]
     ERROR_REASON_PREEMPTED: _ClassVar[ErrorReason]
+    ERROR_REASON_SUPERSEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_LATE: _ClassVar[ErrorReason]
 
 class Interpolation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -74,6 +76,8 @@ ERROR_REASON_NOT_PERMITTED: ErrorReason
 ERROR_REASON_LIMIT_REACHED: ErrorReason
 ERROR_REASON_LICENCE_NOT_ACCEPTED: ErrorReason
 ERROR_REASON_PREEMPTED: ErrorReason
+ERROR_REASON_SUPERSEDED: ErrorReason
+ERROR_REASON_LATE: ErrorReason
 INTERPOLATION_UNSPECIFIED: Interpolation
 INTERPOLATION_LINEAR: Interpolation
 INTERPOLATION_HOLD: Interpolation

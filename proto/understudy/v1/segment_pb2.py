@@ -17,7 +17,7 @@ from understudy.v1 import common_pb2 as understudy_dot_v1_dot_common__pb2
 from understudy.v1 import resource_pb2 as understudy_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bunderstudy/v1/segment.proto\x12\runderstudy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1aunderstudy/v1/common.proto\x1a\x1cunderstudy/v1/resource.proto\"\xc7\x01\n\x0eLabelFacesSpec\x12\x0f\n\x07\x66\x61\x63\x65set\x18\x01 \x01(\t\x12\'\n\x04roto\x18\x02 \x01(\x0b\x32\x17.understudy.v1.PlateRefH\x00\x12\x12\n\x08polygons\x18\x03 \x01(\tH\x00\x12\x0f\n\x05\x63rops\x18\x04 \x01(\tH\x00\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\t\x12\x0e\n\x06invert\x18\x06 \x01(\x08\x12\r\n\x05marks\x18\x07 \x01(\t\x12\x12\n\x05track\x18\x08 \x01(\x05H\x01\x88\x01\x01\x42\x08\n\x06sourceB\x08\n\x06_track\"\x9b\x02\n\x12TrainSegmenterSpec\x12\x11\n\tsegmenter\x18\x01 \x01(\t\x12\x10\n\x08\x66\x61\x63\x65sets\x18\x02 \x03(\t\x12\x0e\n\x06preset\x18\x03 \x01(\t\x12\x12\n\nself_label\x18\x04 \x01(\x08\x12\x19\n\x11target_iterations\x18\x05 \x01(\x03\x12.\n\x0btarget_time\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0funtil_converged\x18\x07 \x01(\x08\x12\x12\n\nbatch_size\x18\x08 \x01(\x05\x12\x0c\n\x04seed\x18\t \x01(\x03\x12\x0e\n\x06\x64\x65vice\x18\n \x01(\t\x12\x12\n\nstart_from\x18\x0b \x01(\t\x12\x12\n\nall_labels\x18\x0c \x01(\x08\"f\n\x12\x41pplySegmenterSpec\x12\x11\n\tsegmenter\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x61\x63\x65set\x18\x02 \x01(\t\x12\x12\n\x05track\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\tB\x08\n\x06_track\"\xa3\x01\n\x17PreviewSegmentationSpec\x12\x0f\n\x07\x66\x61\x63\x65set\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\x11\n\tsegmenter\x18\x03 \x01(\t\x12\'\n\x05query\x18\x04 \x01(\x0b\x32\x18.understudy.v1.FaceQuery\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\x12\x0c\n\x04\x63\x65ll\x18\x06 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\"\x82\x02\n\tSegmenter\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06preset\x18\x03 \x01(\t\x12\x0f\n\x07network\x18\x04 \x01(\t\x12\x12\n\nresolution\x18\x05 \x01(\x05\x12\x11\n\tface_type\x18\x06 \x01(\t\x12\x11\n\titeration\x18\x07 \x01(\x03\x12-\n\ntime_spent\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06labels\x18\t \x01(\x05\x12\x10\n\x08held_out\x18\n \x01(\x05\x12\x10\n\x03iou\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tconverged\x18\x0c \x01(\x08\x42\x06\n\x04_iou\"_\n\x05Label\x12\x0c\n\x04\x66\x61\x63\x65\x18\x01 \x01(\t\x12\r\n\x05\x66rame\x18\x02 \x01(\x03\x12\r\n\x05track\x18\x03 \x01(\x05\x12\x0c\n\x04view\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0e\n\x06origin\x18\x06 \x01(\t\"s\n\x0fLabelSuggestion\x12\x0c\n\x04\x66\x61\x63\x65\x18\x01 \x01(\t\x12\r\n\x05\x66rame\x18\x02 \x01(\x03\x12\r\n\x05track\x18\x03 \x01(\x05\x12\x0c\n\x04view\x18\x04 \x01(\t\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"#\n\x13GetSegmenterRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"C\n\x14GetSegmenterResponse\x12+\n\tsegmenter\x18\x01 \x01(\x0b\x32\x18.understudy.v1.Segmenter\"!\n\x11ListLabelsRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"J\n\x12ListLabelsResponse\x12$\n\x06labels\x18\x01 \x03(\x0b\x32\x14.understudy.v1.Label\x12\x0e\n\x06mattes\x18\x02 \x01(\x03\"Q\n\x14SuggestLabelsRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x12\n\x05track\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_track\"L\n\x15SuggestLabelsResponse\x12\x33\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x1e.understudy.v1.LabelSuggestion\"q\n\x18\x43learSegmentationRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x01(\x08\x12\x0e\n\x06mattes\x18\x03 \x01(\x08\x12\'\n\x05query\x18\x04 \x01(\x0b\x32\x18.understudy.v1.FaceQuery\";\n\x19\x43learSegmentationResponse\x12\x0e\n\x06labels\x18\x01 \x01(\x03\x12\x0e\n\x06mattes\x18\x02 \x01(\x03\x32\x8f\x03\n\x0eSegmentService\x12\\\n\x0cGetSegmenter\x12\".understudy.v1.GetSegmenterRequest\x1a#.understudy.v1.GetSegmenterResponse\"\x03\x90\x02\x01\x12V\n\nListLabels\x12 .understudy.v1.ListLabelsRequest\x1a!.understudy.v1.ListLabelsResponse\"\x03\x90\x02\x01\x12_\n\rSuggestLabels\x12#.understudy.v1.SuggestLabelsRequest\x1a$.understudy.v1.SuggestLabelsResponse\"\x03\x90\x02\x01\x12\x66\n\x11\x43learSegmentation\x12\'.understudy.v1.ClearSegmentationRequest\x1a(.understudy.v1.ClearSegmentationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bunderstudy/v1/segment.proto\x12\runderstudy.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1aunderstudy/v1/common.proto\x1a\x1cunderstudy/v1/resource.proto\"\xc7\x01\n\x0eLabelFacesSpec\x12\x0f\n\x07\x66\x61\x63\x65set\x18\x01 \x01(\t\x12\'\n\x04roto\x18\x02 \x01(\x0b\x32\x17.understudy.v1.PlateRefH\x00\x12\x12\n\x08polygons\x18\x03 \x01(\tH\x00\x12\x0f\n\x05\x63rops\x18\x04 \x01(\tH\x00\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\t\x12\x0e\n\x06invert\x18\x06 \x01(\x08\x12\r\n\x05marks\x18\x07 \x01(\t\x12\x12\n\x05track\x18\x08 \x01(\x05H\x01\x88\x01\x01\x42\x08\n\x06sourceB\x08\n\x06_track\"\x9b\x02\n\x12TrainSegmenterSpec\x12\x11\n\tsegmenter\x18\x01 \x01(\t\x12\x10\n\x08\x66\x61\x63\x65sets\x18\x02 \x03(\t\x12\x0e\n\x06preset\x18\x03 \x01(\t\x12\x12\n\nself_label\x18\x04 \x01(\x08\x12\x19\n\x11target_iterations\x18\x05 \x01(\x03\x12.\n\x0btarget_time\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0funtil_converged\x18\x07 \x01(\x08\x12\x12\n\nbatch_size\x18\x08 \x01(\x05\x12\x0c\n\x04seed\x18\t \x01(\x03\x12\x0e\n\x06\x64\x65vice\x18\n \x01(\t\x12\x12\n\nstart_from\x18\x0b \x01(\t\x12\x12\n\nall_labels\x18\x0c \x01(\x08\"f\n\x12\x41pplySegmenterSpec\x12\x11\n\tsegmenter\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x61\x63\x65set\x18\x02 \x01(\t\x12\x12\n\x05track\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\tB\x08\n\x06_track\"\xb6\x01\n\x17PreviewSegmentationSpec\x12\x0f\n\x07\x66\x61\x63\x65set\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\x11\n\tsegmenter\x18\x03 \x01(\t\x12\'\n\x05query\x18\x04 \x01(\x0b\x32\x18.understudy.v1.FaceQuery\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\x12\x0c\n\x04\x63\x65ll\x18\x06 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x11\n\toverwrite\x18\x08 \x01(\x08\"\x82\x02\n\tSegmenter\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06preset\x18\x03 \x01(\t\x12\x0f\n\x07network\x18\x04 \x01(\t\x12\x12\n\nresolution\x18\x05 \x01(\x05\x12\x11\n\tface_type\x18\x06 \x01(\t\x12\x11\n\titeration\x18\x07 \x01(\x03\x12-\n\ntime_spent\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06labels\x18\t \x01(\x05\x12\x10\n\x08held_out\x18\n \x01(\x05\x12\x10\n\x03iou\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tconverged\x18\x0c \x01(\x08\x42\x06\n\x04_iou\"_\n\x05Label\x12\x0c\n\x04\x66\x61\x63\x65\x18\x01 \x01(\t\x12\r\n\x05\x66rame\x18\x02 \x01(\x03\x12\r\n\x05track\x18\x03 \x01(\x05\x12\x0c\n\x04view\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0e\n\x06origin\x18\x06 \x01(\t\"s\n\x0fLabelSuggestion\x12\x0c\n\x04\x66\x61\x63\x65\x18\x01 \x01(\t\x12\r\n\x05\x66rame\x18\x02 \x01(\x03\x12\r\n\x05track\x18\x03 \x01(\x05\x12\x0c\n\x04view\x18\x04 \x01(\t\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"#\n\x13GetSegmenterRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"C\n\x14GetSegmenterResponse\x12+\n\tsegmenter\x18\x01 \x01(\x0b\x32\x18.understudy.v1.Segmenter\"!\n\x11ListLabelsRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"J\n\x12ListLabelsResponse\x12$\n\x06labels\x18\x01 \x03(\x0b\x32\x14.understudy.v1.Label\x12\x0e\n\x06mattes\x18\x02 \x01(\x03\"Q\n\x14SuggestLabelsRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x12\n\x05track\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_track\"L\n\x15SuggestLabelsResponse\x12\x33\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x1e.understudy.v1.LabelSuggestion\"q\n\x18\x43learSegmentationRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x01(\x08\x12\x0e\n\x06mattes\x18\x03 \x01(\x08\x12\'\n\x05query\x18\x04 \x01(\x0b\x32\x18.understudy.v1.FaceQuery\";\n\x19\x43learSegmentationResponse\x12\x0e\n\x06labels\x18\x01 \x01(\x03\x12\x0e\n\x06mattes\x18\x02 \x01(\x03\x32\x8f\x03\n\x0eSegmentService\x12\\\n\x0cGetSegmenter\x12\".understudy.v1.GetSegmenterRequest\x1a#.understudy.v1.GetSegmenterResponse\"\x03\x90\x02\x01\x12V\n\nListLabels\x12 .understudy.v1.ListLabelsRequest\x1a!.understudy.v1.ListLabelsResponse\"\x03\x90\x02\x01\x12_\n\rSuggestLabels\x12#.understudy.v1.SuggestLabelsRequest\x1a$.understudy.v1.SuggestLabelsResponse\"\x03\x90\x02\x01\x12\x66\n\x11\x43learSegmentation\x12\'.understudy.v1.ClearSegmentationRequest\x1a(.understudy.v1.ClearSegmentationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,29 +37,29 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_APPLYSEGMENTERSPEC']._serialized_start=624
   _globals['_APPLYSEGMENTERSPEC']._serialized_end=726
   _globals['_PREVIEWSEGMENTATIONSPEC']._serialized_start=729
-  _globals['_PREVIEWSEGMENTATIONSPEC']._serialized_end=892
-  _globals['_SEGMENTER']._serialized_start=895
-  _globals['_SEGMENTER']._serialized_end=1153
-  _globals['_LABEL']._serialized_start=1155
-  _globals['_LABEL']._serialized_end=1250
-  _globals['_LABELSUGGESTION']._serialized_start=1252
-  _globals['_LABELSUGGESTION']._serialized_end=1367
-  _globals['_GETSEGMENTERREQUEST']._serialized_start=1369
-  _globals['_GETSEGMENTERREQUEST']._serialized_end=1404
-  _globals['_GETSEGMENTERRESPONSE']._serialized_start=1406
-  _globals['_GETSEGMENTERRESPONSE']._serialized_end=1473
-  _globals['_LISTLABELSREQUEST']._serialized_start=1475
-  _globals['_LISTLABELSREQUEST']._serialized_end=1508
-  _globals['_LISTLABELSRESPONSE']._serialized_start=1510
-  _globals['_LISTLABELSRESPONSE']._serialized_end=1584
-  _globals['_SUGGESTLABELSREQUEST']._serialized_start=1586
-  _globals['_SUGGESTLABELSREQUEST']._serialized_end=1667
-  _globals['_SUGGESTLABELSRESPONSE']._serialized_start=1669
-  _globals['_SUGGESTLABELSRESPONSE']._serialized_end=1745
-  _globals['_CLEARSEGMENTATIONREQUEST']._serialized_start=1747
-  _globals['_CLEARSEGMENTATIONREQUEST']._serialized_end=1860
-  _globals['_CLEARSEGMENTATIONRESPONSE']._serialized_start=1862
-  _globals['_CLEARSEGMENTATIONRESPONSE']._serialized_end=1921
-  _globals['_SEGMENTSERVICE']._serialized_start=1924
-  _globals['_SEGMENTSERVICE']._serialized_end=2323
+  _globals['_PREVIEWSEGMENTATIONSPEC']._serialized_end=911
+  _globals['_SEGMENTER']._serialized_start=914
+  _globals['_SEGMENTER']._serialized_end=1172
+  _globals['_LABEL']._serialized_start=1174
+  _globals['_LABEL']._serialized_end=1269
+  _globals['_LABELSUGGESTION']._serialized_start=1271
+  _globals['_LABELSUGGESTION']._serialized_end=1386
+  _globals['_GETSEGMENTERREQUEST']._serialized_start=1388
+  _globals['_GETSEGMENTERREQUEST']._serialized_end=1423
+  _globals['_GETSEGMENTERRESPONSE']._serialized_start=1425
+  _globals['_GETSEGMENTERRESPONSE']._serialized_end=1492
+  _globals['_LISTLABELSREQUEST']._serialized_start=1494
+  _globals['_LISTLABELSREQUEST']._serialized_end=1527
+  _globals['_LISTLABELSRESPONSE']._serialized_start=1529
+  _globals['_LISTLABELSRESPONSE']._serialized_end=1603
+  _globals['_SUGGESTLABELSREQUEST']._serialized_start=1605
+  _globals['_SUGGESTLABELSREQUEST']._serialized_end=1686
+  _globals['_SUGGESTLABELSRESPONSE']._serialized_start=1688
+  _globals['_SUGGESTLABELSRESPONSE']._serialized_end=1764
+  _globals['_CLEARSEGMENTATIONREQUEST']._serialized_start=1766
+  _globals['_CLEARSEGMENTATIONREQUEST']._serialized_end=1879
+  _globals['_CLEARSEGMENTATIONRESPONSE']._serialized_start=1881
+  _globals['_CLEARSEGMENTATIONRESPONSE']._serialized_end=1940
+  _globals['_SEGMENTSERVICE']._serialized_start=1943
+  _globals['_SEGMENTSERVICE']._serialized_end=2342
 # @@protoc_insertion_point(module_scope)

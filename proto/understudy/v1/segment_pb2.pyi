@@ -69,7 +69,7 @@ class ApplySegmenterSpec(_message.Message):
     def __init__(self, segmenter: _Optional[str] = ..., faceset: _Optional[str] = ..., track: _Optional[int] = ..., device: _Optional[str] = ...) -> None: ...
 
 class PreviewSegmentationSpec(_message.Message):
-    __slots__ = ("faceset", "output", "segmenter", "query", "count", "cell", "device")
+    __slots__ = ("faceset", "output", "segmenter", "query", "count", "cell", "device", "overwrite")
     FACESET_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     SEGMENTER_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +77,7 @@ class PreviewSegmentationSpec(_message.Message):
     COUNT_FIELD_NUMBER: _ClassVar[int]
     CELL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    OVERWRITE_FIELD_NUMBER: _ClassVar[int]
     faceset: str
     output: str
     segmenter: str
@@ -84,7 +85,8 @@ class PreviewSegmentationSpec(_message.Message):
     count: int
     cell: int
     device: str
-    def __init__(self, faceset: _Optional[str] = ..., output: _Optional[str] = ..., segmenter: _Optional[str] = ..., query: _Optional[_Union[_resource_pb2.FaceQuery, _Mapping]] = ..., count: _Optional[int] = ..., cell: _Optional[int] = ..., device: _Optional[str] = ...) -> None: ...
+    overwrite: bool
+    def __init__(self, faceset: _Optional[str] = ..., output: _Optional[str] = ..., segmenter: _Optional[str] = ..., query: _Optional[_Union[_resource_pb2.FaceQuery, _Mapping]] = ..., count: _Optional[int] = ..., cell: _Optional[int] = ..., device: _Optional[str] = ..., overwrite: bool = ...) -> None: ...
 
 class Segmenter(_message.Message):
     __slots__ = ("path", "digest", "preset", "network", "resolution", "face_type", "iteration", "time_spent", "labels", "held_out", "iou", "converged")

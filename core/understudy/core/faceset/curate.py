@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
+from understudy.core import confine
 from understudy.core.errors import InvalidInput, NotFound
 from understudy.core.faceset.columns import Indices
 from understudy.core.faceset.store import Faceset
@@ -39,11 +40,11 @@ def reject(faceset: Faceset, indices: Indices) -> int:
     _refuse_pack(faceset.path)
     folder, moved = faceset.path / FOLDER, 0
     try:
-        folder.mkdir(exist_ok=True)
+        with confine.opened(folder) as held:
+            for name in faceset.columns.name[indices].tolist():
+                moved += _set_aside(faceset.path / name, held)
     except OSError as error:
         raise failed(folder, error) from error
-    for name in faceset.columns.name[indices].tolist():
-        moved += _set_aside(faceset.path / name, folder)
     return moved
 
 

@@ -21,6 +21,7 @@ from os import SEEK_END
 from pathlib import Path
 
 from understudy.core.errors import DiskFull, WriteFailed
+from understudy.core.files import appending
 from understudy.core.plate.views import MONO
 
 NAME = "extract.jsonl"
@@ -68,8 +69,7 @@ class Journal:
         entry = {**self._subject, "frame": frame, **vars(looked)}
         line = json.dumps(entry, allow_nan=False).encode() + b"\n"
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab") as file:  # one write, at the end whoever else writes
+            with appending(self._path) as file:  # one write, at the end whoever else writes
                 file.write(line if _ends_clean(self._path) else b"\n" + line)
         except OSError as error:
             kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else WriteFailed

@@ -116,6 +116,26 @@ def analyse(
     return placed
 
 
+def unfitted(faceset: Faceset, recipe: Recipe, swapper: Swapper) -> dict[str, dict[int, Placed]]:
+    """As `analyse`, without the colour match: no network is asked, nothing is written.
+
+    Raises:
+        InvalidInput: of a face, as `place`.
+    """
+    views = dict.fromkeys(record.view for record in faceset.records)
+    return {
+        view: {
+            spot.face.frame: Placed(
+                record=spot.record, face=spot.face, alignment=spot.alignment, numbers=None
+            )
+            for spot in place(
+                [r for r in faceset.records if r.view == view], recipe, swapper.face_type, swapper.size
+            )
+        }
+        for view in views
+    }
+
+
 def _chosen(shot: Sequence[Spot]) -> list[Spot]:
     """The faces of some frames, spread evenly, of all views."""
     frames = sorted({spot.face.frame for spot in shot})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ from understudy.core.errors import InvalidInput, NoFace, said_by
 from understudy.core.faceset import Faceset
 from understudy.core.match import Match
 from understudy.core.merge import enhancing, headers, layers
-from understudy.core.merge.analysis import Placed, analyse
+from understudy.core.merge.analysis import Placed, analyse, unfitted
 from understudy.core.merge.belonging import strangers
 from understudy.core.merge.composite import Compositor
 from understudy.core.merge.doubts import doubts
@@ -105,9 +106,18 @@ class Loaded:
         }
 
     def perform(
-        self, settings: MergeSettings, colour: ColourConfig, *, outputs: Outputs, store: WeightStore | None
+        self,
+        settings: MergeSettings,
+        colour: ColourConfig,
+        *,
+        outputs: Outputs,
+        store: WeightStore | None,
+        alone: bool = False,
     ) -> Performer:
         """Ready to be swapped: fits what is fitted over the whole shot, unless it lies there already.
+
+        `alone`: frames are but looked at. Nothing that takes other frames' networks is fitted (colour match, grain,
+        steady masks), and nothing is written.
 
         Raises:
             InvalidInput: there is no such colour match.
@@ -120,12 +130,19 @@ class Loaded:
         shown = settings.shown(self.index, occ=bool(self.occlusion.known))
         swapper = self._swapper(colour, layered=f"mask_{OCC}" in shown, store=store)
         match = cast("Match", _plugins.load("match", recipe.match, field="recipe.match"))
-        placed = analyse(faceset, recipe, swapper, match, outputs.track(self.index))
+        if alone:
+            placed = unfitted(faceset, recipe, swapper)
+        else:
+            placed = analyse(faceset, recipe, swapper, match, outputs.track(self.index))
         enhancers = {
             name: self.shelf.enhancer(name, self.person.enhancer, store) for name in enhancing.asked(recipe)
         }
         stored = outputs.grain(self.index)
-        grains = self._grains(settings, colour, swapper=swapper, match=match, placed=placed, stored=stored)
+        grains = (
+            None
+            if alone
+            else self._grains(settings, colour, swapper=swapper, match=match, placed=placed, stored=stored)
+        )
         return Performer(
             index=self.index,
             person=self.person,
@@ -141,7 +158,9 @@ class Loaded:
             swapper=swapper,
             match=match,
             placed=placed,
-            deflicker=Deflicker(window=recipe.mask_smooth, swapper=swapper, faceset=faceset, spots=placed),
+            deflicker=Deflicker(
+                window=0 if alone else recipe.mask_smooth, swapper=swapper, faceset=faceset, spots=placed
+            ),
             maximum=self.curve.maximum,
         )
 
@@ -191,14 +210,22 @@ class Loaded:
         return measurer.over(placed, stored)
 
 
-def load(settings: MergeSettings, views: tuple[str, ...], colour: ColourConfig) -> list[Loaded]:
+def load(
+    settings: MergeSettings,
+    views: tuple[str, ...],
+    colour: ColourConfig,
+    models: Mapping[Path, SwapModel] = MappingProxyType({}),
+) -> list[Loaded]:
     """Everybody, in order. Models, segmenters, enhancers and facesets that people share are loaded once.
+
+    Args:
+        models: real path of a folder → what stands for its model, which is then not read.
 
     Raises:
         InvalidInput: a model's or segmenter's working space is another, or two of the people are one.
         NotFound, ModelInvalid, TrackAmbiguous, NoFace, ReleaseMissing, ReleaseInvalid: as `shot.run`.
     """
-    shelf, found = _Shelf(settings, colour), list[Loaded]()
+    shelf, found = _Shelf(settings, colour, models), list[Loaded]()
     for index, person in enumerate(settings.people):
         with said_by(person.saying if settings.several else str):
             found.append(_loaded(index, person, views, shelf))
@@ -209,9 +236,13 @@ def load(settings: MergeSettings, views: tuple[str, ...], colour: ColourConfig) 
 class _Shelf:
     """What people may share; each is loaded when it is first asked for."""
 
-    def __init__(self, settings: MergeSettings, colour: ColourConfig) -> None:
+    def __init__(
+        self, settings: MergeSettings, colour: ColourConfig, models: Mapping[Path, SwapModel]
+    ) -> None:
         self.settings, self.colour = settings, colour
-        self._there: dict[tuple[str, str], Any] = {}
+        self._there: dict[tuple[str, str], Any] = {
+            ("model", str(path)): model for path, model in models.items()
+        }
 
     def model(self, folder: Path) -> SwapModel:
         return self._once("model", folder, lambda: swap.load(folder, self.settings.device))

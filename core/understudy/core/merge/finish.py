@@ -172,6 +172,12 @@ class Finish:
         }
         write_aligned(path, job.number, images, self._made_from(job, view.file, self.colour.working))
 
+    def put_together(self, job: Job) -> Frame:
+        """The first view's file as it would be written, of a frame whose views are finished."""
+        file = job.views[0].file
+        views = [view for view in job.views if view.file == file]
+        return self._put_together(job.files[file], views, self._said(job, file, views))
+
     def _is_plates_own(self, view: View) -> bool:
         """Whether the picture goes out as the plate stores it."""
         assert view.frame is not None

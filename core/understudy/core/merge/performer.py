@@ -148,8 +148,7 @@ class Performer:
         """The networks, the mattes and the colour match: all that may run on an accelerator."""
         assert swap.crop is not None
         with job.timed("swap"):
-            steadied = partial(self.deflicker.over, view.name, job.number)
-            made = swap.made = self.swapper.swap(swap.crop, swap.placed, steadied)
+            made = swap.made or self._swapped(job, view, swap)
         if self.swapper.masker.wants_occ and OCC not in made.mattes:
             text = "the face has neither a label nor a matte: mask_occ is empty"
             job.warnings.append(view.saying(text, swap))
@@ -165,6 +164,23 @@ class Performer:
         with job.timed("finish"):
             skin, finishing = partial(self.swapper.skin, made), self.compositor.finishing
             swap.face = finishing.on_crop(swap.face, swap.crop, skin, swap.placed, swap.look)
+
+    def fit_alone(self, job: Job, view: View, swap: Swap) -> None:
+        """Swap, and fit the colour match to this frame as if there were no other."""
+        assert swap.crop is not None
+        with job.timed("swap"):
+            made = self._swapped(job, view, swap)
+        with job.timed("match"):
+            gain = np.float32(swap.placed.gain)
+            numbers = self.match.measure(made.face * gain, swap.crop * gain, self.swapper.skin(made))
+        if np.isfinite(numbers).all():
+            swap.placed = replace(swap.placed, numbers=numbers)
+
+    def _swapped(self, job: Job, view: View, swap: Swap) -> Made:
+        assert swap.crop is not None
+        steadied = partial(self.deflicker.over, view.name, job.number)
+        swap.made = self.swapper.swap(swap.crop, swap.placed, steadied)
+        return swap.made
 
     def _matched(self, job: Job, view: View, swap: Swap, made: Made) -> Float:
         placed = swap.placed

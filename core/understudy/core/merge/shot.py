@@ -47,21 +47,21 @@ def run(
         WriteFailed, DiskFull: an output could not be written; what is finished stays. (What comes back from the disk
             other than it was written is its frame's failure alone, in its report.)
     """
-    views = _views(settings)
-    warned = _check_plate(settings, views, colour)
+    views = views_of(settings)
+    warned = check_plate(settings, views, colour)
     people = casting.load(settings, views, colour)
     yield Started(total=len(settings.wanted))
     yield from warned
     for each in people:
         yield from each.warned
-    stages = _stages(settings, colour, views=views, people=people, store=store)
+    stages = ready(settings, colour, views=views, people=people, store=store)
     for performer in stages.performers:
         yield from performer.warned()
     yield from overlapped(settings.wanted, stages.read, stages.compute, stages.write)
     yield from _artifacts(settings, colour, people, stages)
 
 
-def _views(settings: MergeSettings) -> tuple[str, ...]:
+def views_of(settings: MergeSettings) -> tuple[str, ...]:
     """The views to work on; `plate.find` names those of files, who makes a `Plate` by hand has to."""
     if views := plate.views_of(settings.plate):
         return views
@@ -70,7 +70,7 @@ def _views(settings: MergeSettings) -> tuple[str, ...]:
     )
 
 
-def _check_plate(settings: MergeSettings, views: tuple[str, ...], colour: ColourConfig) -> list[Warned]:
+def check_plate(settings: MergeSettings, views: tuple[str, ...], colour: ColourConfig) -> list[Warned]:
     """Refuse now what would fail on every frame; say once what holds for all of them."""
     assert settings.plate.colour_space is not None
     colour.resolve(settings.plate.colour_space, field="plate.colour_space")
@@ -127,17 +127,21 @@ def _first_header(template: Template, settings: MergeSettings) -> plate.Header |
     return None
 
 
-def _stages(
+def ready(
     settings: MergeSettings,
     colour: ColourConfig,
     *,
     views: tuple[str, ...],
     people: Sequence[Loaded],
     store: WeightStore | None,
+    alone: bool = False,
 ) -> Stages:
+    """Everybody ready to be swapped; `alone`: as `Loaded.perform` says."""
     assert settings.plate.colour_space is not None
     space, outputs = colour.resolve(settings.plate.colour_space), Outputs.of(settings, views)
-    performers = [each.perform(settings, colour, outputs=outputs, store=store) for each in people]
+    performers = [
+        each.perform(settings, colour, outputs=outputs, store=store, alone=alone) for each in people
+    ]
     header = _header(settings, colour, people, performers)
     matches = [performer.match.VERSION for performer in performers]
     finish = Finish(

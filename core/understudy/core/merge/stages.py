@@ -69,6 +69,27 @@ class Stages:
             job.fail(error)
         return job
 
+    def show(self, number: int) -> Job:
+        """A frame put together for who looks at it: swapped and matched by itself alone, not written.
+
+        Raises:
+            FrameMissing, FrameUnreadable, InvalidInput, NotFound: what makes a frame of a merge MISSING or FAILED.
+        """
+        job = Job(number=number, views=[self._view(name, number) for name in self.finish.outputs.views])
+        if self._is_missing(job):
+            assert job.report is not None
+            raise FrameMissing(job.report.message, frame=number)
+        with job.timed("read"):
+            self._leave_out(job)
+            self._load(job)
+        with job.timed("align"):
+            self._each(job, Performer.align)
+        self._each(job, Performer.fit_alone)
+        self._each(job, Performer.compute)
+        with job.timed("blend"):
+            self._each(job, Performer.compose)
+        return job
+
     def write(self, job: Job) -> FrameReport:
         """Put the frame together, write it and write down what became of it.
 

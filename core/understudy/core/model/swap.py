@@ -25,14 +25,15 @@ class SwapModel:
         config: what the network is; crops must be of its resolution and face type.
         state: of the checkpoint: swap curve, colour, releases and what it was trained on.
         device: where it computes.
-        net: the network itself, for who brings it into another form; it is not trained here.
+        net: the network itself, for who brings it into another form; it is not trained here, and left as it is given:
+            a training may lend its own.
     """
 
     def __init__(self, net: Network, state: store.State, device: torch.device) -> None:
         self.config: ModelConfig = net.config
         self.state = state
         self.device = device
-        self.net = net.to(device).eval().requires_grad_(False)
+        self.net = net
 
     @property
     def digest(self) -> str:
@@ -117,4 +118,4 @@ def load(path: Path, device: str = "auto") -> SwapModel:
         raise ModelInvalid(
             f"{path}: the weights are not of this configuration: {error}", path=path
         ) from error
-    return SwapModel(net, state, where)
+    return SwapModel(net.to(where).eval().requires_grad_(False), state, where)

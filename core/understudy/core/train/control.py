@@ -20,6 +20,11 @@ class Show:
 
 
 @dataclass(frozen=True)
+class Lend:
+    """Lend the network (`reports.Lent`) to who listens, until they ask for the next report."""
+
+
+@dataclass(frozen=True)
 class Save:
     """Write a checkpoint now."""
 
@@ -29,7 +34,7 @@ class BackUp:
     """Write a checkpoint now and keep it among the backups."""
 
 
-Command = Change | Show | Save | BackUp
+Command = Change | Show | Lend | Save | BackUp
 
 
 class Control:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
-from understudy.core.files import failed
+from understudy.core import confine
+from understudy.core.files import appending, failed
 from understudy.core.reports import TrainReport
 from understudy.core.train.plots import FILE
 
@@ -24,12 +27,15 @@ class History:
 
     def __init__(self, folder: Path, iteration: int) -> None:
         self._path = folder / FILE
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lines = self._path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise failed(self._path, error) from error
-        self._writer = SummaryWriter(str(folder), purge_step=iteration or None)
+        with ExitStack() as opening:
+            try:
+                held = opening.enter_context(confine.opened(folder))
+                lines = opening.enter_context(appending(held / FILE))
+            except OSError as error:
+                raise failed(self._path, error) from error
+            self._lines = opening.enter_context(io.TextIOWrapper(lines, encoding="utf-8"))
+            self._writer = SummaryWriter(str(held), purge_step=iteration or None)
+            self._opened = opening.pop_all()
 
     def __enter__(self) -> History:
         return self
@@ -38,7 +44,7 @@ class History:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._writer.close()
-        self._lines.close()
+        self._opened.close()
 
     def write(self, report: TrainReport) -> None:
         """Raises WriteFailed, DiskFull."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from understudy.core import drawing, plate
 from understudy.core.colour import ColourConfig, SwapCurve
-from understudy.core.frames import Float, Frame, Window
+from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.image import to_half
 
 COLUMNS = 8
@@ -34,17 +34,22 @@ def sheet(rows: Sequence[Tensor], curve: SwapCurve, colour: ColourConfig, *, mat
     return np.concatenate([colour.proxy(faces, 1.0), shown])
 
 
+def picture(rows: Sequence[Tensor], curve: SwapCurve, colour: ColourConfig, *, mattes: int = 1) -> Array:
+    """(H, W, 3) uint8, sRGB: the sheet, small faces enlarged to be seen."""
+    small = drawing.eight_bits(sheet(rows, curve, colour, mattes=mattes))
+    enlarge = max(1, round(128 / rows[0].shape[-1]))
+    return small.repeat(enlarge, 0).repeat(enlarge, 1)
+
+
 def write(
     path: Path, rows: Sequence[Tensor], curve: SwapCurve, colour: ColourConfig, *, mattes: int = 1
 ) -> None:
-    """Write the sheet as PNG, atomically, small faces enlarged to be seen.
+    """Write the picture as PNG, atomically.
 
     Raises:
         WriteFailed, DiskFull: naming the file.
     """
-    picture = drawing.eight_bits(sheet(rows, curve, colour, mattes=mattes))
-    enlarge = max(1, round(128 / rows[0].shape[-1]))
-    drawing.save(picture.repeat(enlarge, 0).repeat(enlarge, 1), path)
+    drawing.save(picture(rows, curve, colour, mattes=mattes), path)
 
 
 def write_exr(path: Path, rows: Sequence[Tensor], curve: SwapCurve, *, mattes: int = 1) -> None:

@@ -14,15 +14,17 @@ from torch import Tensor
 from understudy.core.colour import ColourConfig, SwapCurve
 from understudy.core.errors import InvalidInput, OutOfMemory, WeightsCorrupt, WeightsMissing
 from understudy.core.faceset import Faceset
+from understudy.core.frames import Array
 from understudy.core.model import store
 from understudy.core.model.device import pick
 from understudy.core.model.presets import ModelConfig
 from understudy.core.model.summary import summarise
+from understudy.core.model.swap import SwapModel
 from understudy.core.release import Release
-from understudy.core.reports import Artifact, Report, Warned
+from understudy.core.reports import Artifact, Lent, Report, Warned
 from understudy.core.train import clockwork, compiling, plateau, preview
 from understudy.core.train.beginning import Beginning
-from understudy.core.train.control import BackUp, Change, Command, Control, Save, Show
+from understudy.core.train.control import BackUp, Change, Command, Control, Lend, Save, Show
 from understudy.core.train.data import Crops, prepare
 from understudy.core.train.plan import Phase
 from understudy.core.train.settings import TrainSettings
@@ -161,8 +163,7 @@ class Session(clockwork.Session[store.State]):
         return next(self.previews())
 
     def previews(self) -> Iterator[Artifact]:
-        with self._room():
-            rows = self.trainer.look(*(c.gather(preview.choose(len(c))) for c in (self.src, self.dst)))
+        rows = self._rows()
         path = self.folder / "previews" / f"{self.state.iteration:08d}.png"
         preview.write(path, rows, self.curve, self.colour, mattes=MATTES)
         yield Artifact(kind="preview", path=path)
@@ -170,15 +171,28 @@ class Session(clockwork.Session[store.State]):
             preview.write_exr(path.with_suffix(".exr"), rows, self.curve, mattes=MATTES)
             yield Artifact(kind="preview", path=path.with_suffix(".exr"))
 
+    def _rows(self) -> list[Tensor]:
+        with self._room():
+            return self.trainer.look(*(c.gather(preview.choose(len(c))) for c in (self.src, self.dst)))
+
+    def _lent(self) -> Lent:
+        def grid() -> Array:
+            return preview.picture(self._rows(), self.curve, self.colour, mattes=MATTES)
+
+        state = replace(self.state, digest="")  # these weights are in no file
+        return Lent(folder=self.folder, model=SwapModel(self.trainer.swaps, state, self.device), grid=grid)
+
     def _do(self, command: Command) -> Iterator[Report]:
         """What a person asks for; it is done before the first report, but for that weights ran off."""
-        if not isinstance(command, Show) and not self.trainer.sound():
+        if not isinstance(command, Show | Lend) and not self.trainer.sound():
             yield self.recover()
         match command:
             case Change(options=options):
                 yield self._change(dict(options))
             case Show():
                 yield from self.previews()
+            case Lend():
+                yield self._lent()
             case Save():
                 self.save()
                 yield self.report({}, checkpoint=True)

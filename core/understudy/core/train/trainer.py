@@ -167,7 +167,7 @@ class Trainer:
 
         src, src → src, dst, dst → dst, the swap, the swap back, and the mattes of the second, fourth and fifth.
         """
-        net = self.net if self.mean is None else self.mean.net
+        net = self.swaps
         side = self.config.resolution
         src, dst = (augment.straight(c[:, :3].to(self.device), side, share=SHARE) for c in (src, dst))
         both = Made.of(net.reconstruct(src, dst))
@@ -176,9 +176,14 @@ class Trainer:
         mattes = [each.expand(-1, 3, -1, -1) for each in (matte_src, matte_dst, matte)]
         return [src, own_src, dst, own_dst, swap, back, *mattes]
 
+    @property
+    def swaps(self) -> Network:
+        """What swaps: the network, or where the plan wants it that with the running mean of its weights."""
+        return self.net if self.mean is None else self.mean.net
+
     def weights(self) -> dict[str, Tensor]:
-        """What swaps: the network's, or where the plan wants it their running mean."""
-        return dict((self.net if self.mean is None else self.mean.net).state_dict())
+        """Those of what swaps."""
+        return dict(self.swaps.state_dict())
 
     def moments(self) -> dict[str, Tensor]:
         """What training goes on from beside `weights`: the optimiser's memory by the weights' names, discriminators

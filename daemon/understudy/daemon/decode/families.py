@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -56,7 +55,7 @@ def weights_output(site: Site, name: str) -> Output:
 
 def _weights(family: str, name: str) -> tuple[str, ...]:
     """`WEIGHTS` of a member's module, read and not run: many members import torch, which the server must not."""
-    if not entry_points(group=f"understudy.{family}", name=name):
+    if not _plugins.foreign(family).select(name=name):
         found = find_spec(f"understudy.core.{family}.{name}")
         if found is not None and found.origin and found.origin.endswith(".py"):
             for node in ast.parse(Path(found.origin).read_text("utf-8")).body:

@@ -11,10 +11,11 @@ from understudy.core import release
 from understudy.core.enhance import TRAINED
 from understudy.core.errors import InvalidInput, said_by
 from understudy.core.faceset import Faceset
+from understudy.core.frames import FrameRange
 from understudy.core.merge import enhancing, expression, masking
 from understudy.core.merge.settings import MOST_PEOPLE, MergeSettings, Person, Use, UserMatte, refuse_twice
 from understudy.core.model import store as models
-from understudy.core.plate import Plate
+from understudy.core.plate import Plate, Template
 from understudy.daemon.decode import enhance, families, recipes
 from understudy.daemon.decode.inputs import person_of
 from understudy.daemon.decode.segment import segmenter_of
@@ -36,6 +37,27 @@ _OURS = {name: f"swaps.{name}" for name in ("name", "faceset", "model", "track",
 
 
 def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
+    out = refs.sequence_out(spec.output, "merge.output")
+    plate = refs.plate(spec.plate, "merge.plate")
+    for view in plate.views if out.has_view else ():  # the folder of a view may be a link
+        refs.site.roots.writable(out.of_view(view).path(0), "merge.output")
+    frames = refs.frames(spec.frames, "merge.frames")
+    settings = settings_of(spec, plate, out, refs, frames)
+    return Work(
+        settings=Merge(core=settings, contact_sheet=not (spec.no_contact_sheet or spec.no_layers)),
+        outputs=(Output.of_sequence(out, frames or plate.frames),),
+        label=f"merge {Path(out.hashes).name}",
+    )
+
+
+def settings_of(
+    spec: job_pb2.MergeSpec, plate: Plate, out: Template, refs: Refs, frames: FrameRange | None = None
+) -> MergeSettings:
+    """What a merge of a plate is told; releases and people are checked.
+
+    Raises:
+        InvalidInput, PathNotAllowed, NotFound, …: as the decoding of a job.
+    """
     if not 1 <= len(spec.swaps) <= MOST_PEOPLE:
         raise InvalidInput(
             f"{_SWAPS}: {len(spec.swaps)} entries; there must be 1 to {MOST_PEOPLE}",
@@ -48,11 +70,6 @@ def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
             field="merge.layers",
             value=",".join(spec.layers),
         )
-    out = refs.sequence_out(spec.output, "merge.output")
-    plate = refs.plate(spec.plate, "merge.plate")
-    frames = refs.frames(spec.frames, "merge.frames")
-    for view in plate.views if out.has_view else ():  # the folder of a view may be a link
-        refs.site.roots.writable(out.of_view(view).path(0), "merge.output")
     people = tuple(_person(swap, refs) for swap in spec.swaps)
     where = device(spec.device, "merge.device")
     with named("merge", {"out": "output", "people": "swaps", **_OURS}):
@@ -66,11 +83,7 @@ def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
             device=where,
         )
     _check_people(people, plate, settings.on, refs)
-    return Work(
-        settings=Merge(core=settings, contact_sheet=not (spec.no_contact_sheet or spec.no_layers)),
-        outputs=(Output.of_sequence(out, frames or plate.frames),),
-        label=f"merge {Path(out.hashes).name}",
-    )
+    return settings
 
 
 def _person(swap: job_pb2.Swap, refs: Refs) -> Person:

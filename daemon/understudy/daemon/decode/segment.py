@@ -15,6 +15,7 @@ from understudy.core.segment.config import DEFAULT, MARKS, PRESETS, SegmenterCon
 from understudy.daemon.decode.facesets import PICTURE, query
 from understudy.daemon.decode.inputs import faceset_of
 from understudy.daemon.decode.settings import Work
+from understudy.daemon.errors import Exists
 from understudy.daemon.outputs import Output
 from understudy.daemon.refs import Refs, device, named, one_of
 from understudy.v1 import segment_pb2
@@ -99,6 +100,13 @@ def preview(spec: segment_pb2.PreviewSegmentationSpec, refs: Refs) -> Work:
     field = "preview_segmentation"
     faceset = refs.faceset(spec.faceset, f"{field}.faceset")
     out = refs.file_out(spec.output, f"{field}.output", PICTURE)
+    if refs.new and out.exists() and not spec.overwrite:  # a job that goes on replaces its own
+        raise Exists(
+            f"{field}.output: {out} is there; set overwrite to replace it, or choose another path",
+            path=out,
+            field=f"{field}.output",
+            value=spec.output,
+        )
     segmenter = segmenter_of(spec.segmenter, refs, f"{field}.segmenter") if spec.segmenter else None
     where = device(spec.device, f"{field}.device")
     with named(field, {"out": "output"}):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from google.protobuf import timestamp_pb2
@@ -40,11 +41,23 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
         self._colour = colour
         self._started = timestamp_pb2.Timestamp()
         self._started.FromSeconds(int(time.time()))
+        # Every connection begins with this call, and all that it tells but the caller holds while the daemon runs.
+        # It is looked up aside: who asks first may find it there.
+        aside = ThreadPoolExecutor(1, thread_name_prefix="info")
+        self._told = aside.submit(self._tell)
+        aside.shutdown(wait=False)
 
     def GetInfo(
         self, request: system_pb2.GetInfoRequest, context: grpc.ServicerContext
     ) -> system_pb2.GetInfoResponse:
-        roots, caller, site = self._config.site.roots, self._caller(context), self._config.site
+        caller = self._caller(context)
+        told = system_pb2.GetInfoResponse(caller=caller.name, scopes=sorted(caller.scopes))
+        told.MergeFrom(self._told.result())
+        return told
+
+    def _tell(self) -> system_pb2.GetInfoResponse:
+        """What is the same for all who ask."""
+        roots, site = self._config.site.roots, self._config.site
         return system_pb2.GetInfoResponse(
             version=version(),
             api_versions=["understudy.v1"],
@@ -67,8 +80,6 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
             min_client=MIN_CLIENT,
             path_mapping=[system_pb2.PathMappingRule(**vars(rule)) for rule in site.path_mapping],
             limits=system_pb2.Limits(**vars(site.limits)),
-            caller=caller.name,
-            scopes=sorted(caller.scopes),
             workers=[slot.name for slot in self._config.workers.slots()],
         )
 

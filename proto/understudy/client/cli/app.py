@@ -22,6 +22,7 @@ from understudy.client.cli import (
     operate,
     options,
     plate,
+    preview,
     recipe,
     release,
     review,
@@ -67,6 +68,7 @@ for verb, command in (("token", operate.token), ("audit", operate.audit)):
     app.command(verb, context_settings=operate.PASSED_ON)(command)
 for noun, group in (
     ("plate", plate),
+    ("preview", preview),
     ("recipe", recipe),
     ("faceset", faceset),
     ("segment", segment),

@@ -160,6 +160,7 @@ Layers = Annotated[
     ),
 ]
 NoLayers = Annotated[bool, typer.Option("--no-layers", help="Write the finished picture only.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 Detach = Annotated[
     bool,
     typer.Option("--detach", help="Leave the job to the daemon and print its id. Needs `understudy serve`."),

@@ -117,10 +117,12 @@ def preview_segmentation(
     count: int = 0,
     cell: int = 0,
     device: str = "",
+    overwrite: bool = False,
 ) -> pb.JobSpec:
     """Faces with their labels and mattes in a PNG: at most `count` (0: 24), evenly spread, of `cell` pixels (0: 192).
 
-    With a `segmenter`, what it makes of the faces is drawn, and nothing else is written.
+    With a `segmenter`, what it makes of the faces is drawn, and nothing else is written. A file that is there is
+    replaced with `overwrite` alone.
     """
     spec = segment_pb2.PreviewSegmentationSpec(
         faceset=absolute(faceset),
@@ -130,5 +132,6 @@ def preview_segmentation(
         count=count,
         cell=cell,
         device=device,
+        overwrite=overwrite,
     )
     return pb.JobSpec(preview_segmentation=spec)

@@ -200,6 +200,7 @@ def preview(
     range_: which.Ranges = None,
     invert: which.Invert = False,
     device: options.Device = "",
+    overwrite: options.Overwrite = False,
     detach: options.Detach = False,
 ) -> None:
     """Draw faces with their labels and mattes in a PNG."""
@@ -230,6 +231,7 @@ def preview(
                 count=count,
                 cell=cell,
                 device=device,
+                overwrite=overwrite,
             ),
         ),
         detach=detach,
