@@ -132,6 +132,8 @@ def named(presets: Mapping[str, C], name: str) -> C:
             f"preset: there is no {name!r}; there are {', '.join(presets)}", field="preset", value=name
         )
     return presets[name]
+
+
 _KINDS = {"swap model": "ae_dims", "segmenter": "network", "enhancer": "layers"}
 """What people call a folder, and what only such a one's configuration has."""
 
