@@ -14,6 +14,7 @@ from understudy.client.cli import (
     enhance,
     extract,
     faceset,
+    farm,
     frames,
     ingest,
     jobs,
@@ -31,11 +32,12 @@ from understudy.client.cli import (
     verify,
     weights,
 )
-from understudy.client.cli.context import Interrupted, State, interruptible
-from understudy.client.errors import INVALID, UnderstudyError
+from understudy.client.cli.context import Interrupted, State, interruptible, one_of
+from understudy.client.errors import INVALID, Refused, UnderstudyError
 
 USAGE = 2  # what typer ends with on wrong usage; here it means failed frames, so it becomes INVALID
-_FLAGS, _VALUED = ("--json",), ("--endpoint",)
+PROGRESS = ("person", "openjd")
+_FLAGS, _VALUED = ("--json",), ("--endpoint", "--progress")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,6 +69,7 @@ for noun, group in (
     ("segment", segment),
     ("enhance", enhance),
     ("model", model),
+    ("farm", farm),
     ("jobs", jobs),
     ("weights", weights),
     ("release", release),
@@ -94,6 +97,10 @@ def common(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on stdout; logs go to stderr.")
     ] = False,
+    progress: Annotated[
+        str,
+        typer.Option("--progress", metavar="|".join(PROGRESS), help="openjd: lines for a farm on stdout."),
+    ] = PROGRESS[0],
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -102,6 +109,9 @@ def common(
     state = State.of(context)
     state.endpoint = endpoint
     state.as_json = as_json
+    state.openjd = one_of(progress, PROGRESS, "progress") == "openjd"
+    if as_json and state.openjd:
+        raise Refused.invalid("progress", progress, "--json and --progress openjd exclude each other")
 
 
 def main() -> NoReturn:
