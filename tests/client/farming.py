@@ -122,14 +122,16 @@ class Openjd:
         numbers = [int(each.name) for each in Path("/proc").glob("[0-9]*")]
         return [number for number in numbers if mark in _of(number, "environ")]
 
-    def kill(self, *words: str) -> int:
-        """`kill -9` of all processes of our runs that have these words in their command line; how many."""
+    def find(self, *words: str) -> list[int]:
+        """The processes of our runs that have these words in their command line."""
         wanted = {word.encode() for word in words}
-        found = [each for each in self.processes() if wanted <= set(_of(each, "cmdline"))]
-        for each in found:
+        return [each for each in self.processes() if wanted <= set(_of(each, "cmdline"))]
+
+    def kill(self) -> None:
+        """`kill -9` of all processes of our runs."""
+        for each in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
-        return len(found)
 
 
 def _of(process: int, what: str) -> list[bytes]:

@@ -69,7 +69,7 @@ def test_a_bundle_asks_for_what_its_command_asks_for(daemon: FakeDaemon, tmp_pat
     understudy = Command(tmp_path / "state", daemon.endpoint, here)
     assert understudy(*words).code == 0
     bundle = made(understudy, "farm", *words)
-    step = words[0].capitalize()
+    step = str(words[0]).capitalize()
     line = bundle.line(step, Frames="1001-1010")
     assert line[0] == "understudy"
     elsewhere = Command(tmp_path / "state", daemon.endpoint, tmp_path)
