@@ -172,3 +172,29 @@ def test_settings_recipe_and_verify_need_no_torch():
     names = ("merge.settings", "merge.recipe", "verify", "contact", "release")
     code = "import sys\n" + "".join(f"import understudy.core.{name}\n" for name in names)
     subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True)
+
+
+class TestForAFarm:
+    def test_an_analysis_makes_no_frame_and_chunks_find_it(self, tmp_path, model, colour, monkeypatch):
+        scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[])
+        settings = scene.settings(model)
+        first, *rest = shot.run(replace(settings, analyse_only=True), colour=colour)
+        assert (first, [each.kind for each in rest]) == (Started(total=0), ["track"])
+        assert not list(settings.out.directory.glob("*.exr"))
+        track_ = rest[0].path.read_bytes()
+        monkeypatch.setattr(analysis, "_measure", None)  # it would be called
+        assert statuses(settings, colour) == {1001: "done", 1002: "done"}
+        assert rest[0].path.read_bytes() == track_
+
+    def test_again_makes_what_is_there(self, tmp_path, model, colour):
+        scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[])
+        settings = scene.settings(model)
+        reports(settings, colour)
+        file = settings.out.path(1002)
+        whole = file.read_bytes()
+        altered = made(settings, 1002)
+        planes = {**altered.planes, "R": altered.planes["R"] + 1}
+        plate.write(replace(altered, planes=planes), file)
+        assert statuses(settings, colour) == {1001: "skipped", 1002: "skipped"}
+        assert statuses(replace(settings, again=True), colour) == {1001: "done", 1002: "done"}
+        assert file.read_bytes() == whole

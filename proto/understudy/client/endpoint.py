@@ -129,11 +129,14 @@ class Local:
         state: the state folder.
         start: what to do where none runs. `embedded`: start one that stops with this process, however that ends.
             `detached`: start one that stays, as `understudy serve` would. `never`: there is none.
+
+    Attributes:
+        endpoint: of the daemon that `connect` found last; empty before.
     """
 
     def __init__(self, state: Path, start: Start = "embedded") -> None:
         self.state = state
-        self._endpoint = ""
+        self.endpoint = ""
         self._start_as = start
         self._channel: grpc.Channel | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -149,7 +152,7 @@ class Local:
         return self._channel
 
     def open_aio(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(self._endpoint, options=_OPTIONS)
+        return grpc.aio.insecure_channel(self.endpoint, options=_OPTIONS)
 
     def _find(self) -> grpc.Channel | None:
         """A channel to the daemon that says it is there, if it answers."""
@@ -165,7 +168,7 @@ class Local:
             return None
         if self._process is not None and info.process_id != self._process.pid:
             self._stop_ours()  # another client's was quicker than the one we started
-        self._endpoint = str(endpoint)
+        self.endpoint = str(endpoint)
         return channel
 
     def _start(self) -> grpc.Channel:

@@ -37,6 +37,7 @@ NOT_ALLOWED = 4  # release or policy
 UNREACHABLE = 69  # EX_UNAVAILABLE of sysexits.h
 TEMPORARY = 75  # EX_TEMPFAIL: the same command later may well succeed
 CANCELLED = 130  # 128 + SIGINT, as shells count
+RETRYABLE = (UNREACHABLE, TEMPORARY)  # what a farm may try again with nothing changed
 
 # Every reason of the contract: a test holds the two together. Reasons of a newer daemon end with INVALID.
 EXIT_CODES: Mapping[str, int] = {

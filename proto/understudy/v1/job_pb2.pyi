@@ -251,7 +251,7 @@ class TrainPhase(_message.Message):
     def __init__(self, iteration: _Optional[int] = ..., share: _Optional[float] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class MergeSpec(_message.Message):
-    __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "device", "no_contact_sheet", "frames", "layers")
+    __slots__ = ("plate", "swaps", "output", "no_layers", "aligned", "device", "no_contact_sheet", "frames", "layers", "again", "analyse_only")
     PLATE_FIELD_NUMBER: _ClassVar[int]
     SWAPS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -261,6 +261,8 @@ class MergeSpec(_message.Message):
     NO_CONTACT_SHEET_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
+    AGAIN_FIELD_NUMBER: _ClassVar[int]
+    ANALYSE_ONLY_FIELD_NUMBER: _ClassVar[int]
     plate: _common_pb2.PlateRef
     swaps: _containers.RepeatedCompositeFieldContainer[Swap]
     output: str
@@ -270,7 +272,9 @@ class MergeSpec(_message.Message):
     no_contact_sheet: bool
     frames: _containers.RepeatedCompositeFieldContainer[_common_pb2.FrameSegment]
     layers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., swaps: _Optional[_Iterable[_Union[Swap, _Mapping]]] = ..., output: _Optional[str] = ..., no_layers: bool = ..., aligned: bool = ..., device: _Optional[str] = ..., no_contact_sheet: bool = ..., frames: _Optional[_Iterable[_Union[_common_pb2.FrameSegment, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ...) -> None: ...
+    again: bool
+    analyse_only: bool
+    def __init__(self, plate: _Optional[_Union[_common_pb2.PlateRef, _Mapping]] = ..., swaps: _Optional[_Iterable[_Union[Swap, _Mapping]]] = ..., output: _Optional[str] = ..., no_layers: bool = ..., aligned: bool = ..., device: _Optional[str] = ..., no_contact_sheet: bool = ..., frames: _Optional[_Iterable[_Union[_common_pb2.FrameSegment, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., again: bool = ..., analyse_only: bool = ...) -> None: ...
 
 class UserMatte(_message.Message):
     __slots__ = ("matte", "use", "channel", "invert")

@@ -53,7 +53,7 @@ class Finish:
         return tuple(each.prefix + name for each in self.performers for name in layers.channels(each.layers))
 
     def is_done(self, job: Job) -> bool:
-        return self.outputs.done(job.number, job.digest, self.manifest, job.faces)
+        return not self.settings.again and self.outputs.done(job.number, job.digest, self.manifest, job.faces)
 
     def save(self, job: Job) -> None:
         """Write a frame whose views are finished, or have nothing to swap (promise 2).

@@ -138,6 +138,8 @@ class MergeSettings:
             them: of `layers.ALL` and `mask_` with each matte that a recipe names. None: all that there are. With
             none of them a frame with no face is copied as it is.
         aligned: whether the faces and mattes at model resolution are written, in the folder `aligned`.
+        again: whether frames that are there and made of the same are made again.
+        analyse_only: whether only what is fitted over the shot is written, and no frame.
         device: `auto`, `cpu`, `cuda`, `cuda:N`.
         on: the day for which releases are checked.
     """
@@ -148,6 +150,8 @@ class MergeSettings:
     frames: FrameRange | None = None
     layers: tuple[str, ...] | None = None
     aligned: bool = False
+    again: bool = False
+    analyse_only: bool = False
     device: str = "auto"
     on: date = field(default_factory=date.today)
 

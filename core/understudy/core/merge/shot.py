@@ -35,7 +35,8 @@ def run(
     Yields `Started`, a `FrameReport` per frame in order, then an `Artifact` for what a person may open. A
     frame that cannot be done is a report that says why, and the next one follows. Frames that are there
     and made of the same are left alone, so that the same merge again writes nothing. Closing the generator
-    stops within a frame. `store` has the weights of mattes that need any.
+    stops within a frame. `store` has the weights of mattes that need any. With `settings.again` no frame is left
+    alone; with `settings.analyse_only` there are no frames, and the `track` that chunks will find is written.
 
     Raises:
         InvalidInput: a setting is wrong, the working space of a model or a faceset is another, the plate has no
@@ -50,13 +51,16 @@ def run(
     views = views_of(settings)
     warned = check_plate(settings, views, colour)
     people = casting.load(settings, views, colour)
-    yield Started(total=len(settings.wanted))
+    yield Started(total=0 if settings.analyse_only else len(settings.wanted))
     yield from warned
     for each in people:
         yield from each.warned
     stages = ready(settings, colour, views=views, people=people, store=store)
     for performer in stages.performers:
         yield from performer.warned()
+    if settings.analyse_only:
+        yield from _tracks(people, stages.finish.outputs)
+        return
     yield from overlapped(settings.wanted, stages.read, stages.compute, stages.write)
     yield from _artifacts(settings, colour, people, stages)
 
@@ -202,8 +206,12 @@ def _artifacts(
     yield Artifact(kind="comp", path=Path(settings.out.text), layers=finish.layers)
     if outputs.layers:
         yield Artifact(kind="comp", path=Path(outputs.layers.text), layers=finish.layers)
-    yield from (Artifact(kind="track", path=outputs.track(each.index)) for each in people)
+    yield from _tracks(people, outputs)
     yield Artifact(kind="manifest", path=finish.manifest.assemble(about))
+
+
+def _tracks(people: Sequence[Loaded], outputs: Outputs) -> Iterator[Artifact]:
+    return (Artifact(kind="track", path=outputs.track(each.index)) for each in people)
 
 
 def _beside(outputs: Outputs, path: Path) -> str:

@@ -6,7 +6,7 @@ its part of them, and before a step is taken the gradients' mean over all proces
 training does not feel on how many devices it runs, but for the order in which numbers are summed. Two ways to start:
 
     a device such as "cuda:0,cuda:1" in the settings (`gather`): the others are started here, on this machine
-    torchrun --nproc-per-node 2 -m understudy.core.train.distributed SETTINGS.json
+    torchrun --nproc-per-node 2 -m understudy.core.train.distributed SETTINGS.json [--model FOLDER …]
 
 The second also serves several machines that share the disk on which model and facesets are. Processes talk by
 torch.distributed, gradients over NCCL between GPUs and over Gloo between CPUs.
@@ -17,27 +17,32 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from understudy.core import release
 from understudy.core.colour import ColourConfig, SwapCurve
-from understudy.core.errors import InvalidInput
+from understudy.core.errors import InvalidInput, UnderstudyError
 from understudy.core.faceset import Faceset
 from understudy.core.model.device import pick
 from understudy.core.model.presets import ModelConfig
 from understudy.core.release import Release
+from understudy.core.reports import Report, TrainReport
 from understudy.core.train import plan as plans
 from understudy.core.train.data import Crops, prepare
 from understudy.core.train.perceptual import Vgg
@@ -46,6 +51,7 @@ from understudy.core.train.settings import TrainSettings
 from understudy.core.train.trainer import Trainer
 from understudy.core.weights import WeightStore
 
+PLACES = ("model", "src", "dst", "start_from", "release")  # where things are: arguments may say it too
 _PATIENCE = timedelta(days=1)  # a training may be paused between two steps
 _ENDING_SECONDS = 10.0  # that a process has to end by itself
 
@@ -279,14 +285,19 @@ def _crops(begin: _Begin) -> tuple[Crops, Crops]:
     return found[0], found[1]
 
 
-def read_settings(path: Path) -> TrainSettings:
+def read_settings(path: Path, places: Mapping[str, Path] = MappingProxyType({})) -> TrainSettings:
     """Settings of a JSON file: `TrainSettings` by its fields, paths and dates as text, a release as it lies in a file.
 
+    Args:
+        places: `PLACES` by name, which go over the file's.
+
     Raises:
+        NotFound, ReleaseInvalid: of a release that is named.
         InvalidInput: it is no such file, or as `TrainSettings`: names the field.
     """
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
+        said |= {name: where for name, where in places.items() if name != "release"}
         for name in {"model", "src", "dst", "start_from"} & said.keys():
             said[name] = Path(said[name])
         if "phases" in said:
@@ -295,6 +306,8 @@ def read_settings(path: Path) -> TrainSettings:
             said["until"] = datetime.fromisoformat(said["until"])
         if "release" in said:
             said["release"] = Release.from_dict(said["release"], origin=path)
+        if "release" in places:
+            said["release"] = release.read(places["release"])
         return TrainSettings(**said)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         why = f"{path}: not the settings of a training: {error}"
@@ -302,13 +315,23 @@ def read_settings(path: Path) -> TrainSettings:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """What torchrun runs in each process: one JSON object a line for each report, from the first."""
+    """What torchrun runs in each process: one JSON object a line for each report, from the first.
+
+    SIGTERM, which torchrun passes on, ends the training with a checkpoint and the first process with 143.
+    """
     parser = argparse.ArgumentParser(prog="python -m understudy.core.train.distributed", description=__doc__)
     parser.add_argument("settings", type=Path, nargs="?", help="JSON; only the first process reads it")
     parser.add_argument("--device", help="of this process; default: GPU LOCAL_RANK, or the CPU where is none")
     parser.add_argument("--colour", help="OpenColorIO configuration; default: the built-in one")
     parser.add_argument("--weights", type=Path, help="folder with the weights that `perceptual` asks for")
+    for name in PLACES:
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=Path, metavar="PATH", help=f"instead of the settings' {name}")
+    parser.add_argument("--progress", choices=("json", "openjd"), default="json", help="what is printed")
     given = parser.parse_args(arguments)
+    stop = threading.Event()
+    if given.settings is not None:  # who leads stops the others, so that no step is left half taken
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
     own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
     with _join(pick(given.device or own)) as team:
         if team.rank:
@@ -316,20 +339,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         if given.settings is None:
             parser.error("the first process needs settings")
-        _lead(team, given)
+        try:
+            _lead(team, given, stop)
+        except UnderstudyError as error:
+            if given.progress == "openjd":
+                print("openjd_fail:", " ".join(error.message.split()), flush=True)
+            raise
+    if stop.is_set():
+        sys.exit(128 + signal.SIGTERM)
 
 
-def _lead(team: Team, given: argparse.Namespace) -> None:
+def _lead(team: Team, given: argparse.Namespace, stop: threading.Event) -> None:
     from understudy.core.train import loop  # which imports this module
 
     weights = WeightStore(given.weights) if given.weights else None
-    reports = loop.run(
-        read_settings(given.settings), colour=ColourConfig.open(given.colour), weights=weights, team=team
-    )
-    for report in reports:
-        line = {"report": type(report).__name__, **asdict(report)}
-        sys.stdout.write(json.dumps(line, default=str) + "\n")
-        sys.stdout.flush()
+    places = {name: path for name in PLACES if (path := getattr(given, name)) is not None}
+    asked = read_settings(given.settings, places)
+    tell = _Farm(asked).tell if given.progress == "openjd" else _json_line
+    reports = loop.run(asked, colour=ColourConfig.open(given.colour), weights=weights, team=team)
+    with closing(reports):
+        for report in reports:
+            sys.stdout.write(tell(report) + "\n")
+            sys.stdout.flush()
+            if stop.is_set():
+                return
+
+
+def _json_line(report: Report) -> str:
+    return json.dumps({"report": type(report).__name__, **asdict(report)}, default=str)
+
+
+class _Farm:
+    """Reports as Open Job Description has them: its wiki, "How Jobs Are Run", stdout messages."""
+
+    def __init__(self, asked: TrainSettings) -> None:
+        self._asked = asked
+
+    def tell(self, report: Report) -> str:
+        if not isinstance(report, TrainReport):
+            return _json_line(report)
+        ends = (
+            (report.iteration, self._asked.target_iterations),
+            (report.seconds, self._asked.target_seconds),
+        )
+        percent = max((min(100.0, 100.0 * done / end) for done, end in ends if end), default=0.0)
+        losses = " ".join(f"{name} {value:.4f}" for name, value in sorted(report.losses.items()))
+        return f"openjd_progress: {percent:.1f}\nopenjd_status: {report.iteration} iterations, {losses}"
 
 
 if __name__ == "__main__":

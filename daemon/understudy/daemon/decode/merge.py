@@ -44,7 +44,9 @@ def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
     frames = refs.frames(spec.frames, "merge.frames")
     settings = settings_of(spec, plate, out, refs, frames)
     return Work(
-        settings=Merge(core=settings, contact_sheet=not (spec.no_contact_sheet or spec.no_layers)),
+        settings=Merge(
+            core=settings, contact_sheet=not (spec.no_contact_sheet or spec.no_layers or spec.analyse_only)
+        ),
         outputs=(Output.of_sequence(out, frames or plate.frames),),
         label=f"merge {Path(out.hashes).name}",
     )
@@ -80,6 +82,8 @@ def settings_of(
             frames=frames,
             layers=() if spec.no_layers else tuple(spec.layers) or None,
             aligned=spec.aligned,
+            again=spec.again,
+            analyse_only=spec.analyse_only,
             device=where,
         )
     _check_people(people, plate, settings.on, refs)

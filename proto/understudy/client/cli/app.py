@@ -14,6 +14,7 @@ from understudy.client.cli import (
     enhance,
     extract,
     faceset,
+    farm,
     frames,
     ingest,
     jobs,
@@ -34,13 +35,14 @@ from understudy.client.cli import (
     verify,
     weights,
 )
-from understudy.client.cli.context import Interrupted, State, interruptible
-from understudy.client.errors import INVALID, UnderstudyError
+from understudy.client.cli.context import Interrupted, State, interruptible, one_of
+from understudy.client.errors import INVALID, Refused, UnderstudyError
 from understudy.client.job import Asking
 
 USAGE = 2  # what typer ends with on wrong usage; here it means failed frames, so it becomes INVALID
+PROGRESS = ("person", "openjd")
 _FLAGS = ("--json", "--interactive", "--refuse-locked")
-_VALUED = ("--endpoint", "--priority", "--project", "--after")
+_VALUED = ("--endpoint", "--progress", "--priority", "--project", "--after")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -74,6 +76,7 @@ for noun, group in (
     ("segment", segment),
     ("enhance", enhance),
     ("model", model),
+    ("farm", farm),
     ("jobs", jobs),
     ("weights", weights),
     ("release", release),
@@ -122,6 +125,10 @@ def common(
     refuse_locked: Annotated[
         bool, typer.Option("--refuse-locked", help="Do not wait for another job that writes the same output.")
     ] = False,
+    progress: Annotated[
+        str,
+        typer.Option("--progress", metavar="|".join(PROGRESS), help="openjd: lines for a farm on stdout."),
+    ] = PROGRESS[0],
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -137,6 +144,9 @@ def common(
         interactive=interactive,
         refuse_locked=refuse_locked,
     )
+    state.openjd = one_of(progress, PROGRESS, "progress") == "openjd"
+    if as_json and state.openjd:
+        raise Refused.invalid("progress", progress, "--json and --progress openjd exclude each other")
 
 
 def main() -> NoReturn:

@@ -16,8 +16,10 @@ from google.protobuf.message import Message
 
 from understudy.client import lines
 from understudy.client.errors import OK, Refused, UnderstudyError
+from understudy.client.farm import openjd
 from understudy.client.frames import parse
 from understudy.client.job import Asking
+from understudy.client.progress import Reporter, reporter
 from understudy.client.session import Session
 from understudy.v1.common_pb2 import FrameSegment
 
@@ -31,6 +33,8 @@ class State:
         endpoint: of the daemon; empty to find or embed one.
         as_json: print JSON lines.
         asking: how jobs that are started stand in the daemon's queue.
+        openjd: print a farm's messages.
+        checking: commands check what they are told and start nothing.
         exit_code: what the process ends with when nothing is raised.
     """
 
@@ -38,6 +42,8 @@ class State:
     endpoint: str = ""
     as_json: bool = False
     asking: Asking = field(default_factory=Asking)
+    openjd: bool = False
+    checking: bool = False
     exit_code: int = OK
 
     @staticmethod
@@ -48,6 +54,12 @@ class State:
 
     def session(self) -> Session:
         return Session(self.endpoint or None, asking=self.asking)
+
+    def reporter(self, *, every_frame: bool = False) -> Reporter:
+        """What shows jobs as the command line asks for it."""
+        if self.openjd:
+            return openjd.OpenJd(sys.stdout, every_frame)
+        return reporter(self.as_json, every_frame=every_frame)
 
     def result(self, event: str, message: Message | dict[str, object], text: str | Callable[[], str]) -> None:
         """Print a result on stdout: a JSON line, or text for a person."""
@@ -61,9 +73,10 @@ class State:
         """Say what is wrong; the exit code."""
         if self.as_json:
             print(lines.error_line(error), flush=True)
-        print(
-            f"understudy: {error.message}" + (f" [{error.reason}]" if error.reason else ""), file=sys.stderr
-        )
+        if self.openjd:
+            print(openjd.failure(error), flush=True)
+        said = " ".join(error.message.splitlines()) if self.openjd else error.message  # no line but ours
+        print(f"understudy: {said}" + (f" [{error.reason}]" if error.reason else ""), file=sys.stderr)
         return error.exit_code
 
 

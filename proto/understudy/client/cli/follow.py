@@ -8,7 +8,7 @@ from understudy.client import lines, swap
 from understudy.client.cli.context import Interrupted, State
 from understudy.client.errors import FRAMES_FAILED, INPUT_MISSING, OK, JobCancelled, JobFailed, Refused
 from understudy.client.job import Job
-from understudy.client.progress import clock, reporter, title
+from understudy.client.progress import clock, title
 from understudy.client.session import Session
 
 
@@ -29,6 +29,8 @@ def run(
         UnderstudyError: it was refused or failed.
         Interrupted: by a signal; the job is cancelled by then.
     """
+    if state.checking:
+        return
     with state.session() as session:
         refuse_to_leave(session, detach)
         job = start(session)
@@ -62,7 +64,7 @@ def follow(state: State, jobs: Sequence[Job], *, every_frame: bool = False, own:
         JobFailed, JobCancelled: at the first that did not end well.
         Interrupted: by a signal.
     """
-    with reporter(state.as_json, every_frame=every_frame) as show:
+    with state.reporter(every_frame=every_frame) as show:
         show.started(jobs)
         try:
             for job in jobs:

@@ -9,7 +9,8 @@ import typer
 from understudy.client.cli import options
 from understudy.client.cli.context import State, segments
 from understudy.client.cli.follow import run
-from understudy.client.cli.people import People, Said, people
+from understudy.client.cli.people import People, PersonPaths, Said, people
+from understudy.client.errors import Refused
 from understudy.client.specs import Plate
 
 
@@ -20,11 +21,18 @@ def command(
     faceset: Annotated[str, typer.Option("--faceset", metavar="FOLDER", help="Faces of this plate.")] = "",
     model: Annotated[str, typer.Option("--model", metavar="FOLDER")] = "",
     person: People = None,
+    person_path: PersonPaths = None,
     out: Annotated[str, typer.Option("--out", metavar="COMP.####.exr", help="The finished frames.")],
     frames: Annotated[
         options.Text,
         typer.Option(
             "--frames", metavar="RANGE", help="Write only these: a chunk looks as in the whole shot."
+        ),
+    ] = None,
+    chunk: Annotated[
+        options.Text,
+        typer.Option(
+            "--chunk", metavar="RANGE", help="As --frames, but 1001-1009:2: how a farm names a task's frames."
         ),
     ] = None,
     plate_frames: Annotated[
@@ -65,6 +73,13 @@ def command(
     no_contact_sheet: Annotated[
         bool, typer.Option("--no-contact-sheet", help="For a farm's chunks.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again/--no-again", help="Make frames again that are there, made of the same.")
+    ] = False,
+    analyse_only: Annotated[
+        bool,
+        typer.Option("--analyse-only", help="Only fit what is fitted over the shot, for chunks to find."),
+    ] = False,
     device: options.Device = "",
     detach: options.Detach = False,
 ) -> None:
@@ -95,8 +110,11 @@ def command(
             "mask_smooth": mask_smooth,
         },
     )
-    found = [said.person(frames_dialect) for said in people(person, everybody, frames_dialect, matte_channel)]
-    wanted = segments(frames, frames_dialect)
+    said = people(person, everybody, frames_dialect, matte_channel, person_path or ())
+    found = [each.person(frames_dialect) for each in said]
+    if frames is not None and chunk is not None:
+        raise Refused.invalid("chunk", chunk, "--frames and --chunk exclude each other")
+    wanted = segments(frames, frames_dialect) or segments(chunk, "openjd", "chunk")
     run(
         State.of(context),
         lambda session: session.merge_people(
@@ -108,6 +126,8 @@ def command(
             aligned=aligned,
             device=device,
             contact_sheet=not no_contact_sheet,
+            again=again,
+            analyse_only=analyse_only,
         ),
         detach=detach,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +27,15 @@ People = Annotated[
         help="One of several people, e.g. 'ben track=1 model=ben.model set=blend=seamless'; repeatable, and who comes "
         f"later lies over the others. Keys: {_KEYS}, which say what these options say, for this person; what is "
         "said beside --person is everybody's.",
+    ),
+]
+
+PersonPaths = Annotated[
+    options.Texts,
+    typer.Option(
+        "--person-path",
+        metavar="NAME.KEY=PATH",
+        help="A key of one --person, its value as it stands: for paths with blanks or quotes; repeatable.",
     ),
 ]
 
@@ -77,36 +87,55 @@ class Said:
         )
 
 
-def people(texts: options.Texts, everybody: Said, dialect: str, channel: str) -> list[Said]:
+def people(
+    texts: options.Texts, everybody: Said, dialect: str, channel: str, paths: Sequence[str] = ()
+) -> list[Said]:
     """Everybody, by `--person`; without any, the one person of whom the other options speak.
 
     Args:
         everybody: what the other options say.
         channel: of the mattes.
+        paths: of `--person-path`.
 
     Raises:
         Refused: one is not NAME KEY=VALUE …, or a value cannot be.
     """
-    if not texts:
+    read = [(text, *read_person(text)) for text in texts or ()]
+    _add_paths(paths, {name: said for _, name, said in read})
+    if not read:
         return [everybody]
     if everybody.track is not None:
         raise Refused.invalid("track", everybody.track, "each --person has a track= of its own")
-    return [_one(text, everybody, dialect, channel) for text in texts]
+    mattes = partial(options.user_mattes, dialect, channel=channel)
+    return [_one(text, name, said, everybody, mattes) for text, name, said in read]
 
 
-def _one(text: str, everybody: Said, dialect: str, channel: str) -> Said:
-    name, said = _read(text)
+def _add_paths(paths: Sequence[str], people: dict[str, dict[str, list[str]]]) -> None:
+    """Put what `--person-path` says to what `--person` says; raises Refused."""
+    for text in paths:
+        who, equals, value = text.partition("=")
+        name, _, key = who.partition(".")
+        key = key.replace("-", "_")
+        if name not in people or not (equals and value) or key not in (*_ONCE, *_OFTEN):
+            why = f"{text!r} is not NAME.KEY=PATH of a --person; keys are {_KEYS}"
+            raise Refused.invalid("person_path", text, why)
+        if key in _ONCE and key in people[name]:
+            raise Refused.invalid("person_path", text, f"{name}: {key} is said twice")
+        people[name].setdefault(key, []).append(value)
+
+
+def _one(
+    text: str,
+    name: str,
+    said: dict[str, list[str]],
+    everybody: Said,
+    mattes_of: Callable[..., list[UserMatte]],
+) -> Said:
     own = {key: values[-1] for key, values in said.items() if key in _ONCE}
     if "recipe" in own and "recipe_from" in own:
         raise Refused.invalid("person", text, f"{name}: recipe and recipe-from exclude each other")
     has_look = "recipe" in own or "recipe_from" in own
-    mattes = options.user_mattes(
-        dialect,
-        limit=said.get("limit_matte"),
-        add=said.get("add_matte"),
-        keep=said.get("keep_matte"),
-        channel=channel,
-    )
+    mattes = mattes_of(limit=said.get("limit_matte"), add=said.get("add_matte"), keep=said.get("keep_matte"))
     return Said(
         name=name,
         faceset=own.get("faceset", everybody.faceset),
@@ -122,7 +151,7 @@ def _one(text: str, everybody: Said, dialect: str, channel: str) -> Said:
     )
 
 
-def _read(text: str) -> tuple[str, dict[str, list[str]]]:
+def read_person(text: str) -> tuple[str, dict[str, list[str]]]:
     """The name, and key → what is said of it; raises Refused."""
     try:
         name, *pairs = shlex.split(text)

@@ -119,9 +119,9 @@ def command(
         "iterations": iterations,
         "minutes": minutes,
         "until_plateau": until_plateau,
-        "until": _time(until) if until else None,
+        "until": instant(until) if until else None,
         "batch_size": batch_size,
-        "memory": _size(memory) if memory else 0,
+        "memory": size(memory) if memory else 0,
         "start_from": start_from,
         "new_inter": new_inter,
         "preview_exr": preview_exr,
@@ -145,7 +145,7 @@ def command(
     run(State.of(context), start, detach=detach)
 
 
-def _size(text: str) -> int:
+def size(text: str) -> int:
     """Bytes of `2GiB`. Raises Refused."""
     found = _SIZE.fullmatch(text.strip())
     if found is None or found[2] not in _UNITS:
@@ -155,7 +155,7 @@ def _size(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
-def _time(text: str) -> datetime:
+def instant(text: str) -> datetime:
     """`2026-12-01T08:00`, local unless it says otherwise. Raises Refused."""
     try:
         when = datetime.fromisoformat(text.replace("Z", "+00:00"))

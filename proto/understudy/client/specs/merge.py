@@ -63,6 +63,8 @@ def merge(
     user_mattes: Sequence[UserMatte] = (),
     device: str = "",
     contact_sheet: bool = True,
+    again: bool = False,
+    analyse_only: bool = False,
 ) -> pb.JobSpec:
     """A plate, its faceset and a model become finished frames: `merge_people` of one `Person`."""
     person = Person(
@@ -83,6 +85,8 @@ def merge(
         aligned=aligned,
         device=device,
         contact_sheet=contact_sheet,
+        again=again,
+        analyse_only=analyse_only,
     )
 
 
@@ -96,6 +100,8 @@ def merge_people(
     aligned: bool = False,
     device: str = "",
     contact_sheet: bool = True,
+    again: bool = False,
+    analyse_only: bool = False,
 ) -> pb.JobSpec:
     """Every person in a plate gets a face, in one pass; of two who overlap, the later one lies over the earlier.
 
@@ -104,6 +110,8 @@ def merge_people(
         layers: names of those to write; True is all, False none.
         aligned: also the faces and mattes at model resolution.
         device: `auto`, `cpu`, `cuda`, `cuda:N`.
+        again: make frames again that are there and made of the same.
+        analyse_only: only fit what is fitted over the shot, for chunks to find; no frame is written.
     """
     spec = pb.MergeSpec(
         plate=plate(given),
@@ -114,6 +122,8 @@ def merge_people(
         aligned=aligned,
         device=device,
         no_contact_sheet=not contact_sheet,
+        again=again,
+        analyse_only=analyse_only,
         frames=segments(frames),
     )
     return pb.JobSpec(merge=spec)
