@@ -19,6 +19,7 @@ from understudy.client.cli import (
     jobs,
     merge,
     model,
+    nuke,
     operate,
     plate,
     recipe,
@@ -70,6 +71,7 @@ for noun, group in (
     ("jobs", jobs),
     ("weights", weights),
     ("release", release),
+    ("nuke", nuke),
 ):
     app.add_typer(group.app, name=noun)
 
