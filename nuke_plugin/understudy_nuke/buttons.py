@@ -28,7 +28,7 @@ def pressed(action: str, node: nuke.Node | None = None) -> None:
         else:
             chosen = node or _selected()
             if action in _RUNS:
-                getattr(understudy_nuke, action)(chosen, done=_tell)
+                _run(action, chosen)
             else:
                 _ACTIONS[action](chosen)
     except UnderstudyError as error:
@@ -67,6 +67,21 @@ def _create() -> None:
             say(error)
 
     daemon.link().call("SystemService/GetInfo", done=told)
+
+
+def _run(action: str, node: nuke.Node) -> None:
+    """Where the plate's own files will not do, the person decides whether its branch is written out."""
+    start = getattr(understudy_nuke, action)
+    try:
+        start(node, done=_tell)
+    except plates.Between as error:
+        pattern = os.path.dirname(nodes.output(node)) + "_plate/plate.%04d.exr"
+        if nuke.GUI and nuke.ask(
+            "{}.\n\nWrite it to {} now? Nuke is busy meanwhile.".format(error.message, pattern)
+        ):
+            start(node, done=_tell, prerender=pattern)
+        elif not nuke.GUI:
+            raise
 
 
 def _tell(run: Any) -> None:

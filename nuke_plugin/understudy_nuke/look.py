@@ -36,19 +36,18 @@ def settings(node: nuke.Node) -> List[Parameter]:
     return list(json.loads(text)) if text else []
 
 
-def recipe(node: nuke.Node, first: int, last: int, known: List[str] | None = None) -> Json:
+def recipe(node: nuke.Node, first: int, last: int) -> Json:
     """The whole look by the protobuf JSON mapping of `understudy.v1.Recipe`.
 
     Args:
         first, last: frames of the shot. What is animated or follows an expression is sampled on each of them, so that
             any curve of Nuke's arrives as the artist sees it.
-        known: names that the daemon knows; others, of a newer daemon, are left out. Default: all.
     """
     said: Json = {}
     for parameter in settings(node):
         name = parameter["name"]
         knob = node.knob(PREFIX + name)
-        if knob is not None and (known is None or name in known):
+        if knob is not None:
             said[_camel(name)] = _said(parameter, knob, first, last)
     return said
 

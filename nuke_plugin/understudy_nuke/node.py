@@ -209,6 +209,11 @@ def _main_tab(group: nuke.Group) -> None:
         nuke.String_Knob("us_colour", "plate's colour space"),
         "By name; empty: the Read's, or its files'.",
     )
+    _add(
+        group,
+        nuke.String_Knob("us_layers", "layers"),
+        "Which are written, such as: face, mask_blend, uv. Empty: all.",
+    )
     for i, (name, label, action, help_) in enumerate(_BUTTONS):
         button = nuke.PyScript_Knob(name, label, _BUTTON.format(action))
         if i in (0, 5):

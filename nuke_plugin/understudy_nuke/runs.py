@@ -241,7 +241,9 @@ def merge(node: nuke.Node, plate: plates.Plate) -> Stage:
     track = int(node["us_track"].value())
     if track >= 0:
         swap["track"] = track
-    return "merge", {"merge": {"plate": plate.ref(), "swaps": [swap], "output": nodes.output(node)}}
+    layers = [name.strip() for name in str(node["us_layers"].value()).split(",") if name.strip()]
+    spec = {"plate": plate.ref(), "swaps": [swap], "output": nodes.output(node), "layers": layers}
+    return "merge", {"merge": spec}
 
 
 def _need(node: nuke.Node, knob: str, label: str) -> str:

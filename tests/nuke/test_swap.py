@@ -218,6 +218,27 @@ def test_what_the_daemon_refuses_is_told_with_its_field(nuke: Any, plug: Any, sc
     assert nuke._fake.state.messages[-1] == "Understudy1: set the model (knob us_model)"
 
 
+def test_a_graded_plate_is_written_out_when_the_artist_says_so(
+    nuke: Any, plug: Any, scene: shots.Shot, tmp_path: Path
+):
+    """The merge is then of the graded plate, and the tree, whose plate input has the grade, gives it again."""
+    nuke.GUI = False
+    node = node_of(nuke, plug, scene, us_out=str(tmp_path / "x_v001" / "x_v001.%04d.exr"), us_colour="ACEScg")
+    nuke.GUI = True
+    source = node.input(0)
+    node.setInput(0, nuke.nodes.Grade(name="Warm", inputs=[source], multiply=0.5, black_clamp=False))
+    node["us_layers"].setValue("face, mask_blend")
+    nuke._fake.state.renderer = render.write
+    node["us_do_merge"].execute()
+    assert "Warm lies between" in nuke._fake.state.messages[-1]
+    nuke._fake.serve(lambda: node["us_status"].value().strip(), PATIENT)
+    assert node["us_status"].value() == "merge done"
+    written = render.opened(tmp_path / "x_v001_plate" / "plate.1001.exr")
+    assert check_rebuilt(node, written, 1001).sum() > 500
+    merged = render.opened(tmp_path / "x_v001" / "x_v001.1001.exr")
+    assert "uv.u" not in merged.planes
+
+
 def test_a_node_that_goes_meanwhile_harms_nobody(nuke: Any, plug: Any, scene: shots.Shot, tmp_path: Path):
     nuke.GUI = False
     node = node_of(nuke, plug, scene, us_out=str(tmp_path / "x_v001.%04d.exr"))
@@ -239,10 +260,11 @@ def test_cancel_in_the_progress_bar_ends_the_job(nuke: Any, plug: Any, scene: sh
         scene,
         us_preset="quick64",
         us_minutes=60,
-        us_src=str(scene.faceset),
+        us_src=str(scene.folder / "src"),
         us_model=str(scene.folder / "b"),
     )
     nuke.GUI = True
+    shots.write_faceset(scene.folder / "src", [1001, 1002], "elsewhere.####.exr")
     node["us_release"].setValue(release(scene.folder))
     ended: list[Any] = []
     plug.train(node, done=ended.append)
@@ -270,8 +292,8 @@ def test_extract_train_and_merge_by_one_call(
     """On real faces, as a TD calls it from `nuke -t`."""
     nuke.GUI = False
     with Session(str(daemon.announced()["endpoint"])) as session:
-        source = specs.Plate(clips.src, specs.segments("1001-1005x2", "frames"), clips.colour_space)
-        session.extract(source, tmp_path / "src", release=release(tmp_path)).wait()
+        faces = specs.Plate(clips.src, specs.segments("1001-1005x2", "frames"), clips.colour_space)
+        session.extract(faces, tmp_path / "src", release=release(tmp_path)).wait()
     read = nuke.nodes.Read(name="Plate", file=clips.dst, first=1002, last=1003, colorspace="ACEScg")
     node = plug.create(read)
     said = {
