@@ -20,6 +20,7 @@ from understudy.client.cli import (
     jobs,
     merge,
     model,
+    nuke,
     operate,
     options,
     plate,
@@ -80,6 +81,7 @@ for noun, group in (
     ("jobs", jobs),
     ("weights", weights),
     ("release", release),
+    ("nuke", nuke),
 ):
     app.add_typer(group.app, name=noun)
 

@@ -1,0 +1,107 @@
+"""The way to the daemon, and the way back to Nuke's main thread.
+
+One link serves the whole of Nuke. Its call backs come on a thread of its own; whatever touches a node is handed to
+`on_main`. With a window that is Nuke's own queue; under `nuke -t` nobody serves that, so the one who waits does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, Callable, Dict
+
+import nuke
+
+if TYPE_CHECKING:  # a copy lies beside this file once it is installed
+    from understudy.client.link import Link, Refused, UnderstudyError, Unreachable
+else:
+    from .link import Link, Refused, UnderstudyError, Unreachable
+
+__all__ = [
+    "Link",
+    "Refused",
+    "UnderstudyError",
+    "Unreachable",
+    "describe",
+    "link",
+    "on_main",
+    "refused",
+    "use",
+    "wait",
+]
+
+Json = Dict[str, Any]
+INFO_S = 60.0  # a daemon that has to be started first included
+
+_main = threading.get_ident()  # whoever imports this is Nuke's main thread
+_work: queue.Queue[Callable[[], object]] = queue.Queue()
+_link: Link | None = None
+_lock = threading.Lock()
+
+
+def link() -> Link:
+    """The link of this Nuke; made when it is first needed. A daemon that it starts outlives Nuke."""
+    global _link  # noqa: PLW0603 - one for the process is what is meant
+    with _lock:
+        if _link is None:
+            _link = Link(start="detached")
+        return _link
+
+
+def use(other: Link | None) -> None:
+    """Use this link from now on, with a bridge or an endpoint of your own; None: the usual one again."""
+    global _link  # noqa: PLW0603
+    with _lock:
+        _link = other
+
+
+def on_main(work: Callable[[], object]) -> None:
+    """Have Nuke's main thread do it, when it has time. From any thread; what it raises is printed, not lost."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except Exception:  # noqa: BLE001 - Nuke would drop it
+            nuke.tprint("Understudy: " + traceback.format_exc())
+
+    if nuke.GUI:
+        nuke.executeInMainThread(guarded)
+    else:
+        _work.put(guarded)
+
+
+def wait(ended: threading.Event, seconds: float | None = None) -> bool:
+    """Until it is set; whether it is.
+
+    Raises:
+        RuntimeError: on the main thread of a Nuke with a window, which would stand still, and wait for itself.
+    """
+    main = threading.get_ident() == _main
+    if nuke.GUI and main:
+        raise RuntimeError("wait() would freeze Nuke; give done=… to be called back")
+    if not main:
+        return ended.wait(seconds)
+    until = None if seconds is None else time.monotonic() + seconds
+    while not ended.is_set() or not _work.empty():
+        if until is not None and time.monotonic() > until:
+            return ended.is_set()
+        with contextlib.suppress(queue.Empty):
+            _work.get(timeout=0.05)()
+    return True
+
+
+def describe() -> Json:
+    """What the daemon says of itself: settings, colour spaces, presets. Waits; not for Nuke's window.
+
+    Raises:
+        UnderstudyError: no daemon, no bridge.
+    """
+    return link().call("SystemService/GetInfo", deadline_s=INFO_S).result(INFO_S + 5)
+
+
+def refused(knob: str, message: str) -> Refused:
+    """What cannot be, and the knob that says it."""
+    return Refused(message, field=knob, reason="INVALID_INPUT")

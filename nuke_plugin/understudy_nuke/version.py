@@ -1,0 +1,3 @@
+"""Which release this is; `understudy nuke install` writes it."""
+
+VERSION = "checkout"
