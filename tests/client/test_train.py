@@ -14,7 +14,7 @@ from tests.core.shots import make_release
 from tests.daemon import facesets
 from tests.daemon.support import Daemon
 from understudy.client import Session, phases, specs
-from understudy.client.cli.train import _size, _time
+from understudy.client.cli.train import instant, size
 from understudy.client.errors import INPUT_MISSING, INVALID, NotFound, Refused
 from understudy.core import release
 from understudy.v1 import job_pb2
@@ -159,22 +159,22 @@ class TestPhasesFile:
     [("2GiB", 2**31), ("1.5 MiB", 3 * 2**19), ("800MB", 800_000_000), ("64 kB", 64_000), ("12B", 12)],
 )
 def test_sizes(text: str, count: int):
-    assert _size(text) == count
+    assert size(text) == count
 
 
 @pytest.mark.parametrize("text", ["2", "2G", "GiB", "-2GiB", "2gib", "two GiB"])
 def test_what_is_no_size_is_refused(text: str):
     with pytest.raises(Refused, match="is no size") as caught:
-        _size(text)
+        size(text)
     assert (caught.value.field, caught.value.value) == ("memory", text)
 
 
 def test_times():
-    assert _time("2031-12-01T08:00Z") == datetime(2031, 12, 1, 8, tzinfo=timezone.utc)
-    assert _time("2031-12-01T08:00+02:00") == datetime(2031, 12, 1, 6, tzinfo=timezone.utc)
-    assert _time("2031-12-01T08:00") == datetime(2031, 12, 1, 8).astimezone()
+    assert instant("2031-12-01T08:00Z") == datetime(2031, 12, 1, 8, tzinfo=timezone.utc)
+    assert instant("2031-12-01T08:00+02:00") == datetime(2031, 12, 1, 6, tzinfo=timezone.utc)
+    assert instant("2031-12-01T08:00") == datetime(2031, 12, 1, 8).astimezone()
     with pytest.raises(Refused, match="is no time") as caught:
-        _time("tomorrow")
+        instant("tomorrow")
     assert caught.value.field == "until"
 
 

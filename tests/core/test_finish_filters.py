@@ -218,7 +218,7 @@ class TestSharpen:
         for pixels in (301 * 50, 301 * 203):
             monkeypatch.setattr("understudy.core.finish.sharpen._BAND", pixels)
             found.append(sharpened(rgb, how))
-        np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-7)
 
     def test_what_is_wrong_is_named(self):
         with pytest.raises(InvalidInput, match="sharpen: kind gausian is none of box, gaussian, unsharp"):

@@ -116,7 +116,7 @@ class TestProduct:
 
     @pytest.mark.parametrize(("side", "taken"), [(8, True), (16, False)])
     def test_of_few_pixels_alone(self, calls, side, taken):
-        layer = Convolution(32, 64).to(memory_format=torch.channels_last)
+        layer = Convolution(32, 64).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         x = torch.randn(4, 32, side, side)
         with torch.autocast("cpu", torch.bfloat16):
             made = layer(x)
@@ -127,7 +127,7 @@ class TestProduct:
         assert layer.weight.grad.stride() == layer.weight.stride()
 
     def test_not_who_only_looks_is_told_not_to_or_trains_in_float32(self, calls):
-        layer, x = Convolution(32, 64).to(memory_format=torch.channels_last), torch.randn(4, 32, 8, 8)
+        layer, x = Convolution(32, 64).to(memory_format=torch.channels_last), torch.randn(4, 32, 8, 8)  # type: ignore[call-overload]
         layer(x)
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():

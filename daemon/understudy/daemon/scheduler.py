@@ -233,7 +233,7 @@ class Scheduler:
                     busy = {slot: each for slot, each in busy.items() if each.job != job}
 
     def _show(self) -> None:
-        """Have a free worker make the previews that nobody has in hand; where none is, they crowd in between reports."""
+        """Have a free worker make the previews that nobody has in hand; without one they crowd in between reports."""
         if self.previews.unsent:
             free, _ = self._free()
             place = slots.place(slots.ANY, self._slots, free)

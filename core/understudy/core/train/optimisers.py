@@ -79,7 +79,7 @@ class _Adam(torch.optim.Adam):
     """
 
     def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> Any:
-        found = super()._init_group(group, *lists)  # type: ignore[misc]  # nothing public gathers them
+        found = super()._init_group(group, *lists)  # type: ignore[no-untyped-call]  # nothing public gathers them
         for each in lists:  # weights, gradients, moments, counters
             each[:] = [_as_it_lies(x) for x in each]
         return found
