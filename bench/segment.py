@@ -44,6 +44,7 @@ LIMIT = 0.95
 FRAMES, FIRST = 60, 1100
 # New labels, and the share of the time after which it is asked again.
 ROUNDS = ((4, 0.15), (1, 0.25), (1, 0.35), (1, 0.45), (1, 1.0))
+PRESET = "xseg-light-full"
 STEADY = 7  # frames; a recipe's `smooth`
 OTHERS = 48  # frames of each other clip
 SHOWN = 10
@@ -74,6 +75,7 @@ def main(
     *,
     scratch: bool = False,
     keep: bool = False,
+    quick: bool = False,
 ) -> None:
     videos = sorted(clips.glob("*.mp4")) if clips else []
     target = next((video for video in videos if video.stem == clip), None)
@@ -88,8 +90,11 @@ def main(
         table = Table(shot, _truth(shot))
         others = [_others(session, video) for video in videos if video != target]
         table.add("hull", face_hull)
-        for name, preset in (("ternausnet", "ternausnet-light"), ("xseg-generic", "xseg-light")):
-            if not (scratch and name == "xseg-generic"):
+        for name, preset, left_out in (
+            ("ternausnet", "ternausnet-light", quick),
+            ("xseg-generic", PRESET, scratch),
+        ):
+            if not left_out:
                 table.train(
                     session,
                     folders[name],
@@ -108,7 +113,7 @@ def main(
                 [shot.faces],
                 f"{len(shot.labelled)} labels",
                 teach * share,
-                preset="xseg-light",
+                preset=PRESET,
                 all_labels=True,
                 **options,
             )
@@ -133,6 +138,7 @@ class Table:
     def add(self, name: str, of: Callable[[FaceRecord], Float | None], cost: str = "-") -> None:
         self.pictures[name] = _found(self.shot, of)
         self._rows.append((name, *_scores(self.pictures[name], self.truth, self.shot), cost))
+        print("segment:", ", ".join(self._rows[-1]), flush=True)
 
     def train(
         self,
@@ -286,6 +292,15 @@ if __name__ == "__main__":
     parser.add_argument(
         "--keep", action="store_true", help="go on with the last run's segmenters; minutes are totals"
     )
+    parser.add_argument("--quick", action="store_true", help="leave the TernausNet out")
     parser.add_argument("--scratch", action="store_true", help="the XSeg starts from nothing")
     given = parser.parse_args()
-    main(given.clips, given.clip, given.minutes, given.teach, scratch=given.scratch, keep=given.keep)
+    main(
+        given.clips,
+        given.clip,
+        given.minutes,
+        given.teach,
+        scratch=given.scratch,
+        keep=given.keep,
+        quick=given.quick,
+    )
