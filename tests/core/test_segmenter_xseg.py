@@ -106,8 +106,8 @@ class TestDoubled:
         if inner:
             drawn[0] = drawn[0].contiguous(memory_format=torch.channels_last)
         ours, plain = ([value.clone().requires_grad_() for value in drawn] for _ in range(2))
-        made = xseg.doubled(*ours)
-        wanted = functional.conv_transpose2d(*plain, stride=2)[..., :-1, :-1]
+        made = xseg.doubled(ours[0], ours[1], ours[2])
+        wanted = functional.conv_transpose2d(plain[0], plain[1], plain[2], stride=2)[..., :-1, :-1]
         torch.testing.assert_close(made, wanted)
         direction = torch.randn(wanted.shape, generator=generator, dtype=torch.float64)
         made.backward(direction)

@@ -47,7 +47,7 @@ class Block(nn.Module):
         return _frn.frn_tlu(x, self.weight, self.bias, self.eps, self.tau)
 
 
-def doubled(x_BCHW: Tensor, weight_IO33: Tensor, bias_O: Tensor) -> Tensor:
+def doubled(x_BCHW: Tensor, weight_IO33: Tensor, bias_O: Tensor | None) -> Tensor:
     """Transposed convolution with a stride of 2: (B, I, H, W) → (B, O, 2H, 2W), TensorFlow's "same".
 
     Four plain ones in one, of 2×2 taps, whose outputs are interleaved (Shi et al., "Real-Time Single Image and Video
@@ -59,11 +59,12 @@ def doubled(x_BCHW: Tensor, weight_IO33: Tensor, bias_O: Tensor) -> Tensor:
     # … odd line, line, odd column, column
     taps = (pick @ weight_IO33 @ pick.T).view(inputs, outputs, 2, 2, 2, 2)
     kernel = taps.permute(1, 2, 4, 0, 3, 5).reshape(4 * outputs, inputs, 2, 2)
-    found = functional.conv2d(functional.pad(x_BCHW, (1, 0, 1, 0)), kernel, bias_O.repeat_interleave(4))
+    bias = None if bias_O is None else bias_O.repeat_interleave(4)
+    found = functional.conv2d(functional.pad(x_BCHW, (1, 0, 1, 0)), kernel, bias)
     return functional.pixel_shuffle(found, 2)
 
 
-# An even line sees the line above its own by tap 2 and its own by tap 0, an odd one not the line above, its own by 1.
+# Of the output an even line takes the line above by tap 2 and its own by tap 0, an odd one its own by tap 1.
 _TAPS = (0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0)
 
 
