@@ -10,7 +10,7 @@ XSeg starts from a segmenter that was trained in the same way (`--scratch` leave
 the frames as an artist would do it: label those that `segment next` names, train, apply, and ask again what the
 mattes are least sure of (`ROUNDS`). All are judged on the faces that are not labelled, in the faceset's crop: IoU,
 and F of the boundary within 0.8 % of the crop's diagonal (Perazzi et al., DAVIS, CVPR 2016). The limit is issue 5's:
-0.95.
+0.95. `--keep` with more minutes goes on where the last run ended.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from understudy.client.specs import Plate
 from understudy.core import plate, track, warp
 from understudy.core.colour import ColourConfig
 from understudy.core.faceset import FaceRecord, Faceset
+from understudy.core.faceset.labels import Labels
 from understudy.core.faceset.mattes import Mattes
 from understudy.core.matte import soft
 from understudy.core.matte.hull import hull
@@ -44,6 +45,7 @@ LIMIT = 0.95
 FRAMES, FIRST = 60, 1100
 # New labels, and the share of the time after which it is asked again.
 ROUNDS = ((4, 0.15), (1, 0.25), (1, 0.35), (1, 0.45), (1, 1.0))
+PRESET = "xseg-light-full"
 STEADY = 7  # frames; a recipe's `smooth`
 OTHERS = 48  # frames of each other clip
 SHOWN = 10
@@ -74,6 +76,7 @@ def main(
     *,
     scratch: bool = False,
     keep: bool = False,
+    quick: bool = False,
 ) -> None:
     videos = sorted(clips.glob("*.mp4")) if clips else []
     target = next((video for video in videos if video.stem == clip), None)
@@ -84,12 +87,15 @@ def main(
     for folder in folders.values() if not keep else ():
         shutil.rmtree(folder, ignore_errors=True)
     with Session(state=(FOLDER / "state").absolute()) as session:
-        shot = _shot(session, target)
+        shot = _shot(session, target, keep=keep)
         table = Table(shot, _truth(shot))
         others = [_others(session, video) for video in videos if video != target]
         table.add("hull", face_hull)
-        for name, preset in (("ternausnet", "ternausnet-light"), ("xseg-generic", "xseg-light")):
-            if not (scratch and name == "xseg-generic"):
+        for name, preset, left_out in (
+            ("ternausnet", "ternausnet-light", quick),
+            ("xseg-generic", PRESET, scratch),
+        ):
+            if not left_out:
                 table.train(
                     session,
                     folders[name],
@@ -100,15 +106,19 @@ def main(
                     self_label=True,
                 )
         options: dict[str, Any] = {} if scratch else {"start_from": folders["xseg-generic"]}
+        wanted = 0
         for count, share in ROUNDS:
-            table.shot = shot = _label(session, shot, count)
+            wanted += count
+            if len(shot.labelled) > wanted:  # a run that is gone on with was further
+                continue
+            table.shot = shot = _label(session, shot, wanted - len(shot.labelled))
             table.train(
                 session,
                 folders["xseg"],
                 [shot.faces],
                 f"{len(shot.labelled)} labels",
                 teach * share,
-                preset="xseg-light",
+                preset=PRESET,
                 all_labels=True,
                 **options,
             )
@@ -133,6 +143,7 @@ class Table:
     def add(self, name: str, of: Callable[[FaceRecord], Float | None], cost: str = "-") -> None:
         self.pictures[name] = _found(self.shot, of)
         self._rows.append((name, *_scores(self.pictures[name], self.truth, self.shot), cost))
+        print("segment:", ", ".join(self._rows[-1]), flush=True)
 
     def train(
         self,
@@ -158,19 +169,23 @@ class Table:
         )
 
 
-def _shot(session: Session, video: Path) -> Shot:
-    """Make the plates, find the faces."""
+def _shot(session: Session, video: Path, *, keep: bool) -> Shot:
+    """Make the plates, find the faces; or take those that are there, with their labels."""
     folder = (FOLDER / video.stem).absolute()
     clean = folder / "clean.%04d.exr"
     span = f"{FIRST}-{FIRST + FRAMES - 1}"
-    session.ingest(video.absolute(), clean, frames=span).wait().check()
-    session.extract(Plate(clean, span), folder / "clean", size=256).wait().check()
     shot = Shot(
         clean=clean,
         plate=folder / "plate.%04d.exr",
         roto=folder / "roto.%04d.exr",
         faces=folder / "faces",
     )
+    if keep and shot.faces.is_dir():
+        faces = Faceset.open(shot.faces)
+        named = Labels(faces).names()
+        return replace(shot, labelled=tuple(r.face.frame for r in faces.records if r.path.name in named))
+    session.ingest(video.absolute(), clean, frames=span).wait().check()
+    session.extract(Plate(clean, span), folder / "clean", size=256).wait().check()
     _occlude(shot, Faceset.open(folder / "clean").select())
     if shot.faces.is_dir():
         shutil.rmtree(shot.faces)  # no label and no matte of an earlier run
@@ -180,6 +195,8 @@ def _shot(session: Session, video: Path) -> Shot:
 
 def _label(session: Session, shot: Shot, count: int) -> Shot:
     """Give the roto of `count` more frames."""
+    if not count:
+        return shot
     chosen = [each.frame for each in session.suggest_labels(shot.faces, count=count)]
     roto = Plate(shot.roto, ",".join(map(str, chosen)))
     session.label_faces(shot.faces, roto=roto).wait().check()
@@ -284,8 +301,19 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=10.0, help="of each training without labels")
     parser.add_argument("--teach", type=float, default=40.0, help="minutes of the training with labels")
     parser.add_argument(
-        "--keep", action="store_true", help="go on with the last run's segmenters; minutes are totals"
+        "--keep",
+        action="store_true",
+        help="go on with the last run's segmenters and labels; minutes are totals",
     )
+    parser.add_argument("--quick", action="store_true", help="leave the TernausNet out")
     parser.add_argument("--scratch", action="store_true", help="the XSeg starts from nothing")
     given = parser.parse_args()
-    main(given.clips, given.clip, given.minutes, given.teach, scratch=given.scratch, keep=given.keep)
+    main(
+        given.clips,
+        given.clip,
+        given.minutes,
+        given.teach,
+        scratch=given.scratch,
+        keep=given.keep,
+        quick=given.quick,
+    )

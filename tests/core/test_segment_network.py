@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.core.looks import SIZE
-from tests.core.segmenting import SMALL, OneSided, disc, on_disk, segmenter
+from tests.core.segmenting import SMALL, OneSided, disc, faces, on_disk, segmenter
 from tests.core.shots import landmarks
 from understudy.core import align, warp
 from understudy.core.colour import SwapCurve
@@ -160,6 +160,21 @@ def test_codes_are_held_to_what_a_network_sees():
     assert np.isfinite(found).all()
     assert found.min() == 0.0
     assert 0.9 < found.max() <= 1.0
+
+
+def test_a_narrower_crop_says_nothing_of_what_it_does_not_see(tmp_path):
+    """A segmenter that sees a full face, and faces cut as whole ones."""
+    (record,) = faces(tmp_path, 1).records
+    narrow = segmenter(face_type="full")
+    found = narrow.back(np.ones((SIDE, SIDE), np.float32), record)
+    rows, columns = np.mgrid[: record.alignment.size, : record.alignment.size] + 0.5
+    centres = np.stack([columns, rows], axis=-1).reshape(-1, 2)
+    seen = warp.between(record.alignment, narrow.alignment(record)).apply(centres)
+    reach = np.maximum(-seen, seen - SIDE).max(axis=1).reshape(found.shape)  # pixels beyond its crop
+    assert found.shape == rows.shape
+    assert 0.5 < (reach < 0).mean() < 0.6  # (1.5966 / 2.1314)², the two crops' sides
+    assert (found[reach < -2] == 1.0).all()
+    assert (found[reach > 2] == 0.0).all()
 
 
 # Loading

@@ -16,7 +16,9 @@ from torch.nn import functional
 
 from understudy.core import _plugins
 from understudy.core.errors import InvalidInput, NotFound, WeightsCorrupt
+from understudy.core.model import presets as swaps
 from understudy.core.segment.config import PRESETS, SegmenterConfig, preset
+from understudy.core.segment.plan import plan
 
 NAMES = _plugins.names("segmenter")
 
@@ -212,6 +214,13 @@ class TestConfig:
     def test_an_unknown_preset_lists_those_there_are(self):
         with pytest.raises(InvalidInput, match=r"xseg, .*ternausnet-light"):
             preset("sam")
+
+    def test_the_light_ones_differ_by_what_they_see_alone(self):
+        """And a CPU's swap presets see as much as the narrower one."""
+        wide, narrow = preset("xseg-light"), preset("xseg-light-full")
+        assert replace(wide, face_type=narrow.face_type) == narrow
+        assert narrow.face_type == swaps.PRESETS["quick96"].face_type
+        assert plan("xseg-light-full") == plan("xseg-light")
 
     @pytest.mark.parametrize(
         ("name", "count"),  # of DeepFaceLab's XSeg, and of the package's UNet11

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
+from torch.nn import functional
 
 from bench import parity_segment
 from understudy.core.errors import WeightsCorrupt
@@ -52,6 +53,19 @@ class TestFrn:
     def test_derivatives_by_differences(self):
         assert torch.autograd.gradcheck(_frn.frn_tlu, arguments(3, (2, 3, 4, 4)))
 
+    def test_channels_may_lie_innermost(self):
+        """Of pictures that are not square: a line's factors are not a column's."""
+        (x, *others), (plain, *same) = arguments(7, (2, 3, 4, 6)), arguments(7, (2, 3, 4, 6))
+        made = _frn.frn_tlu(x.contiguous(memory_format=torch.channels_last), *others)
+        wanted = by_the_formula(plain, *same)
+        assert made.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(made, wanted)
+        direction = torch.randn(made.shape, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+        made.backward(direction)  # whose channels lie outermost
+        wanted.backward(direction)
+        for mine, theirs in zip((x, *others), (plain, *same), strict=True):
+            torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-8, atol=1e-10)
+
     def test_a_crop_of_a_larger_picture_is_taken_as_it_is(self):
         """As the doubling hands it over: not one block of memory."""
         x, *others = arguments(4, (2, 3, 5, 5))
@@ -77,12 +91,37 @@ class TestFrn:
         assert types == [torch.bfloat16] + [torch.float32] * 4
 
 
+class TestDoubled:
+    @given(
+        seed=st.integers(0, 2**31),
+        sizes=st.tuples(*(st.integers(1, most) for most in (2, 3, 4, 5, 6))),
+        inner=st.booleans(),
+    )
+    @settings(max_examples=20, deadline=None)
+    def test_is_the_transposed_convolution_without_what_sticks_out(self, seed, sizes, inner):
+        count, inputs, outputs, height, width = sizes
+        generator = torch.Generator().manual_seed(seed)
+        shapes = (count, inputs, height, width), (inputs, outputs, 3, 3), (outputs,)
+        drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+        if inner:
+            drawn[0] = drawn[0].contiguous(memory_format=torch.channels_last)
+        ours, plain = ([value.clone().requires_grad_() for value in drawn] for _ in range(2))
+        made = xseg.doubled(ours[0], ours[1], ours[2])
+        wanted = functional.conv_transpose2d(plain[0], plain[1], plain[2], stride=2)[..., :-1, :-1]
+        torch.testing.assert_close(made, wanted)
+        direction = torch.randn(wanted.shape, generator=generator, dtype=torch.float64)
+        made.backward(direction)
+        wanted.backward(direction)
+        for mine, theirs in zip(ours, plain, strict=True):
+            torch.testing.assert_close(mine.grad, theirs.grad)
+
+
 class TestHalve:
     @pytest.mark.parametrize(
         ("taps", "corner"), [(2, [1.0]), (3, [0.75]), (4, [0.875])]
     )  # what zeros outside leave of a row of ones
     def test_of_a_flat_picture_the_border_alone_fades(self, taps, corner):
-        made = xseg.Halve(1, taps)(torch.ones(1, 1, 12, 12))[0, 0]
+        made = xseg.Halve(taps)(torch.ones(1, 1, 12, 12))[0, 0]
         assert made.shape == (6, 6)
         torch.testing.assert_close(made[1:5, 1:5], torch.ones(4, 4))
         assert made[0, 2].item() == pytest.approx(corner[0])
@@ -93,7 +132,7 @@ class TestHalve:
         x[0, 0, 4:6, 4:6] = 1.0  # whatever the phase, all weight of one row of the filter is met
         weights = {2: [0, 4, 0], 3: [0, 3, 1], 4: [0.5, 3, 0.5]}[taps]
         row = torch.tensor(weights) / 4
-        torch.testing.assert_close(xseg.Halve(1, taps)(x)[0, 0, 1:4, 1:4], torch.outer(row, row))
+        torch.testing.assert_close(xseg.Halve(taps)(x)[0, 0, 1:4, 1:4], torch.outer(row, row))
 
 
 def in_deepfacelabs_layout(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:

@@ -86,7 +86,7 @@ def test_the_daemon_says_which_networks_and_presets_it_has(daemon: Daemon):
     assert set(found["segmenter"].choices) == {"xseg", "ternausnet"}
     presets = found["segmenter_preset"]
     assert presets.default_choice == "xseg"
-    assert {"xseg", "xseg-light", "ternausnet", "ternausnet-light"} <= set(presets.choices)
+    assert {"xseg", "xseg-light", "xseg-light-full", "ternausnet", "ternausnet-light"} <= set(presets.choices)
 
 
 class TestGetSegmenter:

@@ -56,6 +56,7 @@ PRESETS: dict[str, SegmenterConfig] = {
     "xseg": SegmenterConfig(),
     "xseg-dfl": SegmenterConfig(),
     "xseg-light": SegmenterConfig(resolution=128, channels=16),
+    "xseg-light-full": SegmenterConfig(resolution=128, channels=16, face_type="full"),
     "ternausnet": SegmenterConfig(network="ternausnet", channels=64),
     "ternausnet-light": SegmenterConfig(network="ternausnet", resolution=128, channels=16),
 }

@@ -70,6 +70,7 @@ _NEAR = Augmentation(
 _LIGHT = Plan(batch_size=4, warmup=30, augmentation=_NEAR)
 _PLANS = {
     "xseg-light": _LIGHT,
+    "xseg-light-full": _LIGHT,
     "ternausnet-light": _LIGHT,
     "xseg-dfl": Plan(
         batch_size=4,
