@@ -245,3 +245,46 @@ def test_what_cannot_be_is_refused(daemon: Daemon, scene: shots.Shot, model: Pat
 def test_a_model_without_a_release_is_refused(daemon: Daemon, scene: shots.Shot, tmp_path: Path):
     free = models.make(tmp_path / "free", working_space="")
     assert refused(lambda: show(daemon, merge(scene, free)))[1] == "RELEASE_MISSING"
+
+
+def test_of_several_workers_the_training_one_shows_its_model_and_an_idle_one_the_rest(
+    make_daemon: Callable[..., Daemon],
+    scene: shots.Shot,
+    training: job_pb2.JobSpec,
+    model: Path,
+    tmp_path: Path,
+):
+    two = make_daemon("--workers", "2").start()
+    other = models.make(tmp_path / "other", releases=(make_release(),), working_space="")
+    job = two.submit(training).id
+    begun(two, job)
+    (trains,) = two.workers()
+    assert show(two, merge(scene, model))[0].live
+    assert grid(two, model)[0].live
+    assert two.workers() == {trains}  # nobody else was needed
+    assert not show(two, merge(scene, other))[0].live
+    (idle,) = two.workers() - {trains}
+    os.kill(idle, signal.SIGKILL)
+    assert not show(two, merge(scene, other))[0].live  # by the next worker of that slot
+    assert show(two, merge(scene, model))[0].live
+    cancel(two, job)
+    assert not show(two, merge(scene, model))[0].live
+
+
+def test_where_all_workers_have_a_job_one_shows_it_between_reports(
+    make_daemon: Callable[..., Daemon],
+    scene: shots.Shot,
+    training: job_pb2.JobSpec,
+    model: Path,
+    tmp_path: Path,
+    ingest,
+):
+    two = make_daemon("--workers", "2").start()
+    first = two.submit(training).id
+    begun(two, first)
+    second = two.submit(ingest("second", count=400)).id
+    two.until_frames(second, 2)
+    other = models.make(tmp_path / "other", releases=(make_release(),), working_space="")
+    assert not show(two, merge(scene, other))[0].live
+    assert len(two.workers()) == 2
+    cancel(two, first)
