@@ -167,7 +167,7 @@ def test_the_first_step_moves_weights_as_deepfacelabs(golden, case, accumulate):
     assert len(expected) > 20
     apart = torch.cat([(now[name] - weight).abs().flatten() for name, weight in expected.items()])
     if case == REPEATABLE:
-        assert float(apart.max()) < 1e-7
+        assert float(apart.max()) < 2e-7  # a last bit; which, differs by CPU
     else:
         assert_but_for_signs(apart)
     before = dfl.state_dict(saehd.start, saehd.config)
