@@ -323,6 +323,23 @@ def test_bfloat16_only_where_it_works(monkeypatch):
     assert precision.bfloat16("auto", cpu)
 
 
+def test_a_training_goes_on_in_the_precision_that_it_began_in(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(precision, "_has_unit", lambda: True)
+    monkeypatch.setattr(precision, "_speedup", lambda: 1.2)  # of a machine that does other work
+    assert not precision.bfloat16("auto", cpu)
+    assert precision.bfloat16("auto", cpu, "cpu bfloat16")
+    assert not precision.bfloat16("auto", cpu, "cuda bfloat16")
+    monkeypatch.setattr(precision, "_speedup", lambda: 1.9)
+    assert precision.bfloat16("auto", cpu)
+    assert not precision.bfloat16("auto", cpu, "cpu float32")
+    assert precision.bfloat16("bfloat16", cpu, "cpu float32")
+    monkeypatch.setattr(
+        precision, "_speedup", lambda: 0.0
+    )  # another machine, where it is an illegal instruction
+    assert not precision.bfloat16("auto", cpu, "cpu bfloat16")
+
+
 def test_settings_need_no_torch():
     code = (
         "import sys; import understudy.core.train.settings, understudy.core.model.presets, "

@@ -60,6 +60,7 @@ class State:
         working_space: name of the scene-linear space that the curve encodes.
         colour: id of the colour config in which that name holds.
         versions: of the software that made it.
+        precision: what `auto` came to in the last session, and on what kind of device (`train.precision.named`).
     """
 
     iteration: int = 0
@@ -70,6 +71,7 @@ class State:
     working_space: str = ""
     colour: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    precision: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

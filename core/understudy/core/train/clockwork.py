@@ -152,7 +152,8 @@ class Session(ABC, Generic[S]):
         What `work` yields is passed on; None is a moment to say that we live.
         """
         with ThreadPoolExecutor(1) as aside, closing(work):
-            bfloat16 = aside.submit(precision.bfloat16, self.targets.precision, device)
+            before = self.state.precision
+            bfloat16 = aside.submit(precision.bfloat16, self.targets.precision, device, before)
             while True:
                 try:
                     report = next(work)
@@ -165,7 +166,10 @@ class Session(ABC, Generic[S]):
             while not bfloat16.done():
                 time.sleep(0.05)
                 yield from self._heartbeat()
-        return bfloat16.result(), made
+        chosen = bfloat16.result()
+        if self.targets.precision == "auto":
+            self.state = replace(self.state, precision=precision.named(device, chosen))
+        return chosen, made
 
     def train(self) -> Iterator[Report]:
         """Iterate to the target; when closed, write a checkpoint and end."""

@@ -14,13 +14,26 @@ import torch
 _WORTH = 1.3  # times faster; below that the finer numbers win
 
 
-def bfloat16(asked: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16. `asked` is `float32`, `bfloat16` or `auto`."""
+def bfloat16(asked: str, device: torch.device, before: str = "") -> bool:
+    """Whether to compute in bfloat16.
+
+    Args:
+        asked: `float32`, `bfloat16` or `auto`.
+        before: what `auto` came to last, `named`. On the same kind of device it stands where it works, so that a
+            training that goes on does so to the bit, whatever else a machine does while it is measured.
+    """
     if asked != "auto":
         return asked == "bfloat16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and _has_unit() and _speedup() > _WORTH
+    if device.type != "cpu" or before == named(device, False):
+        return False
+    return _has_unit() and _speedup() > (0.0 if before == named(device, True) else _WORTH)
+
+
+def named(device: torch.device, bfloat16: bool) -> str:
+    """What a checkpoint remembers: `cpu bfloat16`."""
+    return f"{device.type} {'bfloat16' if bfloat16 else 'float32'}"
 
 
 def autocast(device: torch.device, enabled: bool) -> AbstractContextManager[object]:

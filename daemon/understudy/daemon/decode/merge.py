@@ -37,6 +37,7 @@ _OURS = {name: f"swaps.{name}" for name in ("name", "faceset", "model", "track",
 
 
 def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
+    check_count(spec)
     out = refs.sequence_out(spec.output, "merge.output")
     plate = refs.plate(spec.plate, "merge.plate")
     for view in plate.views if out.has_view else ():  # the folder of a view may be a link
@@ -52,6 +53,16 @@ def merge(spec: job_pb2.MergeSpec, refs: Refs) -> Work:
     )
 
 
+def check_count(spec: job_pb2.MergeSpec) -> None:
+    """Refuse a merge of nobody, or of too many: before any of its paths is looked at."""
+    if not 1 <= len(spec.swaps) <= MOST_PEOPLE:
+        raise InvalidInput(
+            f"{_SWAPS}: {len(spec.swaps)} entries; there must be 1 to {MOST_PEOPLE}",
+            field=_SWAPS,
+            value=len(spec.swaps),
+        )
+
+
 def settings_of(
     spec: job_pb2.MergeSpec, plate: Plate, out: Template, refs: Refs, frames: FrameRange | None = None
 ) -> MergeSettings:
@@ -60,12 +71,6 @@ def settings_of(
     Raises:
         InvalidInput, PathNotAllowed, NotFound, …: as the decoding of a job.
     """
-    if not 1 <= len(spec.swaps) <= MOST_PEOPLE:
-        raise InvalidInput(
-            f"{_SWAPS}: {len(spec.swaps)} entries; there must be 1 to {MOST_PEOPLE}",
-            field=_SWAPS,
-            value=len(spec.swaps),
-        )
     if spec.no_layers and spec.layers:
         raise InvalidInput(
             f"merge.layers: {', '.join(spec.layers)} are asked for, and no_layers too",

@@ -8,7 +8,7 @@ from understudy.core.errors import InvalidInput
 from understudy.core.frames import FrameRange
 from understudy.core.plate import Template
 from understudy.daemon.asks import Frame, Grid
-from understudy.daemon.decode.merge import settings_of
+from understudy.daemon.decode.merge import check_count, settings_of
 from understudy.daemon.refs import Refs, named
 from understudy.v1 import preview_pb2
 
@@ -25,6 +25,7 @@ def frame(request: preview_pb2.PreviewFrameRequest, refs: Refs) -> Frame:
         )
     if request.format not in preview_pb2.PreviewFormat.values():
         raise InvalidInput(f"format: {request.format} is none", field="format", value=request.format)
+    check_count(request.merge)
     plate = refs.plate(request.merge.plate, "merge.plate")
     if request.frame not in plate.frames:
         raise InvalidInput(
