@@ -104,10 +104,8 @@ def test_every_bundle_is_one_by_the_reference_implementation(understudy: Command
     chain = [word for words in TYPED.values() if words[0] != "merge" for word in (*words, "then")]
     made(understudy, "--gpus", 1, "farm", *chain, *MERGE, "--frames", "1001-1010,1020")
     run = Openjd(tmp_path, tmp_path)
-    assert run("check", tmp_path / "farm" / "template.yaml") == (
-        0,
-        f"Template at '{tmp_path}/farm/template.yaml' passes validation checks.\n",
-    )
+    template = tmp_path / "farm" / "template.yaml"
+    assert run("check", template) == (0, f"Template at '{template}' passes validation checks.\n")
     code, said = run("summary", *run.of(Bundle(tmp_path / "farm")))
     assert code == 0, said
 
