@@ -27,12 +27,14 @@ from understudy.core.model.device import pick
 from understudy.core.model.presets import PRESETS, ModelConfig
 from understudy.core.model.summary import summarise
 from understudy.core.pipeline import cores
+from understudy.core.train import pages
 from understudy.core.train.data import Crops, side_of
 from understudy.core.train.plan import Plan, plan
 from understudy.core.train.precision import bfloat16
 from understudy.core.train.trainer import Trainer
 
-LIMITS = 1.25, 2.0  # in float32, in the default precision
+KINDS = "float32", "default"  # precisions
+LIMITS = 1.25, 2.0  # in those
 DFL = {"quick96": "2.97", "df-ud-128": "3.3-3.7", "liae-ud-128": "5.0-9.1"}  # s / it, reference notes 3.2
 BATCH = 4
 _SAME = 1e-4  # of the loss
@@ -90,10 +92,11 @@ def serve(pipe: Connection, kind: str, name: str) -> None:
     config, course = PRESETS[name], replace(plan(name), batch_size=BATCH)
     device, own = torch.device("cpu"), kind != "peer"
     step = ours(config, course, device, kind == "bfloat16")[1] if own else peer(config, course)
-    while (number := pipe.recv()) is not None:
-        start = time.perf_counter()
-        step(number)
-        pipe.send(time.perf_counter() - start)
+    with pages.kept(own):  # as a session has it
+        while (number := pipe.recv()) is not None:
+            start = time.perf_counter()
+            step(number)
+            pipe.send(time.perf_counter() - start)
 
 
 def alternating(name: str, kinds: Sequence[str], rounds: int) -> dict[str, float]:
@@ -114,15 +117,16 @@ def alternating(name: str, kinds: Sequence[str], rounds: int) -> dict[str, float
     return {kind: float(np.median(each[2:])) for kind, each in times.items()}
 
 
-def against_the_peer(names: Sequence[str], rounds: int) -> None:
-    """The table of ours and the plain step, on the CPU."""
+def against_the_peer(names: Sequence[str], rounds: int, kinds: Sequence[str] = KINDS) -> None:
+    """The table of ours and the plain step, on the CPU; of `kinds` that are not asked for, dashes."""
     works, rows = bfloat16("auto", torch.device("cpu")), []
+    taken = {"float32": "float32", "default": "bfloat16" if works else "float32"}
     for name in names:
-        took = alternating(name, ("peer", "float32", *(("bfloat16",) if works else ())), rounds)
-        default = took.get("bfloat16", took["float32"])
-        ratios = [f"{took['peer'] / each:.2f}" for each in (took["float32"], default)]
-        seconds = [f"{each:.2f}" for each in (took["peer"], took["float32"], default)]
-        rows.append((name, seconds[0], seconds[1], ratios[0], seconds[2], ratios[1], DFL[name]))
+        took = alternating(name, ("peer", *dict.fromkeys(taken[kind] for kind in kinds)), rounds)
+        cells = [f"{took['peer']:.2f}"]
+        for own in taken.values():
+            cells += [f"{took[own]:.2f}", f"{took['peer'] / took[own]:.2f}"] if own in took else ["-", "-"]
+        rows.append((name, *cells, DFL[name]))
     columns = (
         "preset", "peer, s / it", "float32, s / it", f"× (limit {LIMITS[0]})", "default, s / it",
         f"× (limit {LIMITS[1]:g})", "DeepFaceLab, s / it",
@@ -175,8 +179,8 @@ def _median(step: Step, rounds: int) -> float:
     return float(np.median(times[2:]))
 
 
-def main(names: Sequence[str] = tuple(DFL), rounds: int = 7) -> None:
-    against_the_peer(names, rounds)
+def main(names: Sequence[str] = tuple(DFL), rounds: int = 7, kinds: Sequence[str] = KINDS) -> None:
+    against_the_peer(names, rounds, kinds)
     on_a_gpu(rounds)
 
 
@@ -184,5 +188,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.train", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="PRESET", help=f"of {', '.join(DFL)}; default: all")
     parser.add_argument("--rounds", type=int, default=7, help="timed steps of each (%(default)s)")
+    parser.add_argument("--precision", choices=KINDS, help="that one alone; default: both")
     given = parser.parse_args()
-    main(tuple(given.names) or tuple(DFL), given.rounds)
+    main(tuple(given.names) or tuple(DFL), given.rounds, (given.precision,) if given.precision else KINDS)

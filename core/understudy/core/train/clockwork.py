@@ -19,7 +19,7 @@ from torch import Tensor
 from understudy.core.checkpoints import State
 from understudy.core.errors import ModelInvalid
 from understudy.core.reports import Artifact, Report, Started, TrainReport, Warned
-from understudy.core.train import precision
+from understudy.core.train import pages, precision
 from understudy.core.train.history import History
 from understudy.core.train.settings import SessionSettings
 from understudy.core.train.threads import Threads
@@ -90,6 +90,7 @@ class Session(ABC, Generic[S]):
     trainer: Learner
     kind = "model"  # of the artifact at the end
     advice = "restore a backup"  # to who meets a training that keeps running off
+    keeps = True  # what it frees, for the next iteration
 
     def __init__(self, folder: Path, settings: SessionSettings, state: S) -> None:
         self.folder, self.targets, self.state = folder, settings, state
@@ -173,7 +174,7 @@ class Session(ABC, Generic[S]):
 
     def train(self) -> Iterator[Report]:
         """Iterate to the target; when closed, write a checkpoint and end."""
-        with History(self.folder / "history", self.state.iteration) as history:
+        with pages.kept(self.keeps), History(self.folder / "history", self.state.iteration) as history:
             try:
                 for report in self._iterate():
                     if isinstance(report, TrainReport):

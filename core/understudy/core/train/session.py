@@ -72,6 +72,7 @@ class Session(clockwork.Session[store.State]):
         super().__init__(settings.model, settings, state)
         self.settings, self.colour, self.config = settings, colour, config
         self.weights, self.control, self.team = weights, control, team
+        self.keeps = settings.memory is None
         self.curve = SwapCurve.from_dict({"gain": 1.0, **state.curve})
         self.device = pick(settings.device) if team is None else team.device
         self.ending: Warned | None = None  # why it ends
