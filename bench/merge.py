@@ -5,8 +5,9 @@ in threads, so their sum may exceed the time that passes. How well they overlap:
 other, beside the time that passes when they overlap. And the merge alone, nothing read or written, with the identity
 for a network, as DeepFaceLab was measured (reference/peers.md, 3.2: two shared cores, 8 bits).
 
-`python -m bench.merge [TABLE…]` makes some of them: `stages`, `overlap`, `peer`. On a machine that does other work
-too, the columns of CPU seconds are those to look at.
+`python -m bench.merge [TABLE…]` makes some of them: `stages`, `overlap`, `peer`; `--rows 1080p/512` some rows of the
+last, `--rounds 5` the best and the median of so many. DeepFaceLab's seconds are that reference's, not measured here.
+On a machine that does other work too, the columns of CPU seconds are those to look at.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -61,6 +63,10 @@ class Peer:
     seconds: dict[tuple[str, float], float]
 
     @property
+    def name(self) -> str:
+        return f"{'4K' if self.width > 1920 else '1080p'}/{self.model}"
+
+    @property
     def pixel(self) -> float:
         """Plate pixels in one of its mask's, by a crop of the type `full`, about 1.3 times as wide as the face."""
         return 1.3 * self.face / (4 * self.model)
@@ -78,15 +84,24 @@ _MERGE = ("align", "swap", "match", "finish", "blend")  # what DeepFaceLab's fig
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    tables = {"stages": stages, "overlap": overlap, "peer": peer}
+    tables: dict[str, Callable[..., None]] = {"stages": stages, "overlap": overlap, "peer": peer}
     parser = argparse.ArgumentParser(prog="python -m bench.merge")
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(tables)}; default: all")
     parser.add_argument("--frames", type=int, default=8, help="of each plate beyond 480p (default: 8)")
+    rows = [each.name for each in PEERS]
+    parser.add_argument(
+        "--rows", nargs="*", choices=rows, default=rows, help="of the table peer (default: all)"
+    )
+    parser.add_argument("--rounds", type=int, default=1, help="of each row of the table peer (default: 1)")
     asked = parser.parse_args(arguments)
+    pipeline.keep_memory()  # as the daemon's worker
     if unknown := sorted(set(asked.tables) - set(tables)):
         parser.error(f"no table is called {unknown[0]}; there are {', '.join(tables)}")
     for name in asked.tables or tables:
-        tables[name](asked.frames)
+        if name == "peer":
+            peer(asked.frames, asked.rows, asked.rounds)
+        else:
+            tables[name](asked.frames)
 
 
 def stages(frames: int) -> None:
@@ -131,23 +146,33 @@ def overlap(frames: int) -> None:
     )
 
 
-def peer(frames: int) -> None:
+def peer(frames: int, names: Sequence[str], rounds: int) -> None:
     """Seconds a frame of the merge alone, the network replaced by the identity, beside DeepFaceLab's.
 
     One frame after the other, with as many of OpenCV's threads as it takes by itself, as DeepFaceLab had; in seconds
     of the processor on one thread.
     """
-    rows = [row for each in PEERS for row in _peer_rows(each, min(frames, 4))]
+    rows = [row for each in PEERS if each.name in names for row in _peer_rows(each, min(frames, 4), rounds)]
     common.show(
         f"merge: identity for a network, reinhard, {pipeline.cores()} cores (CPU: one thread); limit ×{PEER_LIMIT:g}",
-        ("plate, face, model, blend", "DFL s", "ours s", "×", "CPU s", "×", "all layers CPU s", "×"),
+        (
+            "plate/model, blend",
+            "DFL s",
+            "best s",
+            "×",
+            "median s",
+            "×",
+            "CPU s",
+            "×",
+            "all layers CPU s",
+            "×",
+        ),
         rows,
     )
 
 
-def _peer_rows(row: Peer, frames: int) -> Iterator[tuple[str, ...]]:
+def _peer_rows(row: Peer, frames: int, rounds: int) -> Iterator[tuple[str, ...]]:
     settings = of_plate(_framed(row, frames), FOLDER / "identity")
-    where = f"{row.width}×{row.height}, {row.face}, {row.model}"
     model = stand_ins.identity(row.model)
     for (blend, sharpen), theirs in row.seconds.items():
         recipe = Recipe(
@@ -160,11 +185,15 @@ def _peer_rows(row: Peer, frames: int) -> Iterator[tuple[str, ...]]:
         whole = replace(plain, layers=None)
         with stand_ins.as_network(model), one_after_another():
             run(replace(plain, frames=FrameRange.of(clips.Clip.first, clips.Clip.first)))  # analyses the shot
-            wall = run(plain).per_frame(frames)
+            walls = [run(plain).per_frame(frames) for _ in range(rounds)]
             with _one_thread():
                 costs = [run(each, time.process_time).per_frame(frames) for each in (plain, whole)]
-        cells = [cell for ours in (wall, *costs) for cell in (f"{ours:.3f}", f"×{theirs / ours:.1f}")]
-        yield (f"{where}, {blend}{' + sharpen' * (sharpen > 0)}", f"{theirs:.3f}", *cells)
+        cells = [
+            cell
+            for ours in (min(walls), median(walls), *costs)
+            for cell in (f"{ours:.3f}", f"×{theirs / ours:.1f}")
+        ]
+        yield (f"{row.name}, {blend}{' + sharpen' * (sharpen > 0)}", f"{theirs:.3f}", *cells)
     shutil.rmtree(settings.out.directory)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from understudy.core import _plugins
-from understudy.core.match import _space, _transport, idt, lct, mix, mkl, rct, sot
+from understudy.core.match import _affine, _space, _transport, idt, lct, mix, mkl, rct, sot
 from understudy.core.match._space import LAB, SRGB
 from understudy.core.match._statistics import GAIN, Moments
 
@@ -423,3 +423,30 @@ def test_mix_bends_no_shading():
     before, after = (LAB.sampled(p)[..., 0].ravel() for p in (face, matched))
     slope, offset = np.polyfit(before, after, 1)
     np.testing.assert_allclose(after, slope * before + offset, atol=2e-3)
+
+
+class TestBelowBlack:
+    """What a match of skin makes of what is no skin, such as black hair within the mask `full`."""
+
+    @pytest.mark.parametrize("name", AFFINE + WHOLE)
+    def test_dark_surroundings_stay_about_black_and_in_order(self, name):
+        face, plate = picture(1, 0.4, contrast=0.5), picture(2, 0.11, (0.75, 0.8, 1.0), contrast=1.3)
+        numbers = member(name).measure(face, plate, MATTE)
+        ramp = np.linspace(-0.02, 0.4, 500, dtype=np.float32)[None, :, None] * np.ones(3, np.float32)
+        own, wanted = _affine.moments(numbers)
+        free = SRGB.matched(ramp, _affine.change(_affine.least(own, wanted)), 1.0)
+        made = member(name).apply(ramp, numbers, 1.0)
+        assert free.min() < -0.1  # what it would be
+        assert SRGB.sampled(made).min() > SRGB.sampled(ramp).min() - _affine.DEPTH - 1e-3
+        assert np.diff(luminance(made)[0]).min() > -1e-5
+
+    @pytest.mark.parametrize("name", AFFINE + WHOLE)
+    def test_what_the_plate_has_below_black_is_reached(self, name):
+        face, plate = face_and_plate()
+        out_of_gamut = plate.copy()
+        out_of_gamut[..., 0] = -0.3 * plate[..., 2]  # AP1's blues have negative red in Rec.709's primaries
+        numbers = member(name).measure(face, out_of_gamut, MATTE)
+        matched = member(name).apply(face, numbers, 1.0)
+        inside, shares = weights()
+        means = [shares @ each[inside].astype(np.float64) for each in (matched, out_of_gamut)]
+        np.testing.assert_allclose(means[0], means[1], rtol=0.1, atol=2e-3)

@@ -59,6 +59,13 @@ def merged(scene, blend, match="none", mask="face*hull", **changes):
     return replace(settings, out=Template.parse(f"{scene.folder}/{out}/comp.####.exr"))
 
 
+@pytest.mark.parametrize(("blend", "warned"), [("seamless", True), ("over", False)])
+def test_a_rim_that_is_no_skin_is_told(scene, colour, blend, warned):
+    """The painted face is of another hue, which no colour match takes out: so is its rim's correction."""
+    report = next(each for each in reports(merged(scene, blend), colour) if each.frame == FIRST)
+    assert any("moves the face's mean" in each for each in report.warnings) == warned
+
+
 @pytest.mark.parametrize(
     ("blend", "match", "mask"),
     [

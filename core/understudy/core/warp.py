@@ -17,7 +17,7 @@ This is the only module that knows that OpenCV puts pixel centres on whole numbe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -28,6 +28,7 @@ from understudy.core.errors import InvalidInput
 from understudy.core.face import Alignment, Matrix
 from understudy.core.frames import Array, Float, Window
 from understudy.core.half import widened
+from understudy.core.threads import spread
 
 BORDERS = ("replicate", "zero")  # what lies beyond the edge of the source: its last pixels, or 0
 _ENOUGH = 1.7  # pixels of sigma that let the picture be halved: what is left of it then is 0.7 at least
@@ -36,8 +37,8 @@ _FINE = 3  # times as large is a picture made that grows so much or more
 _CRISP = np.array([-0.018, 1.036, -0.018])  # gives back what linear sampling then takes of the finest detail
 _SOFT = 0.9  # pixels of sigma from which a linear kernel does as well, and never rings
 _LINEAR = 1.0 / 6.0  # its own variance, on average
-_TILE, _EVEN = (128, 64), 32  # width and height, pixels
-_CORNER = np.array([0.0, 0.0, 0.5])  # nearest is rounded down then
+_ROWS = 64  # at a time: so many stay in a processor's cache
+_EVEN = 32  # pixels: OpenCV's last bits go by how wide an array is beyond a multiple of 16
 
 Pull = npt.NDArray[np.float64]
 
@@ -130,7 +131,7 @@ class Prepared:
         image: (H, W[, C]) what is sampled: by cubic convolution, or linearly where there is no `range`.
         pull: the target's pixel centres → its own.
         channels: shape of a pixel of what comes of it.
-        whole: the least and the most of the picture, where a blur's rounding may lead beyond.
+        whole: the least and the most of the picture, where rounding may lead beyond.
         range: (H, W[, C]) twice, the least and the most of the 4×4 pixels around a sample, by its top left pixel.
     """
 
@@ -143,32 +144,29 @@ class Prepared:
     def over(self, window: Window) -> Float:
         """(h, w[, C]) float32 of a window of the target; what a pixel is does not depend on the window."""
         found = np.empty((window.height, window.width, *self.channels), np.float32)
-        for tile in _tiles(window):
-            inside = tile.intersect(window)
-            found[inside.slices(window)] = self._tile(tile)[inside.slices(tile)]
+        left, right = window.x // _EVEN * _EVEN, -(-window.x1 // _EVEN) * _EVEN
+        columns = slice(window.x - left, window.x1 - left)
+
+        def fill(y: int) -> None:
+            band = Window(left, y, right - left, min(_ROWS, window.y1 - y))
+            found[y - window.y :][: band.height] = self._band(band)[:, columns]
+
+        spread(fill, range(window.y, window.y1, _ROWS))
         return found if self.whole is None else np.clip(found, *self.whole, out=found)
 
-    def _tile(self, tile: Window) -> Array:
-        start = self.pull[:, :2] @ (tile.x, tile.y)
-        there = np.column_stack([self.pull[:, :2], self.pull[:, 2] + start])
+    def _band(self, band: Window) -> Array:
+        """Not yet held within `whole`; the width is to be a multiple of `_EVEN`."""
+        x, y = np.arange(band.x, band.x1), np.arange(band.y, band.y1)
+        across, down = (np.add.outer(b * y + c, a * x).astype(np.float32) for a, b, c in self.pull)
         if self.range is None:
-            sampled = _sample(self.image, there, tile, cv2.INTER_LINEAR)
+            sampled = _sample(self.image, across, down, cv2.INTER_LINEAR)
             same = sampled.shape[2:] == self.channels
             return sampled if same else cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB)
-        low, high = (_sample(each, there - _CORNER, tile, cv2.INTER_NEAREST) for each in self.range)
-        sampled = _sample(self.image, there, tile, cv2.INTER_CUBIC)
+        sampled = _sample(self.image, across, down, cv2.INTER_CUBIC)
+        whole, nothing = cv2.convertMaps(np.floor(across), np.floor(down), cv2.CV_16SC2, nninterpolation=True)
+        low, high = (_sample(each, whole, nothing, cv2.INTER_NEAREST) for each in self.range)
         cv2.max(sampled, low, dst=sampled)
         return cv2.min(sampled, high, dst=sampled)
-
-
-def _tiles(window: Window) -> Iterator[Window]:
-    """Parts of a grid over the plane, which fit a processor's cache and cover a window: OpenCV's last bits go by where
-    an array begins, and by how wide it is beyond a multiple of 16.
-    """
-    for y in range(window.y // _TILE[1] * _TILE[1], window.y1, _TILE[1]):
-        for x in range(window.x // _TILE[0] * _TILE[0], window.x1, _TILE[0]):
-            width = -(-min(_TILE[0], window.x1 - x) // _EVEN) * _EVEN
-            yield Window(x, y, width, min(_TILE[1], window.y1 - y))
 
 
 def _shift(
@@ -250,9 +248,9 @@ def _prepared(planes: list[Array], matrix: Matrix, border: str) -> Prepared:
     if is_soft:
         return Prepared(image=image, pull=_pull(matrix), channels=image.shape[2:], whole=whole)
     if np.linalg.svd(matrix[:, :2], compute_uv=False)[-1] >= _FINE:
-        return Prepared(
-            image=_enlarged(image), pull=_pull(matrix / (_FINE, _FINE, 1.0)), channels=image.shape[2:]
-        )
+        whole = whole or (float(image.min()), float(image.max()))
+        pull = _pull(matrix / (_FINE, _FINE, 1.0))
+        return Prepared(image=_enlarged(image), pull=pull, channels=image.shape[2:], whole=whole)
     support = np.ones((4, 4), np.uint8)  # rows and columns i-1 … i+2 around i = floor(sample)
     least, most = (morph(image, support, anchor=(1, 1)) for morph in (cv2.erode, cv2.dilate))
     return Prepared(
@@ -281,8 +279,7 @@ def _pull(matrix: Matrix) -> Pull:
     return np.column_stack([linear, linear @ (0.5 - matrix[:, 2]) - 0.5])
 
 
-def _sample(picture: Array, pull: Pull, tile: Window, kernel: int) -> Array:
-    """The picture at `pull` of each pixel of a tile, (h, w[, C])."""
-    size, flags = (tile.width, tile.height), kernel | cv2.WARP_INVERSE_MAP
-    taken = cv2.warpAffine(picture, pull, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return taken.reshape(tile.height, tile.width, *picture.shape[2:])
+def _sample(picture: Array, across: Array, down: Array, kernel: int) -> Array:
+    """The picture where maps say, as `cv2.remap` takes them, (h, w[, C])."""
+    taken = cv2.remap(picture, across, down, kernel, borderMode=cv2.BORDER_REPLICATE)
+    return taken.reshape(*across.shape[:2], *picture.shape[2:])

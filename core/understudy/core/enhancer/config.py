@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from understudy.core.checkpoints import Config, named
+from understudy.core.netconfig import Config, named
 
 FACTOR = 2
 """How many times larger, each way."""
@@ -49,5 +49,5 @@ DEFAULT = "small"  # of a new enhancer, where nobody names a preset
 
 
 def preset(name: str) -> EnhancerConfig:
-    """The configuration of that name; raises as `checkpoints.named`."""
+    """The configuration of that name; raises as `netconfig.named`."""
     return named(PRESETS, name)

@@ -12,6 +12,7 @@ from understudy.core.finish import _stops
 from understudy.core.frames import Array, Float
 from understudy.core.image import fill_nonfinite, luminance
 from understudy.core.parameters import check, choice, number
+from understudy.core.threads import spread
 
 _BAND = 2**15  # pixels at a time, so that what becomes of them stays in a CPU's cache
 _REACH = 4.0  # radii: OpenCV's Gaussian kernels in float end there
@@ -56,10 +57,13 @@ def sharpen(rgb: Float, how: Sharpen) -> Float:
     made = np.empty_like(picture)
     reach = math.ceil(_REACH * how.radius) + 1
     rows = max(_BAND // max(picture.shape[1], 1), 8 * reach)
-    for start in range(0, len(picture), rows):
+
+    def fill(start: int) -> None:
         first = max(0, start - reach)
         band = _sharpened(picture[first : start + rows + reach], how)
         made[start : start + rows] = band[start - first :][:rows]
+
+    spread(fill, range(0, len(picture), rows))
     return made
 
 

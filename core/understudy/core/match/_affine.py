@@ -19,6 +19,10 @@ from understudy.core.match._statistics import GAIN, Array, Moments, nothing, rou
 NOISE = 1e-7
 """Variance in codes that every picture is given: a twelfth of a code of 8 bits. What is flatter is not stretched."""
 
+DEPTH = 0.1
+"""Of codes: how far below black, or below the plate's darkest, a match may lead at most; light of −0.01."""
+_DEEP = 3.0  # deviations below the plate's mean: there its colours end
+
 
 def measure(face: Float, plate: Float, matte: Float) -> Numbers:
     """The moments of both; NaN throughout where the matte is too empty."""
@@ -64,9 +68,44 @@ def change(matrix: Array) -> Callable[[Codes], Codes]:
     return lambda codes: mixed(codes, matrix)
 
 
-def report(space: Space, matrix: Array) -> dict[str, Any]:
-    """The matrix (3, 4) and the space it is for, as JSON can hold them."""
-    return {"space": space.name, "axes": list(space.axes), "matrix": rounded(matrix)}
+def darkest(plate: Moments) -> Array:
+    """(D,): the codes down to which a change may lead: the plate's own below black, where its colours are there; else
+    black.
+    """
+    return np.minimum(0.0, plate.mean - _DEEP * np.sqrt(np.diagonal(plate.covariance)))
+
+
+def grounded(change: Callable[[Codes], Codes], plate: Moments) -> Callable[[Codes], Codes]:
+    """A change of codes (h, w, D) that carries none far below black.
+
+    What darkens skin or gives it contrast, carried on to black hair or a dark wall, ends in negative light of the size
+    of a lamp. A code bends from where it goes below both `darkest` and what it was, and ends `DEPTH` below: values
+    keep their order, and what the plate, or the face, has below black stays.
+    """
+    least = darkest(plate).astype(np.float32)
+
+    def changed(codes: Codes) -> Codes:
+        made = change(codes)
+        floor = np.minimum(codes, least)
+        below = made - floor
+        if not below.size or below.min() >= 0.0:
+            return made
+        depth = np.float32(DEPTH)
+        return np.where(below < 0.0, floor + depth * np.tanh(below / depth), made)
+
+    return changed
+
+
+def report(space: Space, matrix: Array, plate: Moments) -> dict[str, Any]:
+    """The matrix (3, 4), the space it is for, and where it bends below black, as JSON can hold them."""
+    return {"space": space.name, "axes": list(space.axes), "matrix": rounded(matrix), **bend(plate)}
+
+
+def bend(plate: Moments) -> dict[str, Any]:
+    """Of `grounded`: where f is the less of `darkest` and what a code was, a changed code c below f becomes
+    f + depth · tanh((c − f) / depth).
+    """
+    return {"darkest": rounded(darkest(plate)), "depth": DEPTH}
 
 
 def _onto(matrix: Array, face: Moments, plate: Moments) -> Array:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from understudy.core.colour import SRGB_OFFSET, SRGB_POWER, SRGB_TOE, SRGB_TOE_SLOPE
 from understudy.core.frames import Float
+from understudy.core.threads import spread
 
 Codes = npt.NDArray[np.float32]
 """(h, w, 3) in a space."""
@@ -111,8 +112,11 @@ def in_bands(picture: Float, change: Callable[[Float], Float]) -> Float:
     """A picture (h, w, 3) changed, pixel by pixel, by so many rows at a time as a CPU's cache holds."""
     made = np.empty_like(picture)
     rows = max(1, _BAND // max(picture.shape[1], 1))
-    for start in range(0, len(picture), rows):
+
+    def fill(start: int) -> None:
         made[start : start + rows] = change(picture[start : start + rows])
+
+    spread(fill, range(0, len(picture), rows))
     return made
 
 

@@ -15,7 +15,7 @@ from understudy.core.match._affine import NOISE
 from understudy.core.match._statistics import GAIN
 from understudy.core.match._transport import Transport
 
-VERSION = 2
+VERSION = 3
 
 _TRANSPORT = Transport(dimensions=3, steps=10, bases=1, knots=13, gain=GAIN, noise=NOISE)
 

@@ -13,7 +13,7 @@ from understudy.core.frames import Float
 from understudy.core.match import Numbers, _affine
 from understudy.core.match._space import SRGB
 
-VERSION = 2
+VERSION = 3
 
 _NOISE = 1e-5  # of variance; DeepFaceLab's
 
@@ -22,10 +22,12 @@ measure = _affine.measure
 
 def apply(face: Float, numbers: Numbers, amount: float) -> Float:
     """The face by the matrix between the two covariances, by `amount` of the way in codes."""
-    matrix = _affine.coloured(*_affine.moments(numbers), _NOISE)
-    return SRGB.matched(face, _affine.change(matrix), amount)
+    own, plate = _affine.moments(numbers)
+    change = _affine.grounded(_affine.change(_affine.coloured(own, plate, _NOISE)), plate)
+    return SRGB.matched(face, change, amount)
 
 
 def report(numbers: Numbers) -> dict[str, Any]:
-    """`space`, `axes`, and the `matrix` (3 × 4, the last column added) of the whole match."""
-    return _affine.report(SRGB, _affine.coloured(*_affine.moments(numbers), _NOISE))
+    """`space`, `axes`, and the `matrix` (3 × 4, the last column added) of the whole match, and its `_affine.bend`."""
+    own, plate = _affine.moments(numbers)
+    return _affine.report(SRGB, _affine.coloured(own, plate, _NOISE), plate)

@@ -12,16 +12,19 @@ from understudy.core.frames import Float
 from understudy.core.match import Numbers, _affine
 from understudy.core.match._space import SRGB
 
-VERSION = 2
+VERSION = 3
 
 measure = _affine.measure
 
 
 def apply(face: Float, numbers: Numbers, amount: float) -> Float:
     """The face by the matrix between the two covariances, by `amount` of the way in codes."""
-    return SRGB.matched(face, _affine.change(_affine.least(*_affine.moments(numbers))), amount)
+    own, plate = _affine.moments(numbers)
+    change = _affine.grounded(_affine.change(_affine.least(own, plate)), plate)
+    return SRGB.matched(face, change, amount)
 
 
 def report(numbers: Numbers) -> dict[str, Any]:
-    """`space`, `axes`, and the `matrix` (3 × 4, the last column added) of the whole match."""
-    return _affine.report(SRGB, _affine.least(*_affine.moments(numbers)))
+    """`space`, `axes`, and the `matrix` (3 × 4, the last column added) of the whole match, and its `_affine.bend`."""
+    own, plate = _affine.moments(numbers)
+    return _affine.report(SRGB, _affine.least(own, plate), plate)

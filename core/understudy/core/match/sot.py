@@ -16,7 +16,7 @@ from understudy.core.match import Numbers, _whole
 from understudy.core.match._affine import NOISE
 from understudy.core.match._transport import Transport
 
-VERSION = 2
+VERSION = 3
 
 _TRANSPORT = Transport(dimensions=3, steps=2, bases=6, knots=9, gain=(0.5, 2.0), noise=NOISE)
 

@@ -18,6 +18,7 @@ from understudy.core.blend import finished, wants
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import ModelInvalid
 from understudy.core.faceset.beside import scaled
+from understudy.core.finish import _stops
 from understudy.core.frames import Array, Float, Frame, Window
 from understudy.core.image import HALF_MAXIMUM, to_half
 from understudy.core.located import Tally
@@ -26,6 +27,9 @@ from understudy.core.merge.area import Area, Swapped, area_of, box_of, layered
 from understudy.core.merge.finishing import Finished, Finishing, blend_of
 from understudy.core.merge.layers import Ground
 from understudy.core.merge.mattes import as_float
+
+_CLASH = 0.5  # stops: a matched face needs less, and half as much is seen at once
+_FEW = 4  # pixels each way, of which one is looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +125,14 @@ class _Shown:
         window: what of the plate it covers.
         matte: (h, w) on the window, by which the face is mixed, as a half layer has it.
         grain: (h, w, 3) what was added of it, in the working space.
+        moved: (3,) stops by which the blend moved the mean of R, G and B under the matte; None: it goes by no outline.
     """
 
     window: Window
     face: _Face
     matte: Float
     grain: Float | None = None
+    moved: Float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +179,7 @@ class Compositor:
             layers=extra,
             box=box,
             matte=to_half(shown.matte[box.slices(near)]),
-            warnings=tuple(_notes(tally, swapped)),
+            warnings=(*_notes(tally, swapped), *_drawn(shown.moved, swapped.look.blend)),
         )
 
     def _is_plain(self, swapped: Swapped) -> bool:
@@ -199,9 +205,9 @@ class Compositor:
         if plain:
             there = _Placed(face=self._placed(swapped, swapped.face, space), lights=lights)
             return _Shown(window=window, face=there, matte=matte)
-        made = self._finished(swapped, area, matte, lights)
+        made, moved = self._finished(swapped, area, matte, lights)
         face = _Made(face=made.face, window=window, colour=self.colour, space=space)
-        return _Shown(window=window, face=face, matte=made.matte, grain=made.grain)
+        return _Shown(window=window, face=face, matte=made.matte, grain=made.grain, moved=moved)
 
     def _placed(self, swapped: Swapped, aligned: Float, space: str) -> warp.Prepared:
         """A face (S, S, 3) in the working space, to be sampled on the plate, in a colour space that a matrix leads to.
@@ -210,19 +216,25 @@ class Compositor:
         there = _from_working(self.colour, aligned, space)
         return warp.onto_plate(there, scaled(swapped.alignment, len(aligned)), border="replicate")
 
-    def _finished(self, swapped: Swapped, area: Area, matte: Float, lights: _Lights) -> Finished:
-        """The face on the plate, blended and finished; and the matte by which it is mixed, as a half layer has it."""
+    def _finished(
+        self, swapped: Swapped, area: Area, matte: Float, lights: _Lights
+    ) -> tuple[Finished, Float | None]:
+        """The face on the plate, blended and finished; and the matte by which it is mixed, as a half layer has it.
+        Beside them `_Shown.moved`.
+        """
         look, window = swapped.look, swapped.window
         face = self._placed(swapped, swapped.face, self.colour.working).over(window)
         for band in layers.bands(window):
             rows = band.slices(window)
             lights.kept(face[rows], band)
-        face = finished(blend_of(look.blend), swapped.plate.working, face, matte, lambda: area.outline)
+        before, blend = face, blend_of(look.blend)
+        face = finished(blend, swapped.plate.working, face, matte, lambda: area.outline)
+        moved = _moved(before, face, matte, swapped.placed.gain) if wants(blend).whole else None
 
         def mixed(whole: Float) -> Float:
             return matte if whole is area.whole else replace(area, whole=whole).matte
 
-        return self.finishing.on_plate(
+        made = self.finishing.on_plate(
             face,
             area.whole,
             mixed,
@@ -231,6 +243,7 @@ class Compositor:
             view=swapped.view,
             window=window,
         )
+        return made, moved
 
     def _sheets(self, swapped: Swapped, shown: _Shown, space: str) -> _Sheets:
         """What the layers show on the swap's window."""
@@ -349,6 +362,29 @@ def _notes(tally: Tally, swapped: Swapped) -> Iterator[str]:
                 f"{at.count} values of {channel} under the matte are not finite in the plate, {at}: the face "
                 "stands there alone"
             )
+
+
+def _moved(before: Float, after: Float, matte: Float, gain: float) -> Float | None:
+    """(3,) stops between the means of two pictures (h, w, 3) where a matte (h, w) is more than a half; None: nowhere.
+
+    Every fourth pixel each way tells as much.
+    """
+    few = (slice(None, None, _FEW), slice(None, None, _FEW))
+    inside = matte[few] > 0.5
+    if not inside.any():
+        return None
+    old, new = (_stops.encode(each[few][inside] * np.float32(gain)).mean(axis=0) for each in (before, after))
+    return np.asarray(new - old, np.float32)
+
+
+def _drawn(moved: Float | None, blend: str) -> Iterator[str]:
+    """What a person should know where a blend's correction is no correction of skin."""
+    if moved is not None and float(np.abs(moved).max()) > _CLASH:
+        by = ", ".join(f"{name} {stops:+.2f}" for name, stops in zip(layers.COLOUR, moved, strict=True))
+        yield (
+            f"{blend} moves the face's mean by more than {_CLASH:g} stops ({by}): the matte's edge lies on other "
+            "things than skin, or in other light; erode it, leave hull out of the mask, or blend by multiband or over"
+        )
 
 
 def _count_beyond(finished: Float, band: Window, tally: Tally) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from understudy.core.errors import FrameUnreadable
 
-VERSION = 6  # of what a merge makes of the same frame and settings: count it up when pixels change
+VERSION = 7  # of what a merge makes of the same frame and settings: count it up when pixels change
 PREFIX = "understudy/"
 PEOPLE = PREFIX + "people"  # their names by commas, where there are several: the first is on the bottom
 DIGEST = PREFIX + "digest"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from understudy.core.align import MODEL_TYPES
-from understudy.core.checkpoints import Config, named
+from understudy.core.netconfig import Config, named
 
 ARCHS = ("df", "liae", "dfhd", "liaehd")
 OPTIONS = "udtc"
@@ -117,5 +117,5 @@ def known() -> dict[str, ModelConfig]:
 
 
 def preset(name: str) -> ModelConfig:
-    """The configuration of that name, a preset's or a row's of the ablation; raises as `checkpoints.named`."""
+    """The configuration of that name, a preset's or a row's of the ablation; raises as `netconfig.named`."""
     return named(known(), name)

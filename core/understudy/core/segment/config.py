@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from understudy.core import _plugins
 from understudy.core.align import MODEL_TYPES
-from understudy.core.checkpoints import Config, named
+from understudy.core.netconfig import Config, named
 
 _STEPS = {"xseg": 64}
 """How often a network halves its input, as a power of two; 32 for those that are not here."""
@@ -67,5 +67,5 @@ MARKS = ("face", "occluder")  # what the mattes that become labels may mark; the
 
 
 def preset(name: str) -> SegmenterConfig:
-    """The configuration of that name; raises as `checkpoints.named`."""
+    """The configuration of that name; raises as `netconfig.named`."""
     return named(PRESETS, name)
