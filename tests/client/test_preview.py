@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -14,10 +17,12 @@ from tests.client.command import Command
 from tests.core import shots
 from tests.core.shots import make_release
 from tests.daemon import models
-from tests.daemon.support import Daemon
+from tests.daemon.support import SECONDS, Daemon
 from understudy.client import AsyncSession, Refused, Session, specs
 from understudy.client.errors import INVALID, TimedOut
 from understudy.core import plate
+
+SOON = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +68,43 @@ def test_a_frame_by_the_library_and_its_twin(
             return await other.preview(given(scene), scene.faceset, model, shots.FIRST, size=50, device="cpu")
 
     assert asyncio.run(twin()) == shown
+
+
+def test_a_cancelled_one_is_waited_for_by_nobody(daemon: Daemon, scene: shots.Shot, model: Path):
+    async def story() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(20))  # more than there are seats
+        async with AsyncSession(daemon.announced()["endpoint"]) as session:
+
+            async def ask(seconds: float) -> object:
+                return await session.preview(
+                    given(scene), scene.faceset, model, shots.FIRST, device="cpu", timeout=seconds
+                )
+
+            async def refused() -> bool:
+                try:
+                    await ask(1.0)
+                except TimedOut:  # it was waited for
+                    return False
+                except Refused as error:
+                    return error.reason == "LIMIT_REACHED"
+                raise AssertionError("the worker stands still")
+
+            await ask(SOON)
+            os.kill(daemon.worker(), signal.SIGSTOP)
+            try:
+                asks = {asyncio.create_task(ask(SOON)) for _ in range(12)}
+                while len(asks) > 8:  # as many as there are seats: the others are refused
+                    done, asks = await asyncio.wait(asks, return_when=asyncio.FIRST_COMPLETED)
+                    assert all(isinstance(each.exception(), Refused) for each in done)
+                for each in asks:
+                    each.cancel()
+                end = asyncio.get_running_loop().time() + SECONDS
+                while await refused():
+                    assert asyncio.get_running_loop().time() < end
+            finally:
+                os.kill(daemon.worker(), signal.SIGCONT)
+
+    asyncio.run(story())
 
 
 def test_what_is_wrong_is_a_typed_error(session: Session, scene: shots.Shot, model: Path):

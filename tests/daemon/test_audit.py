@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import grpc
 import pytest
 
 from tests.daemon.listening import SECONDS, Place, jobs, listening, shown, system
-from understudy.core.errors import InvalidInput, NotFound
+from understudy.core.errors import InvalidInput, NotFound, WriteFailed
 from understudy.daemon import admin
 from understudy.daemon.audit import START, Audit, Entry, verify
 from understudy.v1 import job_pb2, system_pb2
@@ -39,6 +40,23 @@ def test_a_log_goes_on_after_a_restart_and_after_a_power_cut(tmp_path: Path):
     assert len(set(heads)) == 10
     assert path.stat().st_mode & 0o777 == 0o600
     assert all(verify(path, head).head == chain.head for head in [START, *heads])
+
+
+def test_a_line_that_the_disk_has_no_room_for_leaves_no_part(tmp_path: Path):
+    path = tmp_path / "audit.jsonl"
+    filled(path)
+    log, usual = Audit(path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    entry = Entry(who="late", peer="unix:", what="StartJob", outcome="OK")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, usual[1]))
+    try:
+        for _ in range(2):
+            with pytest.raises(WriteFailed):
+                log.record(entry)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    log.record(entry)
+    log.close()
+    assert (verify(path).count, verify(path).head) == (6, log.head)
 
 
 def reworded(lines: list[bytes]) -> list[bytes]:

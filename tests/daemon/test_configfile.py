@@ -50,6 +50,8 @@ listen = "127.0.0.1:9464"
 file = "{0}/audit.jsonl"
 [drain]
 seconds = 60
+[idle]
+seconds = 90
 [log]
 format = "json"
 verbose = true
@@ -81,6 +83,7 @@ def test_every_key_comes_through(tmp_path: Path):
     assert config.site.weights().usable("codeformer").non_commercial
     assert list(vars(config.site.limits).values()) == [1048576, 5000, 20, 200, 40000000, 64]
     assert (config.metrics, config.audit_file) == ("127.0.0.1:9464", tmp_path / "audit.jsonl")
+    assert config.idle == 90.0
     assert (config.drain, config.log.format, config.log.verbose) == (60.0, "json", True)
     assert config.site.path_mapping[0].source_path == "P:\\show"
 
@@ -119,6 +122,7 @@ def test_licences_are_accepted_by_arguments_before_the_environment():
         ("[log]\nformat = 'xml'", "log.format", "'xml' is neither text nor json"),
         ("[weights]\naccepted_licences = ['codefomer']", "weights.accepted_licences", "mean 'codeformer'?"),
         ("[drain]\nseconds = 0", "drain.seconds", "is not above 0"),
+        ("[idle]\nseconds = -1", "idle.seconds", "is not 0 to"),
         ("[metrics]\nlisten = '0.0.0.0:9464'", "metrics.listen", "metrics have no lock"),
         ("[metrics]\nlisten = '9464'", "metrics.listen", "is not HOST:PORT"),
         ("[listen]\ntcp = '0.0.0.0:7443'", "listen.tcp", "needs TLS"),

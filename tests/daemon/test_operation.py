@@ -179,6 +179,18 @@ def test_a_daemon_that_is_told_to_stop_drains(
     until(lambda: daemon.job(job).attempts == 2)  # it goes on by itself
 
 
+def test_a_daemon_that_nobody_needs_stops_by_itself(make_daemon: Callable[..., Daemon], ingest: Spec):
+    daemon = make_daemon("--idle", "2").start()
+    job = daemon.submit(ingest(count=300)).id
+    assert len(list(daemon.watch(job))) > 300  # it does not stop under a watch or a job, however long
+    daemon.succeed(job)
+    assert daemon.process is not None
+    assert daemon.process.wait(SECONDS) == 0
+    assert daemon.announced() == {}
+    assert "nothing to do for 2 s" in (daemon.state / "daemon.log").read_text()
+    assert daemon.start().job(job).state == job_pb2.JOB_STATE_SUCCEEDED
+
+
 def test_while_it_drains_it_starts_nothing_and_still_answers(tmp_path: Path, monkeypatch):
     held, asked = threading.Event(), threading.Event()
     stop = Scheduler.stop

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import grpc
@@ -20,6 +22,10 @@ from tests.core.shots import make_release
 from tests.daemon import facesets, models
 from tests.daemon.support import Daemon, refusal, until
 from understudy.core import plate, release
+from understudy.daemon.asks import Grid
+from understudy.daemon.errors import WorkerDied
+from understudy.daemon.previews import Previews
+from understudy.daemon.process import Gone
 from understudy.v1 import job_pb2, preview_pb2
 from understudy.v1.preview_pb2_grpc import PreviewServiceStub
 
@@ -227,6 +233,22 @@ def test_a_flood_is_refused_and_a_dead_worker_told(
         left = [each for each in asks if each not in full and each.exception(SOON) is None]
         assert len(left) == 8  # the next worker makes them
     cancel(daemon, job)
+
+
+def test_an_ask_under_which_two_workers_died_ends():
+    previews = Previews(lambda: None)
+    with ThreadPoolExecutor(1) as threads:
+        ask = threads.submit(previews.ask, Grid(Path("/no/model")), ("me", ""), SOON, lambda _: True)
+        for pid in (1, 2):
+            sent: list[object] = []
+            worker = cast("Any", SimpleNamespace(pid=pid, send=sent.append))
+            assert not ask.done()  # one may have died of something else
+            with suppress(Gone), previews.served_by("cpu:0", worker, idle=True):
+                until(lambda sent=sent: sent)
+                raise Gone("it was killed by signal 9")
+        with pytest.raises(WorkerDied):
+            ask.result(SOON)
+    assert not previews.unsent
 
 
 @pytest.mark.parametrize(

@@ -50,11 +50,20 @@ def end(store: Store, job: str, at: float) -> None:
     updates.add(store, job, job_pb2.TrainingUpdate(save=True))
     store.move(job, State.SUCCEEDED)
     with store.transaction() as db:
-        db.execute("UPDATE jobs SET ended = ? WHERE id = ?", (at, job))
+        db.execute("UPDATE jobs SET created = ?, ended = ? WHERE id = ?", (at, at, job))
 
 
 def kept(store: Store) -> list[str]:
     return [job.id for job in reversed(store.jobs([], None, 1000)[0])]
+
+
+def test_a_job_that_ended_by_a_clock_set_back_is_not_old(store: Store):
+    job = add(store)
+    end(store, job, 100 * DAY)
+    with store.transaction() as db:
+        db.execute("UPDATE jobs SET ended = 1.0")
+    assert pruning.prune(store, Retention(days=10), 105 * DAY) == 0
+    assert pruning.prune(store, Retention(days=10), 111 * DAY) == 1
 
 
 def test_old_jobs_go_wholly_and_their_numbers_never_come_again(store: Store):

@@ -65,6 +65,14 @@ def test_watching_goes_on_after_a_sequence_number(daemon: Daemon, ingest: Spec):
     assert len(daemon.frames(job)) == 300
 
 
+def test_two_hundred_may_watch(daemon: Daemon, ingest: Spec):
+    job = daemon.submit(ingest("watched")).id
+    streams = [daemon.watch(job, after=10**6) for _ in range(200)]
+    assert all(next(stream).HasField("snapshot") for stream in streams)  # each has a seat
+    daemon.jobs.CancelJob(job_pb2.CancelJobRequest(id=job))
+    assert not [each for stream in streams for each in stream]  # each is woken, and ends
+
+
 def test_many_watch_at_once_and_see_the_same(daemon: Daemon, ingest: Spec):
     job = daemon.submit(ingest(count=100)).id
     seen: dict[int, list[int]] = {n: [] for n in range(20)}

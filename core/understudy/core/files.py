@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import threading
 import uuid
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from understudy.core import confine
 from understudy.core.errors import DiskFull, WriteFailed
+
+_HIDDEN = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]{12}(?P<suffix>\.[^.]+)?")
 
 
 @contextmanager
@@ -75,6 +78,16 @@ def making(folder: Path) -> Iterator[Path]:
                     shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise failed(folder, error) from error
+
+
+def unfinished(folder: Path) -> Iterator[tuple[Path, str]]:
+    """What `replacing` and `making` left in a folder where their process was killed, each with the name that it would
+    have got; what another process is at just now too.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if found := _HIDDEN.fullmatch(entry.name):
+                yield folder / entry.name, found["stem"] + (found["suffix"] or "")
 
 
 @contextmanager

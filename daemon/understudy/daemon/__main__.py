@@ -1,6 +1,7 @@
 """`python -m understudy.daemon`: the edge. Arguments and environment are read here and nowhere below.
 
-SIGTERM and SIGINT stop it gracefully; SIGHUP, where it has no terminal, reads tokens and certificates again.
+SIGTERM and SIGINT stop it gracefully, as does `--idle` when there is nothing to do; SIGHUP, where it has no terminal,
+reads tokens and certificates again.
 Ends with 0 after a graceful stop, 1 when an argument or the configuration is wrong or the state folder cannot be used,
 75 when another daemon has the state folder, the socket or a port. With `--check` it looks whether it could run here,
 and ends with 1 where something is to be done.
@@ -16,7 +17,8 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.faceset import index
@@ -26,6 +28,7 @@ from understudy.daemon.config import DaemonConfig
 from understudy.daemon.doors import Occupied
 
 STOP, RELOAD = "stop", "reload"
+LOOK_SECONDS = 1.0  # how often it looks whether there is anything to do
 log = logging.getLogger("understudy.daemon")
 
 
@@ -63,10 +66,20 @@ def _serve(config: DaemonConfig, orders: SimpleQueue[str], supervisor: str) -> N
         _notify(supervisor, "READY=1")
         if config.embedded:
             threading.Thread(target=_await_end_of_input, args=(orders,), daemon=True).start()
-        while orders.get() == RELOAD:
+        while _next(orders, running, config.idle) == RELOAD:
             running.reload()
         log.info("stopping")
         _notify(supervisor, "STOPPING=1")
+
+
+def _next(orders: SimpleQueue[str], running: server.Running, idle: float) -> str:
+    """The next order; after so many seconds with nothing to do that is to stop, 0: never."""
+    while True:
+        with suppress(Empty):
+            return orders.get(timeout=LOOK_SECONDS if idle else None)
+        if running.idle() >= idle:
+            log.info("nothing to do for %.0f s", idle)
+            return STOP
 
 
 def _notify(supervisor: str, state: str) -> None:

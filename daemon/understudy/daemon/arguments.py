@@ -31,6 +31,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--state", type=Path, help="folder for jobs, socket and log; default $UNDERSTUDY_STATE or XDG's")
     add("--listen", default="", metavar="unix:PATH", help="socket; default daemon.sock in the state folder")
     add("--embedded", action="store_true", help="stop when standard input closes")
+    add(
+        "--idle",
+        type=float,
+        metavar="SECONDS",
+        help="stop after so long without a call and a job; default never",
+    )
     add("--read-root", type=Path, action="append", default=[], help="only read below; may be repeated")
     add("--write-root", type=Path, action="append", default=[], help="only write below; may be repeated")
     add("--colour-config", help="OpenColorIO config: a path or ocio:// name; default $OCIO or the pinned one")
@@ -95,6 +101,7 @@ def _config(
         queue=file.queue,
         retention=file.retention,
         drain=file.drain.seconds,
+        idle=file.idle.seconds if given.idle is None else given.idle,
         log=Log(format=file.log.format, verbose=given.verbose or file.log.verbose),
         embedded=given.embedded,
         site=replace(site, path_mapping=(*rules, *site.path_mapping)),

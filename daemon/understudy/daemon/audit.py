@@ -7,6 +7,7 @@ tells it in its log, and `verify` takes one that was kept.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -130,10 +131,13 @@ class Audit:
         }
         head = _hash(line)
         text = _text({**line, "hash": head}) + "\n"
+        before = os.fstat(self._file).st_size
         try:
-            os.write(self._file, text.encode())
+            if os.write(self._file, text.encode()) < len(text):  # the disk took a part
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file)
         except OSError as error:
+            os.ftruncate(self._file, before)  # half a line would be the end of the chain
             raise failed(self.path, error) from error
         self._count, self.head, self._dropped = self._count + 1, head, 0
 

@@ -94,6 +94,7 @@ class DaemonConfig:
         queue: how the queue is served.
         retention: how long jobs are kept that have ended.
         drain: seconds that running work may take to come to a stop when the daemon does.
+        idle: seconds without a call and without a job to do after which it stops by itself; 0: never.
         log: what is logged, and how.
         embedded: started for one command; stops when its standard input closes.
     """
@@ -110,6 +111,7 @@ class DaemonConfig:
     queue: Queue = field(default_factory=Queue)
     retention: Retention = field(default_factory=Retention)
     drain: float = DRAIN_SECONDS
+    idle: float = 0.0
     log: Log = Log()
     embedded: bool = False
 
@@ -121,6 +123,12 @@ class DaemonConfig:
                 f"drain.seconds: {self.drain:g} is not above 0 and at most 86400",
                 field="drain.seconds",
                 value=self.drain,
+            )
+        if not 0 <= self.idle <= 86400 * 366:
+            raise InvalidInput(
+                f"idle.seconds: {self.idle:g} is not 0 to {86400 * 366}",
+                field="idle.seconds",
+                value=self.idle,
             )
         self._check_socket()
         self._check_tcp()

@@ -74,6 +74,11 @@ class Drain:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Idle:
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class File:
     """A `daemon.toml` as a whole; every table and key may be left out, but those of `tls` come together."""
 
@@ -91,6 +96,7 @@ class File:
     metrics: Metrics = Metrics()
     audit: Audit = Audit()
     drain: Drain = Drain()
+    idle: Idle = Idle()
     log: Log = field(default_factory=Log)
     path_mapping: tuple[Rule, ...] = ()
 

@@ -48,6 +48,31 @@ class Gate:
             raise Stopping("the daemon is stopping; connect again in a moment")
 
 
+class Calls:
+    """Since when nobody has called. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way, self._last = 0, time.monotonic()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """A call is under way while the block lasts."""
+        with self._lock:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._last = time.monotonic()
+
+    def quiet(self) -> float:
+        """Seconds since the last call ended; 0 while one is under way."""
+        with self._lock:
+            return 0.0 if self._under_way else time.monotonic() - self._last
+
+
 @dataclass
 class Said:
     """What became of a call so far."""
@@ -65,6 +90,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the 
     ) -> None:
         self._access, self._gate, self._audit = access, gate, audit
         self._metrics, self._mapping = metrics, mapping
+        self.calls = Calls()
 
     def intercept_service(
         self, continuation: Callable[[Any], Any], details: grpc.HandlerCallDetails
@@ -126,7 +152,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the 
         """Count the call, keep it in the audit log where it changes something or was not permitted, send its error."""
         rpc, began, said = method.rpartition("/")[2], time.monotonic(), Said()
         try:
-            with translated(context, rpc):
+            with self.calls.one(), translated(context, rpc):
                 try:
                     yield said
                 except UnderstudyError as error:

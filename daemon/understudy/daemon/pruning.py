@@ -16,7 +16,8 @@ _OF_A_JOB = ("events", "frames", "artifacts", "outputs", "updates", "requests", 
 def prune(store: Store, keep: Retention, now: float) -> int:
     """Forget jobs that ended before the time or beyond the number that are kept; gives how many.
 
-    A job that another kept one depends on stays with it.
+    A job that another kept one depends on stays with it. One that ended before it was made did so by a clock that was
+    set back: it is as old as when it was made.
 
     Args:
         now: seconds UTC.
@@ -31,7 +32,7 @@ def _some(store: Store, keep: Retention, now: float) -> int:
     before = now - keep.days * 86400 if keep.days else 0.0
     beyond = f"SELECT number FROM jobs WHERE state IN ({_ENDED}) ORDER BY number DESC LIMIT 1 OFFSET ?"  # noqa: S608
     old = (
-        f"SELECT id FROM jobs WHERE state IN ({_ENDED}) AND (ended < ? OR number <= ?) "  # noqa: S608
+        f"SELECT id FROM jobs WHERE state IN ({_ENDED}) AND (max(created, ended) < ? OR number <= ?) "  # noqa: S608
         "AND NOT EXISTS (SELECT 1 FROM dependencies WHERE needs = jobs.id) ORDER BY number LIMIT ?"
     )
     with store.transaction() as db:

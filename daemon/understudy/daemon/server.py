@@ -9,6 +9,7 @@ import os
 import pwd
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -31,7 +32,7 @@ from understudy.daemon.audit import Audit
 from understudy.daemon.config import DaemonConfig, version
 from understudy.daemon.decode import Work
 from understudy.daemon.doors import Doors, Occupied
-from understudy.daemon.guard import Gate, Guard
+from understudy.daemon.guard import Calls, Gate, Guard
 from understudy.daemon.limits import Limits
 from understudy.daemon.metrics import Metrics
 from understudy.daemon.outputs import Output
@@ -59,7 +60,7 @@ from understudy.v1 import (
     system_pb2_grpc,
 )
 
-THREADS, WATCHERS = 128, 112  # of them: watching and waiting calls hold a thread each
+THREADS, WATCHERS = 320, 288  # of them: watching and waiting calls hold a thread each
 CALLS = 1024  # under way or waiting for a thread; more are refused, so that a flood fills no memory
 GRACE_SECONDS = 2.0  # for calls under way when the daemon stops
 log = logging.getLogger(__name__)
@@ -100,11 +101,31 @@ class Running:
         endpoint: of the Unix socket.
         tcp: `host:port`; empty where it does not listen there.
         reload: reads tokens and certificates again; what is wrong with them is logged, and the old ones stay.
+        idle: seconds for which nobody has called and no job was to be done.
     """
 
     endpoint: str
     tcp: str
     reload: Callable[[], None]
+    idle: Callable[[], float]
+
+
+class Rest:
+    """For how long there has been nothing to do."""
+
+    def __init__(self, calls: Calls, store: Store) -> None:
+        self._calls, self._store = calls, store
+        self._busy = time.monotonic()  # when there was a job last
+
+    def seconds(self) -> float:
+        """Without a call and without a job, as far as was looked: a paused job is none until it is resumed."""
+        try:
+            busy = self._store.busy
+        except WriteFailed:  # who cannot look does not know
+            busy = True
+        if busy:
+            self._busy = time.monotonic()
+        return min(self._calls.quiet(), time.monotonic() - self._busy)
 
 
 @contextmanager
@@ -153,7 +174,12 @@ def running(config: DaemonConfig) -> Iterator[Running]:
             try:
                 _announce(config, doors)
                 status(health_pb2.HealthCheckResponse.SERVING)
-                yield Running(endpoint=doors.endpoint, tcp=doors.tcp, reload=partial(_reload, access, doors))
+                yield Running(
+                    endpoint=doors.endpoint,
+                    tcp=doors.tcp,
+                    reload=partial(_reload, access, doors),
+                    idle=Rest(guard.calls, store).seconds,
+                )
             finally:
                 _announcement(config).unlink(missing_ok=True)  # first, so that nobody new comes
                 status(health_pb2.HealthCheckResponse.NOT_SERVING)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from understudy.core.errors import DiskFull, NotFound, WriteFailed
 from understudy.daemon import encode_job, paging, retention, schema, slots, states
@@ -52,6 +53,9 @@ class Store:
         self._path = path
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
+        # One for each job that is watched: hundreds may watch, and only those of its job are woken by an event.
+        self._watched: WeakValueDictionary[str, threading.Condition] = WeakValueDictionary()
+        self._told: set[str] = set()  # jobs with events in the transaction that runs
         self._depth = 0
         self.version = 0  # grows with every commit
         self.moves = 0  # grows with every commit that may change what can run
@@ -83,8 +87,11 @@ class Store:
                 self.version += 1
                 self.moves += self._moved
                 self._changed.notify_all()
+                for job in self._told:
+                    self._wake(job)
             finally:
                 self._depth, self._moved = 0, False
+                self._told.clear()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
@@ -122,7 +129,11 @@ class Store:
         """Sleep until the job has an event after `sequence`, or was nudged, or `timeout` seconds."""
         with self._changed:
             if self._row(job)["sequence"] <= sequence:
-                self._changed.wait(timeout)
+                self._watched.setdefault(job, threading.Condition(self._lock)).wait(timeout)
+
+    def _wake(self, job: str) -> None:
+        if (watched := self._watched.get(job)) is not None:
+            watched.notify_all()
 
     def _name_needs(self) -> None:
         """What the jobs of an older file need of devices."""
@@ -131,10 +142,11 @@ class Store:
                 need = slots.need_of(job_pb2.JobSpec.FromString(row["spec"]))
                 db.execute("UPDATE jobs SET need = ? WHERE number = ?", (need, row["number"]))
 
-    def nudge(self) -> None:
-        """Wake everything that waits, so that it looks whether it should go on."""
-        with self._changed:
-            self._changed.notify_all()
+    def nudge(self, job: str = "") -> None:
+        """Wake all who wait for a job, or for any, so that they look whether they should go on."""
+        with self._lock:
+            for each in [job] if job else list(self._watched):
+                self._wake(each)
 
     # Reading
 
@@ -162,6 +174,14 @@ class Store:
     def state(self, job: str) -> State:
         with self._lock, self._translated():
             return State(self._row(job)["state"])
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits to."""
+        states = (State.QUEUED, State.RUNNING, State.CANCELLING)
+        with self._lock, self._translated():
+            row = self._db.execute("SELECT 1 FROM jobs WHERE state IN (?, ?, ?) LIMIT 1", states).fetchone()
+        return row is not None
 
     def pausing(self, job: str) -> bool:
         """Whether it runs and was asked to pause."""
@@ -344,6 +364,7 @@ class Store:
             for sequence, event in enumerate(events, start=sequence + 1):  # noqa: B020  continues the job's own
                 self._append(db, job, sequence, event)
             db.execute("UPDATE jobs SET sequence = ? WHERE id = ?", (sequence, job))
+            self._told.add(job)
             retention.thin(db, job)
 
     def _append(self, db: sqlite3.Connection, job: str, sequence: int, event: job_pb2.JobEvent) -> None:

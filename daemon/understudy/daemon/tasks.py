@@ -18,7 +18,7 @@ from understudy.core.review import ReviewSettings
 from understudy.core.train.control import Control
 from understudy.core.train.settings import TrainSettings
 from understudy.core.weights import WeightsReport
-from understudy.daemon import decode, locks
+from understudy.daemon import decode, leftovers, locks
 from understudy.daemon.decode import CheckPlate, Ingest, Merge, PlotHistory, Pull, Torture, Verify
 from understudy.daemon.site import Site
 from understudy.v1 import job_pb2
@@ -53,6 +53,7 @@ class Tasks:
         asked = job_pb2.JobSpec.FromString(spec)
         work = decode.work(asked, site=self._site, colour=self._colour)
         with locks.held(work.outputs, self._site.roots.write):
+            leftovers.sweep(work.outputs)
             yield from self._work(asked, work.settings, control)
 
     def _work(

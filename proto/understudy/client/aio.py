@@ -44,7 +44,13 @@ def _plain(value: Any) -> Any:
 
 async def _threaded(twin: AsyncSession | AsyncJob, method: Callable[..., T], args: Any, named: Any) -> T:
     named = {name: _plain(value) for name, value in named.items()}
-    return await asyncio.to_thread(method, twin.plain, *map(_plain, args), **named)
+    ending = wire.Ending()
+    try:
+        with ending.held():
+            return await asyncio.to_thread(method, twin.plain, *map(_plain, args), **named)
+    except asyncio.CancelledError:
+        ending.end()  # a preview that nobody waits for: the daemon makes it no more
+        raise
 
 
 def _call(

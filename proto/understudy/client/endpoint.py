@@ -129,13 +129,15 @@ class Local:
         state: the state folder.
         start: what to do where none runs. `embedded`: start one that stops with this process, however that ends.
             `detached`: start one that stays, as `understudy serve` would. `never`: there is none.
+        idle: seconds without a call and without a job after which a detached one stops by itself; 0: never.
 
     Attributes:
         endpoint: of the daemon that `connect` found last; empty before.
     """
 
-    def __init__(self, state: Path, start: Start = "embedded") -> None:
+    def __init__(self, state: Path, start: Start = "embedded", *, idle: float = 0.0) -> None:
         self.state = state
+        self._idle = idle
         self.endpoint = ""
         self._start_as = start
         self._channel: grpc.Channel | None = None
@@ -201,6 +203,7 @@ class Local:
         command = [sys.executable, "-m", "understudy.daemon", "--state", str(self.state)]
         if self._start_as == "detached":  # it has its log; what nobody reads must not grow
             nobody = subprocess.DEVNULL
+            command += ["--idle", str(self._idle)] if self._idle else []
             self._process = subprocess.Popen(
                 command, stdin=nobody, stdout=nobody, stderr=nobody, start_new_session=True
             )

@@ -38,6 +38,46 @@ def deadline(seconds: float) -> Iterator[None]:
         _LIMIT.reset(token)
 
 
+class Ending:
+    """Lets who waits for a thread end the stream that the thread waits for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._call: Any = None
+        self._ended = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Streams that are begun in the block, in threads that it hands work to as well, can be ended."""
+        token = _ENDING.set(self)
+        try:
+            yield
+        finally:
+            _ENDING.reset(token)
+
+    def take(self, call: Any) -> None:
+        """A stream has begun.
+
+        Raises:
+            TimedOut: nobody waits for it any more.
+        """
+        with self._lock:
+            self._call = call
+            if self._ended:
+                call.cancel()
+                raise TimedOut("nobody waits for it any more")
+
+    def end(self) -> None:
+        """From any thread, now or before the stream begins."""
+        with self._lock:
+            self._ended = True
+            if self._call is not None:
+                self._call.cancel()
+
+
+_ENDING: ContextVar[Ending | None] = ContextVar("understudy_ending", default=None)
+
+
 def _left(usual: float) -> float:
     """Seconds that may still be spent: `usual`, if a deadline leaves so many.
 
@@ -107,6 +147,8 @@ class Wire:
             UnderstudyError: as `errors.translate` says.
         """
         call = self._ask(stub, method, request, FOREVER_S)
+        if (ending := _ENDING.get()) is not None:
+            ending.take(call)
         watchdog = _Watchdog(call)
         try:
             with translated():

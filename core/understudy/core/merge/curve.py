@@ -98,8 +98,8 @@ class Curve:
 
 
 def _key(form: Mapping[str, Any]) -> Key:
-    # The mapping leaves out zeros, and an interpolation that is not given is linear.
-    named = form.get("interpolation", "INTERPOLATION_UNSPECIFIED").removeprefix("INTERPOLATION_").lower()
+    # The mapping leaves out zeros, and an interpolation that is not given is linear. An unknown one is a number.
+    named = str(form.get("interpolation", "INTERPOLATION_UNSPECIFIED")).removeprefix("INTERPOLATION_").lower()
     way = "linear" if named == "unspecified" else named
     return Key(
         frame=int(form.get("frame", 0)),

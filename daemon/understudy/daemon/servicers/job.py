@@ -186,11 +186,20 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         self._store.glance(job)  # refuses one that is not there before it takes a seat
         if not self._seats.acquire(blocking=False):
             raise Stopping("too many calls wait for jobs at once; try again in a moment")
+        follows = True
+
+        def gone() -> (
+            None
+        ):  # called at every end: of hundreds who hear the last event, none need wake the others
+            if follows:
+                self._store.nudge(job)
+
         try:
-            context.add_callback(self._store.nudge)
+            context.add_callback(gone)
             while context.is_active():
                 if self._stopping.is_set():
                     raise Stopping("the daemon is stopping; the job is kept")
                 yield self._store.glance(job)
         finally:
+            follows = False
             self._seats.release()

@@ -17,6 +17,7 @@ from pathlib import Path
 from understudy.client.endpoint import START_S, Local, ask
 from understudy.client.errors import Unreachable
 
+IDLE_S = 3600.0  # a session whose agent was killed never leaves: its daemon stops by itself after so long without work
 DRAIN_S = 360.0  # how long it may take to stop; a daemon gives its running job 330 s
 
 
@@ -29,7 +30,7 @@ def enter(state: Path) -> str:
     Raises:
         Unreachable: it did not start; says what it said.
     """
-    transport = Local(state, start="detached")
+    transport = Local(state, start="detached", idle=IDLE_S)
     try:
         transport.connect()
         return transport.endpoint
