@@ -13,13 +13,29 @@ Standard library only. Importing it loads nothing but Nuke's module; the daemon 
 
 from __future__ import annotations
 
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Sequence
 
 import nuke
 
 from .version import VERSION
 
-__all__ = ["VERSION", "button", "create", "extract", "merge", "swap", "train", "update", "version_up"]
+__all__ = [
+    "VERSION",
+    "apply",
+    "button",
+    "create",
+    "export",
+    "extract",
+    "give_points",
+    "label",
+    "make_nodes",
+    "merge",
+    "swap",
+    "teach",
+    "train",
+    "update",
+    "version_up",
+]
 
 
 def create(plate: nuke.Node | None = None, info: Any = None) -> nuke.Group:
@@ -64,6 +80,57 @@ def merge(node: nuke.Node, done: Callable[[Any], object] | None = None, prerende
     return _run(node, ["merge"], done, prerender)
 
 
+def label(node: nuke.Node, done: Callable[[Any], object] | None = None) -> Any:
+    """Write the mask input on the label frames and make the dst faceset's labels of it. Gives a `runs.Run` at once."""
+    from . import mattes
+
+    return _alone(node, "label", mattes.label, done)
+
+
+def teach(node: nuke.Node, done: Callable[[Any], object] | None = None) -> Any:
+    """Train the segmenter on the labels."""
+    from . import mattes
+
+    return _alone(node, "teach", mattes.teach, done)
+
+
+def apply(node: nuke.Node, done: Callable[[Any], object] | None = None) -> Any:
+    """The segmenter's mattes beside all faces; the look's mask then has `occ` in it."""
+    from . import mattes
+
+    return _alone(node, "apply", mattes.apply, done, after=mattes.use_occ)
+
+
+def export(node: nuke.Node, done: Callable[[Any], object] | None = None) -> Any:
+    """The model as TorchScript, and a CatFileCreator for it."""
+    from . import inference
+
+    return _alone(node, "export", inference.export, done, after=inference.set_up)
+
+
+def give_points(
+    node: nuke.Node,
+    source: nuke.Node,
+    frames: Sequence[int],
+    done: Callable[[Any], object] | None = None,
+) -> Any:
+    """Where the face is on these frames, by a Tracker or 2D knobs: five points by name, or 68. Extract again then.
+
+    Args:
+        done: called on the main thread with the error or None.
+    """
+    from . import points
+
+    return points.give(node, source, frames, done)
+
+
+def make_nodes(node: nuke.Node, person: str = "") -> List[nuke.Node]:
+    """Tracker4, CornerPin2D, its matrix and RotoPaint of the face in the shown version's merge."""
+    from . import tracks
+
+    return tracks.make(node, person)
+
+
 def version_up(node: nuke.Node) -> int:
     """The next version of the output, its Read with it; the number."""
     from . import node as nodes
@@ -103,3 +170,18 @@ def _run(node: nuke.Node, names: List[str], done: Callable[[Any], object] | None
         "merge": lambda: runs.merge(node, plate),
     }
     return runs.Run(node, [steps[name]() for name in names], plate, done)
+
+
+def _alone(
+    node: nuke.Node,
+    name: str,
+    spec: Callable[[nuke.Node], Any],
+    done: Callable[[Any], object] | None,
+    after: Callable[[nuke.Node], object] | None = None,
+) -> Any:
+    """One job that needs no plate."""
+    from . import node as nodes
+    from . import runs
+
+    nodes.make_unique(node)
+    return runs.Run(node, [(name, spec(node))], None, done, after)

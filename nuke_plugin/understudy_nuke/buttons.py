@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import nuke
 
 import understudy_nuke
 
-from . import daemon, plates
+from . import daemon, mattes, people, plates, ranges, tree
 from . import node as nodes
 from .daemon import UnderstudyError
 from .version import VERSION
 
-_RUNS = ("swap", "extract", "train", "merge")
+_RUNS = ("swap", "extract", "train", "merge", "label", "teach", "apply", "export")
 
 
 def pressed(action: str, node: nuke.Node | None = None) -> None:
@@ -37,8 +37,7 @@ def pressed(action: str, node: nuke.Node | None = None) -> None:
 
 def say(error: UnderstudyError) -> None:
     """To a person; under `nuke -t` on the terminal."""
-    words = error.message + (" (knob {})".format(error.field) if error.field.startswith("us_") else "")
-    (nuke.message if nuke.GUI else nuke.tprint)(words)
+    (nuke.message if nuke.GUI else nuke.tprint)(daemon.words(error))
 
 
 def _selected() -> nuke.Node:
@@ -118,6 +117,53 @@ def _plate(node: nuke.Node) -> None:
     )
 
 
+def _suggest(node: nuke.Node) -> None:
+    def told(frames: List[int], error: UnderstudyError | None) -> None:
+        if error is not None:
+            say(error)
+        else:
+            nuke.message("Roto these frames, connect it to the mask input: {}".format(ranges.said(frames)))
+
+    mattes.suggest(node, told)
+
+
+def _points(node: nuke.Node) -> None:
+    """Of the node that is named, else of the one that is selected besides ours."""
+    name = str(node["us_points"].value()).strip()
+    chosen = [n for n in nuke.selectedNodes() if not nodes.is_ours(n)]
+    source = nuke.toNode(name) if name else chosen[0] if len(chosen) == 1 else None
+    if source is None:
+        raise daemon.refused(
+            "us_points", "{} is no node; name or select the Tracker".format(name or "nothing")
+        )
+    text = str(node["us_point_frames"].value()).strip()
+    frames = ranges.parsed(text or str(nuke.frame()), "us_point_frames")
+
+    def told(error: UnderstudyError | None) -> None:
+        if error is not None:
+            say(error)
+        else:
+            nuke.message(
+                "Kept for {}. Press extract: it makes these frames again.".format(ranges.said(frames))
+            )
+
+    understudy_nuke.give_points(node, source, frames, told)
+
+
+def _nodes(node: nuke.Node) -> None:
+    """The first person's track has no name."""
+    for i, person in enumerate(people.table(node)):
+        understudy_nuke.make_nodes(node, person.name if i else "")
+
+
+def _people(node: nuke.Node) -> None:
+    people.table(node)
+    if not nuke.GUI or nuke.ask(
+        "The inside of {} is made anew: what you added in there goes.".format(node.name())
+    ):
+        people.lay_out(node)
+
+
 def _reveal(node: nuke.Node) -> None:
     from . import qt
 
@@ -128,8 +174,9 @@ def _reveal(node: nuke.Node) -> None:
 
 
 def _show(node: nuke.Node) -> None:
-    """The version's number was changed by hand."""
-    if str(node["us_out"].value()).strip():
+    """The version's number was changed by hand; or a script is being read, and what is inside is still to come."""
+    inside: Any = node
+    if str(node["us_out"].value()).strip() and inside.node(tree.READ) is not None:
         nodes.show_version(node)
 
 
@@ -139,9 +186,13 @@ def _version_up(node: nuke.Node) -> None:
 
 _ACTIONS: Dict[str, Callable[[nuke.Node], None]] = {
     "cancel": _cancel,
+    "nodes": _nodes,
+    "people": _people,
     "plate": _plate,
+    "points": _points,
     "reveal": _reveal,
     "show": _show,
+    "suggest": _suggest,
     "update": _update,
     "version_up": _version_up,
 }

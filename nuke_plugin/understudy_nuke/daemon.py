@@ -31,6 +31,7 @@ __all__ = [
     "refused",
     "use",
     "wait",
+    "words",
 ]
 
 Json = Dict[str, Any]
@@ -100,6 +101,14 @@ def describe() -> Json:
         UnderstudyError: no daemon, no bridge.
     """
     return link().call("SystemService/GetInfo", deadline_s=INFO_S).result(INFO_S + 5)
+
+
+def words(error: UnderstudyError) -> str:
+    """For a person: what is wrong, by which knob, and the next step where the message alone does not say it."""
+    said = error.message + (" (knob {})".format(error.field) if error.field.startswith("us_") else "")
+    if error.code == "UNIMPLEMENTED":
+        said += "; the daemon is older than this plug-in: bring both to one release"
+    return said
 
 
 def refused(knob: str, message: str) -> Refused:

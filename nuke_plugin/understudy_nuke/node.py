@@ -5,64 +5,17 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from typing import Any, Dict, List, Sequence
+from typing import Dict, List, Sequence
 
 import nuke
 
-from . import look, plates, tree
+from . import knobs, look, plates, tree
 from .daemon import refused
 from .version import VERSION
 
 SCHEMA = "1"  # of the knobs; a later release that reads others says so
 _VERSION = re.compile(r"(?<=[/._])v(\d+)(?=[/._]|$)")
-_KNOB = re.compile(r"us_\w+")
-
-# What a button does. It works in a script that was opened without the plug-in: it says what is missing.
-_BUTTON = """import nuke
-try:
-    import understudy_nuke
-except ImportError:
-    nuke.message('Understudy is not on NUKE_PATH here. The comp works as it is; to make it anew, run '
-                 '"understudy nuke install FOLDER" and add that folder to NUKE_PATH.')
-else:
-    understudy_nuke.button({!r}, nuke.thisNode())
-"""
-_CHANGED = """import nuke
-if nuke.thisKnob().name() == 'us_version':
-    try:
-        import understudy_nuke
-    except ImportError:
-        pass
-    else:
-        understudy_nuke.button('show', nuke.thisNode())
-"""
-
-_FILES = (
-    ("us_src", "src faceset", "Folder of the faceset of who goes on. It needs a release."),
-    ("us_dst", "dst faceset", "Folder of the faceset of the plate's performer; extract makes it."),
-    ("us_model", "model", "Folder of the model; train makes it, or goes on with it."),
-    ("us_out", "output", "Frames to write, such as /shots/sh010/swap_v001/swap_v001.%04d.exr."),
-)
-_WHOLE = (
-    ("us_version", "version", 1, "Which version of the output the node shows and the next merge writes."),
-    ("us_first", "first frame", 0, "With last frame: what is merged. Both 0: all of the plate's Read."),
-    ("us_last", "last frame", 0, "See first frame."),
-    ("us_track", "person", -1, "Which person of the dst faceset, by number; -1 where there is one alone."),
-)
-_TRAINING = (
-    ("us_iterations", "iterations", 0, "End of the training over the model's life; 0: by minutes."),
-    ("us_minutes", "minutes", 60, "Minutes of training over the model's life; 0: by iterations."),
-)
-_BUTTONS = (
-    ("us_do_swap", "swap", "swap", "Extract, train and merge, whatever is not done yet."),
-    ("us_do_extract", "extract", "extract", "Make the dst faceset from the plate."),
-    ("us_do_train", "train", "train", "Train the model, or go on with it."),
-    ("us_do_merge", "merge", "merge", "Write the frames of this version."),
-    ("us_do_cancel", "cancel", "cancel", "Stop what this node has started; finished work stays."),
-    ("us_do_update", "update", "update", "Show the version that is set; take settings of a newer daemon in."),
-    ("us_do_version_up", "version up", "version_up", "Next version of the output."),
-    ("us_do_reveal", "reveal", "reveal", "Open the output's folder."),
-)
+_FOLDERS = ("us_src", "us_dst", "us_model", "us_release", "us_seg")
 _HIDDEN = ("us_id", "us_jobs", "us_schema", "us_plugin", look.STATE)
 
 
@@ -78,7 +31,10 @@ def create(parameters: Sequence[look.Parameter], plate: nuke.Node | None = None)
         group = nuke.nodes.Group(name="Understudy1")
         if plate is not None:
             group.setXYpos(plate.xpos(), plate.ypos() + 100)
-        _main_tab(group)
+        knobs.add_main(group)
+        knobs.add_training(group)
+        knobs.add_mask(group)
+        knobs.add_tracks(group)
         group.addKnob(nuke.Tab_Knob("us_tab_look", "Look"))
         for name in _HIDDEN:
             hidden = nuke.String_Knob(name, name)
@@ -91,7 +47,7 @@ def create(parameters: Sequence[look.Parameter], plate: nuke.Node | None = None)
         tree.build(group)
         if plate is not None:
             group.setInput(0, plate)
-        group["knobChanged"].setValue(_CHANGED)
+        group["knobChanged"].setValue(knobs.CHANGED)
     finally:
         nuke.Undo.end()
     return group
@@ -167,14 +123,21 @@ def version_up(node: nuke.Node) -> int:
     return number
 
 
+def need(node: nuke.Node, knob: str, label: str) -> str:
+    """One of `texts` that must be there."""
+    value = texts(node)[knob]
+    if not value:
+        raise refused(knob, "{}: set the {}".format(node.name(), label))
+    return value
+
+
 def texts(node: nuke.Node) -> Dict[str, str]:
     """The folders as the daemon reads them: plain paths with forward slashes.
 
     Raises:
         Refused: TCL in one of them.
     """
-    said = {name: str(node[name].value()).replace("\\", "/").strip() for name, _, _ in _FILES[:3]}
-    said["us_release"] = str(node["us_release"].value()).replace("\\", "/").strip()
+    said = {name: str(node[name].value()).replace("\\", "/").strip() for name in _FOLDERS}
     for name, value in said.items():
         if "[" in value:
             raise refused(name, "{} has TCL in it; give the plain path".format(value))
@@ -195,46 +158,3 @@ def _set_colour(read: nuke.Node, name: str) -> None:
         if name and (n == name or n.split("/")[-1] == name or n.endswith("({})".format(name)))
     ]
     read["colorspace"].setValue(fits[0] if fits else names[0])
-
-
-def _main_tab(group: nuke.Group) -> None:
-    group.addKnob(nuke.Tab_Knob("us_tab", "Understudy"))
-    _add(group, nuke.Enumeration_Knob("us_show", "show", list(tree.SHOWN)), tree.ADVICE)
-    for name, label, help_ in _FILES:
-        _add(group, nuke.File_Knob(name, label), help_)
-    for name, label, value, help_ in _WHOLE:
-        _add(group, nuke.Int_Knob(name, label), help_, value)
-    _add(
-        group,
-        nuke.String_Knob("us_colour", "plate's colour space"),
-        "By name; empty: the Read's, or its files'.",
-    )
-    _add(
-        group,
-        nuke.String_Knob("us_layers", "layers"),
-        "Which are written, such as: face, mask_blend, uv. Empty: all.",
-    )
-    for i, (name, label, action, help_) in enumerate(_BUTTONS):
-        button = nuke.PyScript_Knob(name, label, _BUTTON.format(action))
-        if i in (0, 5):
-            button.setFlag(nuke.STARTLINE)
-        _add(group, button, help_)
-    _add(group, nuke.Text_Knob("us_status", "", " "), "What this node did last.")
-    group.addKnob(nuke.Tab_Knob("us_tab_training", "Training"))
-    _add(group, nuke.String_Knob("us_preset", "preset"), "Of a new model; empty: the daemon's own choice.")
-    for name, label, value, help_ in _TRAINING:
-        _add(group, nuke.Int_Knob(name, label), help_, value)
-    _add(
-        group,
-        nuke.File_Knob("us_release", "release"),
-        "Record to attach to the src faceset, where it has none.",
-    )
-
-
-def _add(group: nuke.Group, knob: nuke.Knob, tooltip: str, value: Any = None) -> None:
-    assert _KNOB.match(knob.name()), knob.name()
-    knob.setTooltip(tooltip)
-    knob.setFlag(nuke.ALWAYS_SAVE)
-    if value is not None:
-        knob.setValue(value)
-    group.addKnob(knob)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Tuple
 
 import nuke
 
+from . import tree
 from .daemon import Refused, refused
 
 HARMLESS = ("Dot", "NoOp", "Viewer")  # they pass on what comes in
@@ -61,17 +62,18 @@ class Between(Refused):
         self.nodes = nodes
 
 
-def resolve(node: nuke.Node, first: int | None = None, last: int | None = None) -> Plate:
-    """The plate at the node's first input.
+def resolve(node: nuke.Node, first: int | None = None, last: int | None = None, at: int = 0) -> Plate:
+    """The plate at an input of the node.
 
     Args:
         first, last: frames wanted. Default: all that the Read says it has.
+        at: which input.
 
     Raises:
         Between: nodes in the way, a retime, or an offset within the Read.
         Refused: no Read at all, TCL in its path, no frame token, frames that it has not.
     """
-    at, read = "{}'s plate input".format(node.name()), node.input(0)
+    read = node.input(at)
     in_the_way: List[nuke.Node] = []
     while read is not None and read.Class() != "Read":
         if not _passes(read):
@@ -80,7 +82,7 @@ def resolve(node: nuke.Node, first: int | None = None, last: int | None = None) 
     if in_the_way:
         raise _between(in_the_way)
     if read is None:
-        raise refused("plate", "no Read is connected to {}".format(at))
+        raise refused("plate", "no Read is connected to {}'s {} input".format(node.name(), tree.INPUTS[at]))
     if read["disable"].value():
         raise refused("plate", "{} is disabled, so it gives nothing".format(read.name()))
     pattern = _pattern(read)
@@ -118,23 +120,44 @@ def prerender(node: nuke.Node, pattern: str, first: int | None = None, last: int
     if not _TOKEN.search(os.path.basename(pattern)):
         raise refused("us_out", "{}: a pre-render needs a frame token, %04d say".format(pattern))
     begin, end = _checked(branch.name(), branch.firstFrame(), branch.lastFrame(), first, last)
+    render(branch, pattern, [(begin, end)], "all")
+    return Plate(pattern, begin, end, working_space())
+
+
+def render(branch: nuke.Node, pattern: str, ranges: List[Tuple[int, int]], channels: str) -> None:
+    """Write a branch's pixels as they are, in full size whatever the viewer's proxy.
+
+    Args:
+        ranges: first and last frames.
+        channels: `all`, `alpha`, …
+
+    Raises:
+        Refused: a frame that was not written, because Nuke could not or a person stopped it.
+    """
+    proxy = nuke.root()["proxy"]
     nuke.Undo.disable()  # the Write comes and goes
     try:
-        with node.parent():
+        with branch.parent():
             write = nuke.nodes.Write(inputs=[branch], file=pattern)
+        small = proxy.value()
         try:
-            _set_up(write)
-            nuke.execute(write, begin, end)
+            proxy.setValue(False)
+            _set_up(write, channels)
+            for begin, end in ranges:
+                nuke.execute(write, begin, end)
+        except RuntimeError as error:  # so says Nuke, also when a person cancels it
+            raise refused("plate", "{} was not written: {}".format(pattern, error)) from error
         finally:
+            proxy.setValue(small)
             nuke.delete(write)
     finally:
         nuke.Undo.enable()
-    missing = [n for n in range(begin, end + 1) if not os.path.isfile(at_frame(pattern, n))]
+    frames = [n for begin, end in ranges for n in range(begin, end + 1)]
+    missing = [n for n in frames if not os.path.isfile(at_frame(pattern, n))]
     if missing:
         raise refused(
             "plate", "{}: {} frames were not written, the first {}".format(pattern, len(missing), missing[0])
         )
-    return Plate(pattern, begin, end, working_space())
 
 
 def working_space() -> str:
@@ -213,13 +236,13 @@ def _checked(name: str, begin: int, end: int, first: int | None, last: int | Non
     return wanted
 
 
-def _set_up(write: nuke.Node) -> None:
+def _set_up(write: nuke.Node, channels: str) -> None:
     for name, value in (
         ("file_type", "exr"),
         ("datatype", "16 bit half"),
         ("compression", "Zip (1 scanline)"),
         ("metadata", "all metadata"),
-        ("channels", "all"),
+        ("channels", channels),
         ("raw", True),
         ("autocrop", False),
         ("create_directories", True),

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import nuke
 
-from . import daemon, look, plates
+from . import daemon, look, mattes, people, plates
 from . import node as nodes
 from .daemon import UnderstudyError, refused
 
@@ -44,19 +44,21 @@ class Run:
         self,
         node: nuke.Node,
         stages: List[Stage],
-        plate: plates.Plate,
+        plate: plates.Plate | None,
         done: Callable[[Run], object] | None = None,
+        after: Callable[[nuke.Node], object] | None = None,
     ) -> None:
+        """`after`: done to the node, on the main thread, when all went well; a step of undo is its own affair."""
         self.jobs: List[str] = []
         self.ended = threading.Event()
         self.error: UnderstudyError | None = None
         self.report: Json = {}
-        self._stages, self._plate, self._done = stages, plate, done
+        self._stages, self._plate, self._done, self._after = stages, plate, done, after
         self._id, self._name = str(node["us_id"].value()), node.fullName()
         self._at, self._reloaded = 0, 0.0
         self._over = threading.Event()  # nothing more comes from the daemon
         self._link = daemon.link()
-        self._task = nuke.ProgressTask("Understudy")
+        self._task: Any = nuke.ProgressTask("Understudy")  # None once it is closed
         self._task.setMessage("starting")
         threading.Thread(target=self._look_for_cancel, name="understudy-cancel", daemon=True).start()
         self._start()
@@ -158,7 +160,10 @@ class Run:
 
     def _look_for_cancel(self) -> None:
         while not self._over.wait(POLL_S):
-            if self._task.isCancelled():
+            task = self._task
+            if task is None:
+                return
+            if task.isCancelled():
                 self.cancel()
                 return
 
@@ -172,13 +177,17 @@ class Run:
         node = self._node()
         if node is None:
             return
-        nuke.Undo.begin("Understudy: " + self._stages[-1][0])
+        nuke.Undo.disable()  # nothing that shows
         try:
             node["us_jobs"].setValue(json.dumps(self.jobs))
-            if "merge" in self._stages[-1][1]:
-                nodes.show_version(node, self._plate, on_error="black")
         finally:
-            nuke.Undo.end()
+            nuke.Undo.enable()
+        if "merge" in self._stages[-1][1]:
+            nuke.Undo.begin("Understudy: " + self._stages[-1][0])
+            try:
+                nodes.show_version(node, self._plate, on_error="black")
+            finally:
+                nuke.Undo.end()
 
     def _reload(self) -> None:
         node = self._node()
@@ -194,11 +203,19 @@ class Run:
                     self._tell_node(node)
                 finally:
                     nuke.Undo.enable()
+                self._finish_node(node)
             if self._done is not None:
                 self._done(self)
         finally:
-            del self._task  # closes the bar
+            self._task = None  # which closes the bar
             self.ended.set()
+
+    def _finish_node(self, node: nuke.Node) -> None:
+        if self._after is not None and self.error is None:
+            try:
+                self._after(node)
+            except UnderstudyError as error:
+                self.error = error
 
     def _tell_node(self, node: nuke.Node) -> None:
         node["us_status"].setValue(_status(self._stages[self._at][0], self.report, self.error))
@@ -208,7 +225,9 @@ class Run:
 
 
 def extract(node: nuke.Node, plate: plates.Plate) -> Stage:
-    return "extract", {"extract": {"plate": plate.ref(), "faceset": _need(node, "us_dst", "dst faceset")}}
+    return "extract", {
+        "extract": {"plate": plate.ref(), "faceset": nodes.need(node, "us_dst", "dst faceset")}
+    }
 
 
 def train(node: nuke.Node) -> Stage:
@@ -216,9 +235,9 @@ def train(node: nuke.Node) -> Stage:
     if iterations <= 0 and minutes <= 0:
         raise refused("us_iterations", "say when the training ends: iterations or minutes")
     spec: Json = {
-        "model": _need(node, "us_model", "model"),
-        "src": _need(node, "us_src", "src faceset"),
-        "dst": _need(node, "us_dst", "dst faceset"),
+        "model": nodes.need(node, "us_model", "model"),
+        "src": nodes.need(node, "us_src", "src faceset"),
+        "dst": nodes.need(node, "us_dst", "dst faceset"),
         "preset": str(node["us_preset"].value()).strip(),
         "release": nodes.texts(node)["us_release"],
     }
@@ -233,24 +252,23 @@ def train(node: nuke.Node) -> Stage:
 
 
 def merge(node: nuke.Node, plate: plates.Plate) -> Stage:
-    swap: Json = {
-        "faceset": _need(node, "us_dst", "dst faceset"),
-        "model": _need(node, "us_model", "model"),
+    """Writes the mask input out where it has to."""
+    faceset = nodes.need(node, "us_dst", "dst faceset")
+    swaps = [person.swap(faceset) for person in people.table(node)]
+    shared: Json = {
         "recipe": look.recipe(node, plate.first, plate.last),
+        "userMattes": mattes.of_merge(node, plate),
     }
-    track = int(node["us_track"].value())
-    if track >= 0:
-        swap["track"] = track
+    if mattes.names(node):
+        shared["segmenter"] = nodes.texts(node)["us_seg"]
     layers = [name.strip() for name in str(node["us_layers"].value()).split(",") if name.strip()]
-    spec = {"plate": plate.ref(), "swaps": [swap], "output": nodes.output(node), "layers": layers}
+    spec = {
+        "plate": plate.ref(),
+        "swaps": [dict(swap, **shared) for swap in swaps],
+        "output": nodes.output(node),
+        "layers": layers,
+    }
     return "merge", {"merge": spec}
-
-
-def _need(node: nuke.Node, knob: str, label: str) -> str:
-    value = nodes.texts(node)[knob]
-    if not value:
-        raise refused(knob, "{}: set the {}".format(node.name(), label))
-    return value
 
 
 def _failure(stage: str, job: Json) -> JobFailed:
@@ -265,7 +283,7 @@ def _failure(stage: str, job: Json) -> JobFailed:
 
 def _status(stage: str, job: Json, error: UnderstudyError | None) -> str:
     if error is not None:
-        return error.message
+        return daemon.words(error)
     failed, missing = int(job.get("framesFailed", 0)), int(job.get("framesMissing", 0))
     words = "{} done".format(stage)
     return words + (", {} frames failed, {} missing".format(failed, missing) if failed or missing else "")

@@ -3,8 +3,8 @@
     rgb = plate × (1 − mask_blend) + face × mask_blend
 
 so a script renders wherever Nuke does, without this plug-in. It is laid out from top to bottom: the plate's pipe
-straight down on the left, the layers come in from the right, and where two people are swapped one Keymix follows the
-other.
+straight down on the left, the layers' and the repaint's on the right with nothing on them, face and matte between;
+where two people are swapped one Keymix follows the other.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ LAYERS = {
 }
 MATTES = ("blend", "face", "hull", "occ", "user", "add", "keep", "valid")
 
+INPUTS = ("plate", "repaint", "mask")  # of the node
 READ = "layers"  # the Read's name
+KEPT = ("file", "origfirst", "first", "origlast", "last", "colorspace", "on_error")  # what a merge sets of it
 SHOWN = ("rebuilt", "as merged", "face", "matte")  # what the group gives
 ADVICE = "Take it as rebuilt: what you change in here shows."
 
-_COLUMN, _ROW = 160, 80  # between nodes, in the graph's pixels
+_COLUMN, _ROW = 130, 80  # between nodes, in the graph's pixels
+_PLATE, _FACE, _MATTE, _LAYERS, _WARP, _REPAINT, _MASK = 0, 2, 3, 4, 5, 6, 8  # columns
 _NODE, _DOT = (80, 18), (12, 12)
 _COLOURS = {"plate": 0x3A4A5AFF, "layers": 0x4A5A3AFF, "person": 0x5A4A3AFF, "out": 0x444444FF}
 
@@ -53,29 +56,33 @@ def build(group: nuke.Group, people: Sequence[str] = ("",)) -> None:
     persons = ["", *people[1:]]
     declare(persons)
     with group:
-        plate = _place(nuke.nodes.Input(name="plate"), 0, 0)
-        repaint = _place(nuke.nodes.Input(name="repaint"), 4, 0)
-        read = _place(nuke.nodes.Read(name=READ, label="layers of the merge"), 2, 0)
+        plate = _place(nuke.nodes.Input(name="plate", number=0), _PLATE, 0)
+        repaint = _place(nuke.nodes.Input(name="repaint", number=1), _REPAINT, 0)
+        _place(nuke.nodes.Input(name="mask", number=2), _MASK, 0)
+        read = _place(nuke.nodes.Read(name=READ), _LAYERS, 0)
         for end in ("before", "after", "on_error"):
             read[end].setValue("black")
-        pipe, side = _place(nuke.nodes.Dot(inputs=[plate]), 0, 1), _place(nuke.nodes.Dot(inputs=[read]), 2, 1)
-        paint = _place(nuke.nodes.Dot(inputs=[repaint]), 4, 1)
+        pipe = _place(nuke.nodes.Dot(inputs=[plate]), _PLATE, 1)
+        layers, paint = read, repaint
         face: nuke.Node | None = None
         matte: nuke.Node | None = None
         row = 2
         for i, person in enumerate(persons):
-            face, matte, pipe = _person(person, pipe, side, paint, row)
-            _backdrop(people[i] or "face and matte", "person", (1, row), (4, row + 4))
+            layers = _place(nuke.nodes.Dot(inputs=[layers]), _LAYERS, row)
+            paint = _place(nuke.nodes.Dot(inputs=[paint]), _REPAINT, row)
+            face, matte, pipe = _person(person, pipe, layers, paint, row)
+            _backdrop(people[i] or "face and matte", "person", (_FACE, row), (_REPAINT, row + 4))
             row += 6
-            side = _place(nuke.nodes.Dot(inputs=[side]), 2, row - 1)
-            paint = _place(nuke.nodes.Dot(inputs=[paint]), 4, row - 1)
-        merged = _place(nuke.nodes.Dot(inputs=[side], label="as merged"), 2, row)
-        shown = _place(nuke.nodes.Switch(name="show", inputs=[pipe, merged, face, matte]), 0, row + 1)
+        face = _place(nuke.nodes.Dot(inputs=[face], label="face"), _FACE, row)
+        matte = _place(nuke.nodes.Dot(inputs=[matte], label="matte"), _MATTE, row)
+        merged = _place(nuke.nodes.Dot(inputs=[layers], label="as merged"), _LAYERS, row)
+        shown = _place(nuke.nodes.Switch(name="show", inputs=[pipe, merged, face, matte]), _PLATE, row + 1)
         shown["which"].setExpression("parent.us_show")
-        _place(nuke.nodes.Output(inputs=[shown]), 0, row + 2)
-        _backdrop("plate", "plate", (0, 0), (0, 1))
-        _backdrop("layers", "layers", (2, 0), (4, 1))
-        _backdrop("out", "out", (0, row), (2, row + 2))
+        _place(nuke.nodes.Output(inputs=[shown]), _PLATE, row + 2)
+        _backdrop("plate", "plate", (_PLATE, 0), (_PLATE, 1))
+        _backdrop("layers of the merge", "layers", (_LAYERS, 0), (_REPAINT, 0))
+        _backdrop("for the next merge", "plate", (_MASK, 0), (_MASK, 0))
+        _backdrop("out", "out", (_PLATE, row), (_LAYERS, row + 2))
 
 
 def _person(
@@ -84,21 +91,21 @@ def _person(
     """One person's face over the picture so far: their face, their matte, and the new picture."""
     before = person + "_" if person else ""
     name = "_" + person if person else ""
-    corner = _place(nuke.nodes.Dot(inputs=[layers]), 2, row)
-    face = _place(nuke.nodes.Shuffle(name="face" + name, inputs=[corner]), 2, row + 1)
+    face = _place(nuke.nodes.Shuffle(name="face" + name, inputs=[layers]), _FACE, row + 1)
     face["in"].setValue(before + "face")
-    warp = _place(nuke.nodes.STMap(name="repaint_on_plate" + name, inputs=[repaint, corner]), 4, row + 1)
+    warp = nuke.nodes.STMap(name="repaint_on_plate" + name, inputs=[repaint, layers])
+    _place(warp, _WARP, row + 1)
     warp["channels"].setValue("rgba")
     warp["uv"].setValue(before + "uv")
-    over = _place(nuke.nodes.Merge2(name="repainted" + name, inputs=[face, warp]), 2, row + 2)
-    graded = _place(nuke.nodes.Dot(inputs=[over], label="  regrade the face here"), 2, row + 3)
-    matte = _place(nuke.nodes.Copy(name="matte" + name, inputs=[corner, corner]), 3, row + 1)
+    over = _place(nuke.nodes.Merge2(name="repainted" + name, inputs=[face, warp]), _FACE, row + 2)
+    graded = _place(nuke.nodes.Dot(inputs=[over], label="  regrade the face here"), _FACE, row + 3)
+    matte = _place(nuke.nodes.Copy(name="matte" + name, inputs=[layers, layers]), _MATTE, row + 1)
     matte["from0"].setValue(before + "mask_blend.alpha")
     matte["to0"].setValue("rgba.alpha")
-    edge = _place(nuke.nodes.Dot(inputs=[matte], label="  change the edge here"), 3, row + 2)
-    turn = _place(nuke.nodes.Dot(inputs=[edge]), 3, row + 4)
+    edge = _place(nuke.nodes.Dot(inputs=[matte], label="  change the edge here"), _MATTE, row + 2)
+    turn = _place(nuke.nodes.Dot(inputs=[edge]), _MATTE, row + 4)
     mix = nuke.nodes.Keymix(name="comp" + name, inputs=[plate, graded, turn])
-    _place(mix, 0, row + 4)
+    _place(mix, _PLATE, row + 4)
     mix["channels"].setValue("rgb")
     mix["maskChannel"].setValue("rgba.alpha")
     return [graded, turn, mix]

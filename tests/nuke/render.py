@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -145,6 +146,24 @@ def _grade(node: Any, _: int, pictures: list[Picture | None]) -> Picture:
     return replace(source, planes={**source.planes, **graded})
 
 
+def _roto(node: Any, frame: int, pictures: list[Picture | None]) -> Picture:
+    """White inside the shapes that show on the frame, in alpha; over the input's alpha unless that is replaced."""
+    source = pictures[0] if pictures else None
+    window = source.data if source else Window(0, 0, node.width(), node.height())
+    display = source.display if source else window
+    alpha = np.zeros((window.height, window.width), np.float32)
+    for shape in node["curves"].rootLayer:
+        if shape.getVisible(frame):
+            places = [corner.center.getPosition(frame) for corner in shape]
+            points = np.array([(p.x - window.x, display.height - p.y - window.y) for p in places])
+            cv2.fillPoly(alpha, [np.round(16 * points - 8).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
+    if source is None:
+        return Picture({"rgba.alpha": alpha}, display, window)
+    if not node["replace"].value():
+        alpha = np.maximum(alpha, source.channel("rgba.alpha"))
+    return replace(source, planes={**source.planes, "rgba.alpha": alpha})
+
+
 def _there(picture: Picture | None) -> Picture:
     assert picture is not None, "an input that is needed is not connected"
     return picture
@@ -155,7 +174,11 @@ def write(node: Any, frame: int) -> None:
     picture = _there(evaluated(node.input(0), frame))
     back = {v: k for k, v in _CHANNELS.items()}
     planes = {}
+    wanted = node["channels"].value()
+    assert wanted in ("all", "alpha"), wanted
     for name, plane in picture.planes.items():
+        if wanted == "alpha" and name != "rgba.alpha":
+            continue
         layer, _, last = name.rpartition(".")
         letter = back.get(last, last)
         planes[letter if layer == "rgba" else f"{layer}.{letter}"] = plane.astype(np.float16)
@@ -176,4 +199,6 @@ _KINDS: dict[str, Callable[[Any, int, list[Picture | None]], Picture | None]] = 
     "Merge2": _merge,
     "STMap": _stmap,
     "Grade": _grade,
+    "Roto": _roto,
+    "RotoPaint": _roto,
 }

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from google.protobuf import json_format
 
@@ -133,6 +134,14 @@ def test_it_is_laid_out_as_a_person_would(nuke: Any, node: Any, people: tuple[st
     for one in nodes:
         for other in one.dependencies(0):
             assert middle[other][1] <= middle[one][1], f"{other.name()} feeds {one.name()} upwards"
+            way = [
+                (np.add(middle[other], np.subtract(middle[one], middle[other]) * t))
+                for t in np.linspace(0, 1, 99)
+            ]
+            for third, (x0, y0, x1, y1) in boxes.items():
+                if third not in (one, other):
+                    hit = any(x0 < x < x1 and y0 < y < y1 for x, y in way)
+                    assert not hit, f"the pipe {other.name()} → {one.name()} runs behind {third.name()}"
     trunk = group.node("show")
     while trunk.Class() != "Input":
         assert middle[trunk][0] == middle[trunk.input(0)][0], "the plate's pipe has a bend"

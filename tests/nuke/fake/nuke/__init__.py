@@ -12,6 +12,16 @@ import threading as _threading
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import state as _fake  # what is not Nuke
+from . import rotopaint
+from .events import (
+    addKnobChanged,
+    addOnCreate,
+    addOnScriptClose,
+    addOnScriptLoad,
+    addOnScriptSave,
+    removeKnobChanged,
+    removeOnScriptClose,
+)
 from .knobs import (
     ALWAYS_SAVE,
     INVISIBLE,
@@ -37,6 +47,8 @@ from .knobs import (
 from .nodes import Group, Node, Nodes, Root, connectable, new_node
 from .script import Reader, written
 from .state import MAIN, check_thread, on_main, run_callbacks, state
+from .vectors import IArray_Knob, XY_Knob
+from .windows import Menu, ProgressTask, menu
 
 __all__ = [
     "ALWAYS_SAVE",
@@ -54,6 +66,7 @@ __all__ = [
     "EvalString_Knob",
     "File_Knob",
     "Group",
+    "IArray_Knob",
     "Int_Knob",
     "Knob",
     "Layer",
@@ -70,6 +83,7 @@ __all__ = [
     "Text_Knob",
     "Undo",
     "Unsigned_Knob",
+    "XY_Knob",
     "addKnobChanged",
     "addOnCreate",
     "addOnScriptClose",
@@ -94,6 +108,7 @@ __all__ = [
     "removeKnobChanged",
     "removeOnScriptClose",
     "root",
+    "rotopaint",
     "scriptClear",
     "scriptOpen",
     "scriptSaveAs",
@@ -131,26 +146,6 @@ def layers(node: Optional[Node] = None) -> List[str]:
     return list(state.layers)
 
 
-class ProgressTask:
-    """For any thread. Attributes: `told`, all that was said of it; `cancelled`, set by a test's person."""
-
-    def __init__(self, *args: Any) -> None:
-        self.told: List[Any] = list(args)
-        self.cancelled = False
-        state.tasks.append(self)
-
-    def setProgress(self, *args: Any) -> None:
-        assert isinstance(args[0], int), f"setProgress takes an int, not {args[0]!r}"
-        assert 0 <= args[0] <= 100
-        self.told.append(args[0])
-
-    def setMessage(self, *args: Any) -> None:
-        self.told.append(str(args[0]))
-
-    def isCancelled(self, *args: Any) -> bool:
-        return self.cancelled
-
-
 class Undo:
     """One step of the undo list."""
 
@@ -177,30 +172,6 @@ class Undo:
 
     def __exit__(self, type: Any, value: Any, traceback: Any) -> Any:
         self.end()
-
-
-class Menu:
-    """Of the menu bar; `items_` has commands by path."""
-
-    def __init__(self, *args: Any) -> None:
-        self._name, self.items_ = str(args[0]), {}  # type: str, Dict[str, Any]
-
-    def addCommand(self, *args: Any) -> Any:
-        self.items_[str(args[0])] = args[1] if len(args) > 1 else None
-
-    def addMenu(self, *args: Any) -> Any:
-        return self.items_.setdefault(str(args[0]), Menu(str(args[0])))
-
-    def findItem(self, name: str) -> Any:
-        return self.items_.get(name)
-
-    def addSeparator(self, *args: Any) -> Any:
-        return None
-
-
-def menu(name: str) -> Menu:
-    check_thread("menu")
-    return state.menus.setdefault(name, Menu(name))  # type: ignore[no-any-return]
 
 
 def root() -> Root:
@@ -384,43 +355,3 @@ def scriptOpen(filename: Optional[str] = None) -> None:
         Reader().run(file.read())
     root()["name"].setValue(filename)
     run_callbacks("onScriptLoad")
-
-
-def _add(event: str, call: Any, args: Any, kwargs: Any, kind: str, node: Any = None) -> None:
-    state.callbacks.setdefault(event, []).append((call, args, kwargs or {}, kind, node))
-
-
-def _remove(event: str, call: Any) -> None:
-    state.callbacks[event] = [c for c in state.callbacks.get(event, []) if c[0] is not call]
-
-
-def addKnobChanged(
-    call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*", node: Any = None
-) -> None:
-    _add("knobChanged", call, args, kwargs, nodeClass, node)
-
-
-def removeKnobChanged(
-    call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*", node: Any = None
-) -> None:
-    _remove("knobChanged", call)
-
-
-def addOnCreate(call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*") -> None:
-    _add("onCreate", call, args, kwargs, nodeClass)
-
-
-def addOnScriptLoad(call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*") -> None:
-    _add("onScriptLoad", call, args, kwargs, nodeClass)
-
-
-def addOnScriptSave(call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*") -> None:
-    _add("onScriptSave", call, args, kwargs, nodeClass)
-
-
-def addOnScriptClose(call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*") -> None:
-    _add("onScriptClose", call, args, kwargs, nodeClass)
-
-
-def removeOnScriptClose(call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*") -> None:
-    _remove("onScriptClose", call)

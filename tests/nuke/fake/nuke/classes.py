@@ -18,6 +18,9 @@ from .knobs import (
     Unsigned_Knob,
 )
 
+from .rotopaint import CurveKnob
+from .vectors import Matrix_Knob, Table_Knob, XY_Knob
+
 Spec = Tuple[str, Any, Any]
 
 
@@ -109,6 +112,29 @@ CLASSES: Dict[str, Tuple[int, List[Spec]]] = {
     "Retime": (1, []),
     "Blur": (1, [_channels("all"), ("size", Double_Knob, 0.0)]),
     "Reformat": (1, [("format", Format_Knob, "")]),
+    "Constant": (1, []),
+    "Roto": (2, [("curves", CurveKnob, ""), ("replace", Boolean_Knob, False)]),
+    "RotoPaint": (5, [("curves", CurveKnob, ""), ("replace", Boolean_Knob, False)]),
+    "Tracker4": (1, [("tracks", Table_Knob, "")]),
+    "CornerPin2D": (
+        2,
+        [
+            *[(f"{end}{i}", XY_Knob, (0.0, 0.0)) for end in ("to", "from") for i in range(1, 5)],
+            ("transform_matrix", Matrix_Knob, [float(i % 5 == 0) for i in range(16)]),
+        ],
+    ),
+    "CatFileCreator": (
+        1,
+        [
+            ("torchScriptFile", File_Knob, ""),
+            ("catFile", File_Knob, ""),
+            ("channelsIn", String_Knob, ""),
+            ("channelsOut", String_Knob, ""),
+            ("modelId", String_Knob, ""),
+            ("outputScale", Double_Knob, 1.0),
+            ("createCatFile", PyScript_Knob, ""),
+        ],
+    ),
     "StickyNote": (0, []),
     "BackdropNode": (0, [("bdwidth", Int_Knob, 200), ("bdheight", Int_Knob, 200), ("z_order", Int_Knob, 0)]),
     "Input": (0, [("number", Int_Knob, 0)]),
@@ -122,6 +148,7 @@ CLASSES: Dict[str, Tuple[int, List[Spec]]] = {
             ("last_frame", Int_Knob, 100),
             ("fps", Double_Knob, 24.0),
             ("project_directory", File_Knob, ""),
+            ("proxy", Boolean_Knob, False),
             ("colorManagement", Enumeration_Knob, ["Nuke", "OCIO"]),
         ],
     ),
@@ -153,8 +180,9 @@ def knobs_of(kind: str) -> List[Any]:
         raise RuntimeError(f"{kind}: Unknown command")
     made = []
     for name, knob, default in [*CLASSES[kind][1], *COMMON]:
-        one = knob(name, "", default) if isinstance(default, list) else knob(name)
-        if not isinstance(default, list):
+        choices = isinstance(default, list) and knob is not Matrix_Knob
+        one = knob(name, "", default) if choices else knob(name)
+        if not choices:
             one._value = one._default = one._taken(default)
         made.append(one)
     return made

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from .classes import CLASSES, NO_INPUT, knobs_of
+from .exr import display_size
 from .knobs import Knob
 from .state import on_main, run_callbacks, state
 
@@ -115,6 +116,12 @@ class Node:
     def showControlPanel(self, forceFloat: bool = False) -> None:
         self.panel = True
 
+    def width(self) -> int:
+        return self._size()[0]
+
+    def height(self) -> int:
+        return self._size()[1]
+
     def firstFrame(self) -> int:
         return int(self._range("first", "firstFrame", "first_frame"))
 
@@ -152,6 +159,13 @@ class Node:
             return int(self._knobs[own].value())
         first = next((node for node in self._inputs if node is not None), None)
         return int(getattr(first, above)()) if first is not None else int(state.groups[0][root].value())
+
+    def _size(self) -> Tuple[int, int]:
+        """Of the format: a Read's is its file's display window, others have their first input's, or the script's."""
+        if self._kind == "Read":
+            return display_size(str(self._knobs["file"]._value), self.firstFrame()) or state.format
+        first = next((node for node in self._inputs if node is not None), None)
+        return first._size() if first is not None else state.format
 
     def _forget(self, name: str) -> None:
         self._knobs.pop(name, None)

@@ -35,6 +35,7 @@ class State:
             "depth": ["depth.Z"],
             "forward": ["forward.u", "forward.v"],
         }
+        self.format = (2048, 1556)  # of the script: Nuke's own default
         self.queue: "queue.Queue[Work]" = queue.Queue()
         self.undo = UndoLog()
         self.menus: Dict[str, Any] = {}
