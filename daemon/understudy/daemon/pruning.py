@@ -16,8 +16,8 @@ _OF_A_JOB = ("events", "frames", "artifacts", "outputs", "updates", "requests", 
 def prune(store: Store, keep: Retention, now: float) -> int:
     """Forget jobs that ended before the time or beyond the number that are kept; gives how many.
 
-    A job that another kept one depends on stays with it. One that ended before it was made did so by a clock that was
-    set back: it is as old as when it was made.
+    A job that another kept one depends on stays with it. One that ended before it, or one numbered before it, was made
+    did so by a clock that was set back: it is as old as the youngest of these.
 
     Args:
         now: seconds UTC.
@@ -32,8 +32,9 @@ def _some(store: Store, keep: Retention, now: float) -> int:
     before = now - keep.days * 86400 if keep.days else 0.0
     beyond = f"SELECT number FROM jobs WHERE state IN ({_ENDED}) ORDER BY number DESC LIMIT 1 OFFSET ?"  # noqa: S608
     old = (
-        f"SELECT id FROM jobs WHERE state IN ({_ENDED}) AND (max(created, ended) < ? OR number <= ?) "  # noqa: S608
-        "AND NOT EXISTS (SELECT 1 FROM dependencies WHERE needs = jobs.id) ORDER BY number LIMIT ?"
+        "SELECT id FROM (SELECT *, max(created) OVER (ORDER BY number) AS made FROM jobs) AS job "  # noqa: S608
+        f"WHERE state IN ({_ENDED}) AND (max(made, ended) < ? OR number <= ?) "
+        "AND NOT EXISTS (SELECT 1 FROM dependencies WHERE needs = job.id) ORDER BY number LIMIT ?"
     )
     with store.transaction() as db:
         last = db.execute(beyond, (keep.jobs,)).fetchone() if keep.jobs else None
