@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import nuke
 
-from . import daemon, look, plates
+from . import daemon, look, panel, plates
 from . import node as nodes
 from .daemon import UnderstudyError, refused
 
@@ -56,7 +56,7 @@ class Run:
         self._at, self._reloaded = 0, 0.0
         self._over = threading.Event()  # nothing more comes from the daemon
         self._link = daemon.link()
-        self._task = nuke.ProgressTask("Understudy")
+        self._task: nuke.ProgressTask | None = nuke.ProgressTask("Understudy")
         self._task.setMessage("starting")
         threading.Thread(target=self._look_for_cancel, name="understudy-cancel", daemon=True).start()
         self._start()
@@ -104,6 +104,10 @@ class Run:
         self._watch()
 
     def _watch(self) -> None:
+        if self._stages[self._at][0] == "train" and panel.open_ones():
+            self._task = None  # closes the bar, which would be up for hours: the panel shows it
+        elif self._task is None:
+            self._task = nuke.ProgressTask("Understudy")
         self._link.stream(
             "JobService/WatchJob", {"id": self.jobs[self._at]}, on_event=self._event, on_end=self._watched
         )
@@ -120,14 +124,16 @@ class Run:
                 daemon.on_main(self._reload)
 
     def _tell(self, fraction: float, told: Json) -> None:
-        name, whole = self._stages[self._at][0], len(self._stages)
-        self._task.setProgress(min(100, int(100 * (self._at + fraction) / whole)))
+        name, whole, task = self._stages[self._at][0], len(self._stages), self._task
+        if task is None:
+            return
+        task.setProgress(min(100, int(100 * (self._at + fraction) / whole)))
         words = "{}: {} of {} {}s".format(
             name, told.get("done", 0), told.get("total", 0), told.get("unit", "step")
         )
         if told.get("rate"):
             words += ", {:.2g} a second".format(float(told["rate"]))
-        self._task.setMessage(words)
+        task.setMessage(words)
 
     def _watched(self, error: UnderstudyError | None) -> None:
         if error is not None:
@@ -158,7 +164,8 @@ class Run:
 
     def _look_for_cancel(self) -> None:
         while not self._over.wait(POLL_S):
-            if self._task.isCancelled():
+            task = self._task
+            if task is not None and task.isCancelled():
                 self.cancel()
                 return
 
@@ -232,7 +239,8 @@ def train(node: nuke.Node) -> Stage:
     return "train", {"train": spec}
 
 
-def merge(node: nuke.Node, plate: plates.Plate) -> Stage:
+def merge(node: nuke.Node, plate: plates.Plate, output: str | None = None) -> Stage:
+    """The stage of a merge; `output`: where to, if not where the node says."""
     swap: Json = {
         "faceset": _need(node, "us_dst", "dst faceset"),
         "model": _need(node, "us_model", "model"),
@@ -241,8 +249,9 @@ def merge(node: nuke.Node, plate: plates.Plate) -> Stage:
     track = int(node["us_track"].value())
     if track >= 0:
         swap["track"] = track
+    output = nodes.output(node) if output is None else output
     layers = [name.strip() for name in str(node["us_layers"].value()).split(",") if name.strip()]
-    spec = {"plate": plate.ref(), "swaps": [swap], "output": nodes.output(node), "layers": layers}
+    spec = {"plate": plate.ref(), "swaps": [swap], "output": output, "layers": layers}
     return "merge", {"merge": spec}
 
 

@@ -85,6 +85,7 @@ __all__ = [
     "executeInMainThreadWithResult",
     "frame",
     "getColorspaceList",
+    "getPaneFor",
     "layers",
     "menu",
     "message",
@@ -93,6 +94,7 @@ __all__ = [
     "nodes",
     "removeKnobChanged",
     "removeOnScriptClose",
+    "removeOnScriptLoad",
     "root",
     "scriptClear",
     "scriptOpen",
@@ -424,3 +426,13 @@ def addOnScriptClose(call: Any, args: Any = (), kwargs: Any = None, nodeClass: s
 
 def removeOnScriptClose(call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*") -> None:
     _remove("onScriptClose", call)
+
+
+def removeOnScriptLoad(call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*") -> None:
+    _remove("onScriptLoad", call)
+
+
+def getPaneFor(panelName: Any) -> Any:
+    """A pane, which says its panel's name here."""
+    check_thread("getPaneFor")
+    return str(panelName)
