@@ -2,12 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# A Python that PySide2 has builds for, where there is one: on the PATH, else among pyenv's.
+PYSIDE2_PYTHON = $(firstword $(foreach v,3.10 3.9 3.8 3.7,$(shell for p in "$$(command -v python$(v))" \
+  $(HOME)/.pyenv/versions/$(v).*/bin/python; do test -x "$$p" && "$$p" -c "" 2>/dev/null && echo "$$p" && break; done)))
+
 .PHONY: demo test lint proto bench clean
 
 demo: .venv/ready
 	$(BIN)/python -m bench.demo
 
-test: .venv/ready
+test: .venv/ready .venv/pyside2/ready .venv/pyside6/ready
 	$(BIN)/python -m pytest
 
 lint: .venv/ready .venv/proto/ready
@@ -39,4 +43,16 @@ clean:
 .venv/proto/ready: .venv/ready
 	test -x .venv/proto/bin/python || $(PYTHON) -m venv .venv/proto
 	.venv/proto/bin/python -m pip install --quiet --disable-pip-version-check 'grpcio-tools==1.62.3' 'setuptools<70'
+	touch $@
+
+# Nuke's Qt, each in an environment of its own, for the tests of the panel.
+.venv/pyside2/ready: .venv/ready
+	@if test -z "$(PYSIDE2_PYTHON)"; then echo "no Python 3.7 to 3.10 here: the panel is not tested with PySide2"; else \
+	  $(PYSIDE2_PYTHON) -m venv .venv/pyside2 && \
+	  .venv/pyside2/bin/python -m pip install --quiet --disable-pip-version-check 'PySide2>=5.15,<5.16' && touch $@; fi
+
+.venv/pyside6/ready: .venv/ready
+	test -x .venv/pyside6/bin/python || $(PYTHON) -m venv .venv/pyside6
+	.venv/pyside6/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'PySide6-Essentials>=6.5,<6.6; python_version < "3.12"' 'PySide6-Essentials>=6.6,<7; python_version >= "3.12"'
 	touch $@

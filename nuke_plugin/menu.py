@@ -4,11 +4,13 @@ import importlib.util
 import os
 
 import nuke
+from nukescripts import panels
 
 _ENTRIES = (
     ("Swap a face", "create"),
     ("Resolve the plate", "plate"),
     ("Version up", "version_up"),
+    ("Open the panel", "panel"),
     ("About", "about"),
 )
 
@@ -29,3 +31,7 @@ if _is_the_one():
     _menu = nuke.menu("Nodes").addMenu("Understudy")
     for _label, _action in _ENTRIES:
         _menu.addCommand(_label, "import understudy_nuke; understudy_nuke.button({!r})".format(_action))
+    # As understudy_nuke.panel has them, which is only loaded when a panel opens.
+    panels.registerWidgetAsPanel(
+        "__import__('understudy_nuke.panel', fromlist=['Panel']).Panel", "Understudy", "org.understudy.panel"
+    )

@@ -10,7 +10,7 @@ import nuke
 
 import understudy_nuke
 
-from . import daemon, mattes, people, plates, ranges, tree
+from . import daemon, mattes, panel, people, plates, ranges, tree
 from . import node as nodes
 from .daemon import UnderstudyError
 from .version import VERSION
@@ -23,6 +23,8 @@ def pressed(action: str, node: nuke.Node | None = None) -> None:
     try:
         if action == "create":
             _create()
+        elif action == "panel":
+            panel.show(node)
         elif action == "about":
             nuke.message("Understudy {} in Nuke {}".format(VERSION, nuke.NUKE_VERSION_STRING))
         else:

@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any, Callable, Dict
 import nuke
 
 if TYPE_CHECKING:  # a copy lies beside this file once it is installed
-    from understudy.client.link import Link, Refused, UnderstudyError, Unreachable
+    from understudy.client.link import Link, Refused, TimedOut, UnderstudyError, Unreachable
 else:
-    from .link import Link, Refused, UnderstudyError, Unreachable
+    from .link import Link, Refused, TimedOut, UnderstudyError, Unreachable
 
 __all__ = [
     "Link",
     "Refused",
+    "TimedOut",
     "UnderstudyError",
     "Unreachable",
     "describe",
     "link",
+    "made",
     "on_main",
     "refused",
     "use",
@@ -49,6 +51,12 @@ def link() -> Link:
     with _lock:
         if _link is None:
             _link = Link(start="detached")
+        return _link
+
+
+def made() -> Link | None:
+    """The link, where something has asked for it already; nothing is started."""
+    with _lock:
         return _link
 
 

@@ -67,6 +67,7 @@ _BUTTONS: Sequence[Tuple[str, str, str, str]] = (
     ("us_do_update", "update", "update", "Show the version that is set; take settings of a newer daemon in."),
     ("us_do_version_up", "version up", "version_up", "Next version of the output."),
     ("us_do_reveal", "reveal", "reveal", "Open the output's folder."),
+    ("us_do_panel", "open panel", "panel", "Jobs, training, faces and a live preview of this node."),
     ("us_do_people", "lay out people", "people", "Make the inside of the node for the people above."),
 )
 _MASK_BUTTONS = (

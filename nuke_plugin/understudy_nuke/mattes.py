@@ -17,8 +17,11 @@ INPUT = tree.INPUTS.index("mask")
 COUNT = 8  # frames to label, at first
 
 
-def of_merge(node: nuke.Node, plate: plates.Plate) -> List[Json]:
+def of_merge(node: nuke.Node, plate: plates.Plate, write: bool = True) -> List[Json]:
     """The mask input as `understudy.v1.UserMatte`, written out where it is no Read's own files; may be none.
+
+    Args:
+        write: or else what was written before counts, and what was not is left out: a preview holds nobody up.
 
     Raises:
         Refused: it has another format than the plate, or cannot be written.
@@ -27,7 +30,9 @@ def of_merge(node: nuke.Node, plate: plates.Plate) -> List[Json]:
     if node.input(INPUT) is None or use == "labels":
         return []
     folder = os.path.dirname(nodes.output(node)) + "_mask"
-    matte = _files(node, range(plate.first, plate.last + 1), folder + "/mask.%04d.exr")
+    matte = _files(node, range(plate.first, plate.last + 1), folder + "/mask.%04d.exr", write)
+    if matte is None:
+        return []
     return [{"matte": matte, "use": "USER_MATTE_USE_" + use.upper()}]
 
 
@@ -126,8 +131,10 @@ def suggest(node: nuke.Node, done: Callable[[List[int], UnderstudyError | None],
     daemon.link().call("SegmentService/SuggestLabels", asked, done=told)
 
 
-def _files(node: nuke.Node, frames: Sequence[int], pattern: str) -> Json:
-    """The mask input's frames as `understudy.v1.PlateRef`: a Read's own files, else its alpha written out."""
+def _files(node: nuke.Node, frames: Sequence[int], pattern: str, write: bool = True) -> Any:
+    """The mask input's frames as `understudy.v1.PlateRef`: a Read's own files, else its alpha written out; None where
+    it is not to be and is not there.
+    """
     branch, plate = node.input(INPUT), node.input(0)
     assert branch is not None
     sizes = [(one.width(), one.height()) for one in (branch, plate) if one is not None]
@@ -137,6 +144,9 @@ def _files(node: nuke.Node, frames: Sequence[int], pattern: str) -> Json:
     try:
         pattern = plates.resolve(node, frames[0], frames[-1], INPUT).pattern
     except plates.Between:
+        if not write:
+            there = all(os.path.isfile(pattern % frame) for frame in frames)
+            return {"pattern": pattern, "frames": ranges.segments(frames)} if there else None
         plates.render(branch, pattern, ranges.runs(frames), "alpha")
     return {"pattern": pattern, "frames": ranges.segments(frames)}
 

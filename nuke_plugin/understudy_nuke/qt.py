@@ -3,8 +3,8 @@
 import nuke
 
 if nuke.NUKE_VERSION_MAJOR >= 16:
-    from PySide6 import QtCore, QtGui
+    from PySide6 import QtCore, QtGui, QtWidgets
 else:
-    from PySide2 import QtCore, QtGui
+    from PySide2 import QtCore, QtGui, QtWidgets
 
-__all__ = ["QtCore", "QtGui"]
+__all__ = ["QtCore", "QtGui", "QtWidgets"]

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import nuke
 
-from . import daemon, look, mattes, people, plates
+from . import daemon, look, mattes, panel, people, plates
 from . import node as nodes
 from .daemon import UnderstudyError, refused
 
@@ -58,7 +58,7 @@ class Run:
         self._at, self._reloaded = 0, 0.0
         self._over = threading.Event()  # nothing more comes from the daemon
         self._link = daemon.link()
-        self._task: Any = nuke.ProgressTask("Understudy")  # None once it is closed
+        self._task: Any = nuke.ProgressTask("Understudy")  # None while there is no bar
         self._task.setMessage("starting")
         threading.Thread(target=self._look_for_cancel, name="understudy-cancel", daemon=True).start()
         self._start()
@@ -106,6 +106,10 @@ class Run:
         self._watch()
 
     def _watch(self) -> None:
+        if self._stages[self._at][0] == "train" and panel.open_ones():
+            self._task = None  # closes the bar, which would be up for hours: the panel shows it
+        elif self._task is None:
+            self._task = nuke.ProgressTask("Understudy")
         self._link.stream(
             "JobService/WatchJob", {"id": self.jobs[self._at]}, on_event=self._event, on_end=self._watched
         )
@@ -122,14 +126,16 @@ class Run:
                 daemon.on_main(self._reload)
 
     def _tell(self, fraction: float, told: Json) -> None:
-        name, whole = self._stages[self._at][0], len(self._stages)
-        self._task.setProgress(min(100, int(100 * (self._at + fraction) / whole)))
+        name, whole, task = self._stages[self._at][0], len(self._stages), self._task
+        if task is None:
+            return
+        task.setProgress(min(100, int(100 * (self._at + fraction) / whole)))
         words = "{}: {} of {} {}s".format(
             name, told.get("done", 0), told.get("total", 0), told.get("unit", "step")
         )
         if told.get("rate"):
             words += ", {:.2g} a second".format(float(told["rate"]))
-        self._task.setMessage(words)
+        task.setMessage(words)
 
     def _watched(self, error: UnderstudyError | None) -> None:
         if error is not None:
@@ -161,9 +167,7 @@ class Run:
     def _look_for_cancel(self) -> None:
         while not self._over.wait(POLL_S):
             task = self._task
-            if task is None:
-                return
-            if task.isCancelled():
+            if task is not None and task.isCancelled():
                 self.cancel()
                 return
 
@@ -251,13 +255,15 @@ def train(node: nuke.Node) -> Stage:
     return "train", {"train": spec}
 
 
-def merge(node: nuke.Node, plate: plates.Plate) -> Stage:
-    """Writes the mask input out where it has to."""
+def merge(node: nuke.Node, plate: plates.Plate, output: str | None = None) -> Stage:
+    """Writes the mask input out where it has to; `output`: where the merge goes, if not where the node says, and then
+    nothing is written.
+    """
     faceset = nodes.need(node, "us_dst", "dst faceset")
     swaps = [person.swap(faceset) for person in people.table(node)]
     shared: Json = {
         "recipe": look.recipe(node, plate.first, plate.last),
-        "userMattes": mattes.of_merge(node, plate),
+        "userMattes": mattes.of_merge(node, plate, write=output is None),
     }
     if mattes.names(node):
         shared["segmenter"] = nodes.texts(node)["us_seg"]
@@ -265,7 +271,7 @@ def merge(node: nuke.Node, plate: plates.Plate) -> Stage:
     spec = {
         "plate": plate.ref(),
         "swaps": [dict(swap, **shared) for swap in swaps],
-        "output": nodes.output(node),
+        "output": nodes.output(node) if output is None else output,
         "layers": layers,
     }
     return "merge", {"merge": spec}

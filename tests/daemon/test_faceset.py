@@ -8,7 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import cv2
 import grpc
+import numpy as np
 import pytest
 
 from tests.core import shots
@@ -79,6 +81,7 @@ def test_what_a_faceset_holds(daemon: Daemon, tmp_path: Path):
         lambda stub, path: stub.GetFaceset(pb.GetFacesetRequest(path=path)),
         lambda stub, path: stub.ListFaces(pb.ListFacesRequest(path=path)),
         lambda stub, path: stub.ListDuplicates(pb.ListDuplicatesRequest(path=path)),
+        lambda stub, path: list(stub.ShowFaces(pb.ShowFacesRequest(path=path, names=["a.exr"]))),
         lambda stub, path: stub.GetFacesetStatistics(pb.GetFacesetStatisticsRequest(path=path)),
         lambda stub, path: stub.RejectFaces(pb.RejectFacesRequest(path=path, query=pb.FaceQuery(tracks=[0]))),
         lambda stub, path: stub.RestoreFaces(pb.RestoreFacesRequest(path=path)),
@@ -396,3 +399,23 @@ class TestManual:
 def test_segments_of_a_query_are_checked(daemon: Daemon, faceset: Path):
     step = common_pb2.FrameSegment(first=1001, last=1006, step=2)
     assert [f.frame for f in listed(daemon, faceset, pb.FaceQuery(frames=[step]))] == [1001, 1003, 1005]
+
+
+def test_pictures_of_faces_come_one_by_one(daemon: Daemon, faceset: Path):
+    names = [Path(face.path).name for face in listed(daemon, faceset)]
+    (faceset / names[2]).write_bytes((faceset / names[2]).read_bytes()[:-200])
+    asked = pb.ShowFacesRequest(path=str(faceset), names=names[:4], size=48)
+    shown = {each.name: each for each in daemon.facesets.ShowFaces(asked)}
+    assert list(shown) == names[:4]
+    pictures = {
+        name: cv2.imdecode(np.frombuffer(each.picture, np.uint8), cv2.IMREAD_COLOR)
+        for name, each in shown.items()
+        if each.picture
+    }
+    assert {picture.shape for picture in pictures.values()} == {(48, 48, 3)}
+    assert all(picture.std() > 5 for picture in pictures.values())
+    assert names[2] not in pictures
+    assert names[2] in shown[names[2]].trouble
+    for wrong, field in (({"names": []}, "names"), ({"size": 20}, "size"), ({"names": ["no.exr"]}, "names")):
+        request = pb.ShowFacesRequest(**{"path": str(faceset), "names": names[:1], **wrong})
+        assert refused(lambda request=request: list(daemon.facesets.ShowFaces(request)))[2] == field

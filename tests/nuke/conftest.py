@@ -15,7 +15,7 @@ from understudy.core.merge import recipe
 from understudy.daemon import encode
 
 FAKE = Path(__file__).parent / "fake"
-OURS = ("nuke", "understudy_nuke", "PySide2", "PySide6")
+OURS = ("nuke", "nukescripts", "understudy_nuke", "PySide2", "PySide6")
 
 
 @pytest.fixture(scope="session")

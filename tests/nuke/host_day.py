@@ -36,7 +36,9 @@ import understudy_nuke  # type: ignore[import-not-found,unused-ignore]  # noqa: 
 seen["version"] = understudy_nuke.VERSION
 seen["from"] = str(Path(understudy_nuke.__file__).parents[1])
 for module in pkgutil.walk_packages(understudy_nuke.__path__, "understudy_nuke."):
-    if module.name != "understudy_nuke.qt":
+    if module.name != "understudy_nuke.qt" and not module.name.startswith(
+        "understudy_nuke.panel."
+    ):  # they need Qt
         importlib.import_module(module.name)
 said = json.loads(Path(info).read_text(encoding="utf-8"))
 read: Any = nuke.nodes.Read(name="Plate", file="/p/p.%04d.exr", first=1001, last=1010)

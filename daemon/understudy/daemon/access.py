@@ -39,7 +39,7 @@ _READS = """
 JobService/GetJob JobService/ListJobs JobService/WaitJob JobService/WatchJob JobService/ListJobFrames
 SystemService/GetInfo WeightsService/ListWeights WeightsService/VerifyWeights PlateService/GetPlate
 FacesetService/GetFaceset FacesetService/ListFaces FacesetService/ListDuplicates FacesetService/GetFacesetStatistics
-FacesetService/PickTrack FacesetService/ListReviewFrames FacesetService/ListManualFaces
+FacesetService/ShowFaces FacesetService/PickTrack FacesetService/ListReviewFrames FacesetService/ListManualFaces
 ModelService/GetModel ModelService/ListModelBackups ReleaseService/GetRelease
 SegmentService/GetSegmenter SegmentService/ListLabels SegmentService/SuggestLabels RecipeService/GetRecipe
 """

@@ -60,6 +60,7 @@ FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
             "PlotHistorySpec": "model output",
             "GetFacesetRequest": "path",
             "ListFacesRequest": "path",
+            "ShowFacesRequest": "path",
             "ListDuplicatesRequest": "path",
             "GetFacesetStatisticsRequest": "path",
             "RejectFacesRequest": "path",

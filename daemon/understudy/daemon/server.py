@@ -282,7 +282,7 @@ def _add_services(
         (system_pb2_grpc.add_WeightsServiceServicer_to_server, WeightsServicer(config.site.weights())),
         (plate_pb2_grpc.add_PlateServiceServicer_to_server, PlateServicer(config.site, colour)),
         (recipe_pb2_grpc.add_RecipeServiceServicer_to_server, RecipeServicer(config.site, colour)),
-        (resource_pb2_grpc.add_FacesetServiceServicer_to_server, FacesetServicer(roots)),
+        (resource_pb2_grpc.add_FacesetServiceServicer_to_server, FacesetServicer(roots, colour)),
         (resource_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer(roots)),
         (resource_pb2_grpc.add_ReleaseServiceServicer_to_server, ReleaseServicer(roots)),
         (segment_pb2_grpc.add_SegmentServiceServicer_to_server, SegmentServicer(roots)),

@@ -303,6 +303,7 @@ class AsyncSession:
     join_facesets = _job(Session.join_facesets)
     faceset = _call(Session.faceset)
     faces = _each(Session.faces)
+    show_faces = _each(Session.show_faces)
     duplicates = _call(Session.duplicates)
     faceset_statistics = _call(Session.faceset_statistics)
     pick_track = _call(Session.pick_track)

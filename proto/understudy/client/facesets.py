@@ -168,6 +168,22 @@ class Facesets:
                 return
             request.page_token = reply.next_page_token
 
+    def show_faces(
+        self, path: specs.PathLike, names: Sequence[str], size: int = 0
+    ) -> Iterator[pb.ShowFacesResponse]:
+        """Pictures of faces, as they are made: `name`, and `picture`, a square PNG, or `trouble`.
+
+        Args:
+            names: of image files in the faceset, 1000 at most.
+            size: side in pixels; 0: the daemon's.
+
+        Raises:
+            NotFound: there is no face of these names.
+            Unreachable: the stream broke off; ask again for those that are missing.
+        """
+        request = pb.ShowFacesRequest(path=specs.absolute(path), names=names, size=size)
+        yield from self._wire.stream(FacesetServiceStub, "ShowFaces", request)
+
     def duplicates(self, path: specs.PathLike, threshold: float = 0.0) -> list[list[str]]:
         """Names of faces that are the same picture, in groups, the sharpest first. 0: the daemon's threshold.
 

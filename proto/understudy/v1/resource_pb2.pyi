@@ -116,6 +116,26 @@ class ListFacesResponse(_message.Message):
     next_page_token: str
     def __init__(self, faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class ShowFacesRequest(_message.Message):
+    __slots__ = ("path", "names", "size")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    size: int
+    def __init__(self, path: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., size: _Optional[int] = ...) -> None: ...
+
+class ShowFacesResponse(_message.Message):
+    __slots__ = ("name", "picture", "trouble")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    picture: bytes
+    trouble: str
+    def __init__(self, name: _Optional[str] = ..., picture: _Optional[bytes] = ..., trouble: _Optional[str] = ...) -> None: ...
+
 class ListDuplicatesRequest(_message.Message):
     __slots__ = ("path", "threshold")
     PATH_FIELD_NUMBER: _ClassVar[int]

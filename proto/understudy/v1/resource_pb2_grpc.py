@@ -30,6 +30,11 @@ class FacesetServiceStub(object):
                 request_serializer=understudy_dot_v1_dot_resource__pb2.ListDuplicatesRequest.SerializeToString,
                 response_deserializer=understudy_dot_v1_dot_resource__pb2.ListDuplicatesResponse.FromString,
                 )
+        self.ShowFaces = channel.unary_stream(
+                '/understudy.v1.FacesetService/ShowFaces',
+                request_serializer=understudy_dot_v1_dot_resource__pb2.ShowFacesRequest.SerializeToString,
+                response_deserializer=understudy_dot_v1_dot_resource__pb2.ShowFacesResponse.FromString,
+                )
         self.GetFacesetStatistics = channel.unary_unary(
                 '/understudy.v1.FacesetService/GetFacesetStatistics',
                 request_serializer=understudy_dot_v1_dot_resource__pb2.GetFacesetStatisticsRequest.SerializeToString,
@@ -98,6 +103,16 @@ class FacesetServiceServicer(object):
     def ListDuplicates(self, request, context):
         """Faces that are the same picture but for grain and codec, in groups.
         As ListFaces.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowFaces(self, request, context):
+        """Pictures of faces as a contact sheet has them, each sent when it is made. They are made beside what runs, on one
+        thread.
+        NOT_FOUND, PERMISSION_DENIED: as GetFaceset; and there is no face of these names: NOT_FOUND.
+        INVALID_ARGUMENT: no names, more than 1000, or a size that cannot be.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +203,11 @@ def add_FacesetServiceServicer_to_server(servicer, server):
                     servicer.ListDuplicates,
                     request_deserializer=understudy_dot_v1_dot_resource__pb2.ListDuplicatesRequest.FromString,
                     response_serializer=understudy_dot_v1_dot_resource__pb2.ListDuplicatesResponse.SerializeToString,
+            ),
+            'ShowFaces': grpc.unary_stream_rpc_method_handler(
+                    servicer.ShowFaces,
+                    request_deserializer=understudy_dot_v1_dot_resource__pb2.ShowFacesRequest.FromString,
+                    response_serializer=understudy_dot_v1_dot_resource__pb2.ShowFacesResponse.SerializeToString,
             ),
             'GetFacesetStatistics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetFacesetStatistics,
@@ -288,6 +308,23 @@ class FacesetService(object):
         return grpc.experimental.unary_unary(request, target, '/understudy.v1.FacesetService/ListDuplicates',
             understudy_dot_v1_dot_resource__pb2.ListDuplicatesRequest.SerializeToString,
             understudy_dot_v1_dot_resource__pb2.ListDuplicatesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ShowFaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/understudy.v1.FacesetService/ShowFaces',
+            understudy_dot_v1_dot_resource__pb2.ShowFacesRequest.SerializeToString,
+            understudy_dot_v1_dot_resource__pb2.ShowFacesResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

@@ -26,6 +26,9 @@ from understudy.core.reports import Advanced, Artifact, Report, Started, Warned
 UNSURE = 0.8
 """Confidence below which a face is marked."""
 
+CELL = 128
+"""Side of a face's picture in pixels, where nobody says."""
+
 _CELLS, _PIXELS = (32, 512), 2**27  # sides of a cell, and the most that a sheet may have
 _NARROWEST, _ACROSS = 512, 2400  # pixels: the head fits, and so does the sheet on a screen
 _GAP, _CAPTION, _HEAD = 8, 40, 116
@@ -54,14 +57,12 @@ class SheetSettings:
     out: Path
     query: Query = field(default_factory=Query)
     count: int = 200
-    cell: int = 128
+    cell: int = CELL
 
     def __post_init__(self) -> None:
         if self.out.suffix.lower() != ".png":
             raise InvalidInput(f"out: {self.out} does not end in .png", field="out", value=self.out)
-        low, high = _CELLS
-        if not low <= self.cell <= high:
-            raise InvalidInput(f"cell: {self.cell} is not {low} to {high}", field="cell", value=self.cell)
+        check_cell(self.cell)
         most = _PIXELS // (self.cell + _GAP) // (self.cell + _CAPTION)
         if not 1 <= self.count <= most:
             raise InvalidInput(
@@ -69,6 +70,13 @@ class SheetSettings:
                 field="count",
                 value=self.count,
             )
+
+
+def check_cell(cell: int) -> None:
+    """Raise InvalidInput of the field `cell`, pixels, where no face is drawn that small or large."""
+    low, high = _CELLS
+    if not low <= cell <= high:
+        raise InvalidInput(f"cell: {cell} is not {low} to {high}", field="cell", value=cell)
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ def run(settings: SheetSettings, *, colour: ColourConfig) -> Iterator[Report]:
     sheet = drawing.paper(*grid.size)
     _head(sheet, settings, len(picks), len(found))
     chosen = found[picks]
-    see = partial(_see, faceset, colour, settings.cell)
+    see = partial(seen, faceset, colour, settings.cell)
     for place, (picture, trouble) in enumerate(
         overlapped(map(int, chosen), see, _same, _same, ahead=cores())
     ):
@@ -147,8 +155,8 @@ class _Caption:
     mark: str  # of _MARKS, or empty
 
 
-def _see(faceset: Faceset, colour: ColourConfig, cell: int, index: int) -> tuple[Array, str]:
-    """(cell, cell, 3) uint8 of a face, or an empty cell and why."""
+def seen(faceset: Faceset, colour: ColourConfig, cell: int, index: int) -> tuple[Array, str]:
+    """(cell, cell, 3) uint8 of a face, the viewing proxy, or an empty cell and why it cannot be read."""
     record = faceset.records[index]
     try:
         rgb = faceset.load(record)

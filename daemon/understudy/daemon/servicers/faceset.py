@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
+from understudy.core.colour import ColourConfig
 from understudy.core.errors import InvalidInput, NotFound
 from understudy.core.faceset import Faceset
 from understudy.core.plate import Template
@@ -21,19 +22,21 @@ from understudy.daemon import encode_faceset, opened, paging
 from understudy.daemon.decode import facesets as decode
 from understudy.daemon.paths import Roots
 from understudy.daemon.refs import Refs, named
+from understudy.daemon.text import text
 from understudy.v1 import resource_pb2 as pb
 from understudy.v1 import resource_pb2_grpc
 
 RANK = "rank"  # unit of keys that are a place in an order
 LISTINGS = 4  # kept, so that a page of 100,000 faces does not sort them again
+SHOWN = 1000  # faces that one call shows at most
 SETTLED = 2 * 10**9  # ns: the coarsest clock of a file system (FAT)
 
 
 class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     """Facesets over the wire. Core's modules are loaded by the calls that need them: most daemons live for one."""
 
-    def __init__(self, roots: Roots) -> None:
-        self._roots = roots
+    def __init__(self, roots: Roots, colour: ColourConfig) -> None:
+        self._roots, self._colour = roots, colour
         self._listings: dict[tuple[Path, str], _Listing] = {}
         self._lock = threading.Lock()
 
@@ -65,6 +68,31 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
         return pb.ListDuplicatesResponse(
             groups=encode_faceset.groups(faceset, duplicates.groups(faceset, **given))
         )
+
+    def ShowFaces(
+        self, request: pb.ShowFacesRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ShowFacesResponse]:
+        from understudy.core import drawing
+        from understudy.core.faceset import sheet
+        from understudy.core.faceset.query import Query, find
+
+        if not 1 <= len(request.names) <= SHOWN:
+            count = len(request.names)
+            raise InvalidInput(f"names: {count} of them; name 1 to {SHOWN} faces", field="names", value=count)
+        cell = request.size or sheet.CELL
+        with named("", {"cell": "size"}):
+            sheet.check_cell(cell)
+        faceset = opened.faceset(self._roots, request.path)
+        found = find(faceset, Query(names=tuple(request.names)))
+        for index in map(int, found):
+            if not context.is_active():
+                return
+            picture, trouble = sheet.seen(faceset, self._colour, cell, index)
+            yield pb.ShowFacesResponse(
+                name=text(faceset.columns.name[index]),
+                picture=b"" if trouble else drawing.png(picture),
+                trouble=text(trouble),
+            )
 
     def GetFacesetStatistics(
         self, request: pb.GetFacesetStatisticsRequest, context: grpc.ServicerContext

@@ -20,6 +20,7 @@ from .events import (
     addOnScriptLoad,
     addOnScriptSave,
     removeKnobChanged,
+    removeOnScriptLoad,
     removeOnScriptClose,
 )
 from .knobs import (
@@ -48,7 +49,7 @@ from .nodes import Group, Node, Nodes, Root, connectable, new_node
 from .script import Reader, written
 from .state import MAIN, check_thread, on_main, run_callbacks, state
 from .vectors import IArray_Knob, XY_Knob
-from .windows import Menu, ProgressTask, menu
+from .windows import Menu, ProgressTask, getPaneFor, menu
 
 __all__ = [
     "ALWAYS_SAVE",
@@ -99,6 +100,7 @@ __all__ = [
     "executeInMainThreadWithResult",
     "frame",
     "getColorspaceList",
+    "getPaneFor",
     "layers",
     "menu",
     "message",
@@ -107,6 +109,7 @@ __all__ = [
     "nodes",
     "removeKnobChanged",
     "removeOnScriptClose",
+    "removeOnScriptLoad",
     "root",
     "rotopaint",
     "scriptClear",

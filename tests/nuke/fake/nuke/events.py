@@ -45,3 +45,7 @@ def addOnScriptClose(call: Any, args: Any = (), kwargs: Any = None, nodeClass: s
 
 def removeOnScriptClose(call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*") -> None:
     _remove("onScriptClose", call)
+
+
+def removeOnScriptLoad(call: Any, args: Any = (), kwargs: Any = None, nodeClass: str = "*") -> None:
+    _remove("onScriptLoad", call)

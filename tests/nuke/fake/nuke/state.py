@@ -39,6 +39,7 @@ class State:
         self.queue: "queue.Queue[Work]" = queue.Queue()
         self.undo = UndoLog()
         self.menus: Dict[str, Any] = {}
+        self.panels: List[Any] = []  # of nukescripts, that were opened
         self.renderer: Any = None  # what `execute` calls; a test's own
         self.reader: Any = None  # gives the metadata of a Read's frame; a test's own
         self.colourspaces = ["default", "linear", "sRGB", "ACES - ACEScg", "ACEScg", "scene_linear (ACEScg)"]

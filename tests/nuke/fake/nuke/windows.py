@@ -49,3 +49,9 @@ class Menu:
 def menu(name: str) -> Menu:
     check_thread("menu")
     return state.menus.setdefault(name, Menu(name))  # type: ignore[no-any-return]
+
+
+def getPaneFor(panelName: Any) -> Any:
+    """A pane, which says its panel's name here."""
+    check_thread("getPaneFor")
+    return str(panelName)

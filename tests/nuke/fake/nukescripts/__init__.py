@@ -1,0 +1,1 @@
+"""What the plug-in uses of `nukescripts`, as Foundry's published source has it."""
