@@ -38,6 +38,7 @@ class Submission:
     project: str = ""
     interactive: bool = False
     refuse_locked: bool = False
+    memory: int = 0
 
 
 class Store:
@@ -262,6 +263,7 @@ class Store:
                 "interactive": submission.interactive,
                 "refuse_locked": submission.refuse_locked,
                 "need": slots.need_of(submission.spec),
+                "memory": submission.memory,
             }
             names = ", ".join(row)
             marks = ", ".join("?" * len(row))
