@@ -65,6 +65,7 @@ class FakeDaemon(
         refuse: kind of spec → what StartJob answers to it.
         drop_after: sequence number after which the stream of a job is cut off, once.
         silent: WatchJob says nothing at all, once.
+        waiting: what a watched job waits for, one thing after the other, before its script.
         stubborn: cancelled jobs stay CANCELLING.
         frames_failed, frames_missing: of every new job.
         plate: what GetPlate answers; its pattern is that of the request.
@@ -83,6 +84,7 @@ class FakeDaemon(
         self.refusals: dict[str, int] = {}
         self.drop_after = 0
         self.silent = False
+        self.waiting: list[str] = []
         self.stubborn = False
         self.released = True
         self.frames_failed = self.frames_missing = 0
@@ -246,6 +248,11 @@ class FakeDaemon(
             return
         yield job_pb2.WatchJobResponse(snapshot=job)
         yield job_pb2.WatchJobResponse(heartbeat=job_pb2.Heartbeat())
+        for text in self.waiting:
+            waits = job_pb2.Job()
+            waits.CopyFrom(job)
+            waits.state, waits.waits_for = job_pb2.JOB_STATE_QUEUED, text
+            yield job_pb2.WatchJobResponse(snapshot=waits)
         sent = request.after_sequence
         while context.is_active() and not self._stopping.is_set():
             for event in [e for e in self.events[job.id] if e.sequence > sent]:

@@ -81,6 +81,32 @@ def test_bars(daemon: FakeDaemon, session: Session):
         assert text in shown
 
 
+def test_what_a_queued_job_waits_for_is_told(daemon: FakeDaemon, session: Session):
+    memory = "8,192 MiB of cuda:0's memory: 2,048 MiB of 24,576 MiB are free"
+    daemon.waiting = ["job 9, which writes to /o.%04d.exr", memory]
+    running, done = job_pb2.JOB_STATE_RUNNING, job_pb2.JOB_STATE_SUCCEEDED
+    out, bars = io.StringIO(), progress.Bars()
+    bars._progress.live.console = Console(file=(drawn := io.StringIO()), force_terminal=True, width=160)
+    daemon.script = [
+        job_pb2.JobEvent(state_change=job_pb2.StateChange(to_state=state)) for state in (running, done)
+    ]
+    job, show, waits = session.verify("/o.%04d.exr", label="verify"), progress.Lines(out), []
+    with bars:
+        bars.started([job])
+        for event in job.watch():
+            waits.append(job.message.waits_for)
+            show.event(job, event)
+            bars.event(job, event)
+            bars._progress.refresh()
+    assert out.getvalue().splitlines() == [
+        "verify: waits for job 9, which writes to /o.%04d.exr",
+        f"verify: waits for {memory}",
+        "verify: running",
+    ]
+    assert waits[:4] == ["", *daemon.waiting, ""]
+    assert f"waits for {memory}" in drawn.getvalue()
+
+
 def test_json_lines(daemon: FakeDaemon, session: Session):
     out = io.StringIO()
     _follow(daemon, session, progress.JsonLines(out))

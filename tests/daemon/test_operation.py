@@ -114,7 +114,7 @@ def test_stages_are_summed_by_kind():
 
 
 def test_gpus_are_told_by_number_and_none_where_there_is_no_driver(tmp_path: Path, monkeypatch):
-    found = {0: SimpleNamespace(used=3 << 30, total=24 << 30), 1: SimpleNamespace(used=0, total=48 << 30)}
+    found = {0: SimpleNamespace(free=21 << 30, total=24 << 30), 1: SimpleNamespace(free=0, total=48 << 30)}
     for name, answer in (
         ("nvmlInit", lambda: None),
         ("nvmlDeviceGetCount", lambda: len(found)),

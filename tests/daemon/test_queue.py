@@ -116,7 +116,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.attempt: SimpleNamespace | None = None
-        self.alive = True
+        self.alive, self.pid = True, None
 
     def run(self, task) -> None:
         assert self.attempt is None

@@ -79,8 +79,8 @@ def test_where_a_job_may_run(device: str, there: tuple[Slot, ...], names: list[l
 def test_what_needs_no_device_leaves_gpus_free():
     spec = job_pb2.JobSpec(ingest={"video": "/v"})
     assert [place[0].name for place in slots.choices(slots.need_of(spec), MIXED)] == ["cpu:0", "cpu:1"]
-    assert slots.place(slots.need_of(spec), MIXED, {MIXED[0]}) is None  # it waits for the CPU's
-    assert slots.place(slots.need_of(spec), GPUS, {GPUS[1]}) == (GPUS[1],)
+    assert slots.places(slots.need_of(spec), MIXED, {MIXED[0]}) == []  # it waits for the CPU's
+    assert slots.places(slots.need_of(spec), GPUS, {GPUS[1]}) == [(GPUS[1],)]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,10 @@ def test_who_writes_the_same_output_waits_and_says_for_whom(two: Daemon, ingest:
     pattern = tmp_path / "same" / "plate.%04d.exr"
     assert two.job(second.id).waits_for == f"job {first}, which writes to {pattern}"
     assert two.job(second.id).state == QUEUED  # though a worker is free
+    said = (m.snapshot.waits_for for m in two.watch(second.id) if m.HasField("snapshot"))
+    assert [next(said), next(said)][
+        1
+    ] == f"job {first}, which writes to {pattern}"  # said again to who watches
     third = ingest("same", count=5)
     with pytest.raises(grpc.RpcError) as refused:
         two.submit(third, refuse_locked=True)

@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     hung_up = STOP if sys.stdin is not None and sys.stdin.isatty() else RELOAD
     signal.signal(signal.SIGHUP, lambda *_: orders.put(hung_up))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # there are faces in the memory
+    os.environ["CUDA_DEVICE_ORDER"] = (
+        "PCI_BUS_ID"  # for workers: a GPU has the driver's number, as `memory.gpus`
+    )
     try:
         given = parse(arguments)
         if given.check:

@@ -111,7 +111,11 @@ def _config(
 def _workers(given: argparse.Namespace, file: configfile.File) -> Workers:
     named = tuple(name.strip() for name in given.device.split(",")) if given.device else file.workers.devices
     try:
-        return Workers(devices=named, cpu=file.workers.cpu if given.workers is None else given.workers)
+        return replace(
+            file.workers,
+            devices=named,
+            cpu=file.workers.cpu if given.workers is None else given.workers,
+        )
     except InvalidInput as error:
         option = {"devices": "--device", "cpu": "--workers"}[str(error.field)]
         raise InvalidInput(f"{option}: {error.message}", field=option, value=error.value) from error

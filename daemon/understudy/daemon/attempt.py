@@ -49,6 +49,7 @@ class Attempt:
                 self.done.append(number)
             case Ended():
                 self.ended = message
+                self._metrics.loaded(message.hits, message.misses)
 
     def flush(self, store: Store, *, last: bool = False) -> None:
         """Write what is pending; the caller clears it once it is committed."""

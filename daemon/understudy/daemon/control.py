@@ -73,6 +73,7 @@ def start(
             project=project,
             interactive=request.interactive,
             refuse_locked=request.refuse_locked,
+            memory=work.memory,
         )
         return store.job(store.add(submission)), False
 

@@ -23,6 +23,7 @@ def job(db: sqlite3.Connection, row: sqlite3.Row) -> job_pb2.Job:
         project=row["project"],
         interactive=bool(row["interactive"]),
         waits_for=queueing.waits_for(db, row),
+        memory_bytes=row["memory"],
         last_sequence=row["sequence"],
     )
     for name, column in (("create_time", "created"), ("start_time", "started"), ("end_time", "ended")):

@@ -8,13 +8,13 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-import pynvml
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from understudy.core.reports import FrameReport, Report
 from understudy.core.weights import WeightsReport
+from understudy.daemon import memory
 from understudy.daemon.states import State
 from understudy.daemon.store import Store
 from understudy.v1 import job_pb2
@@ -47,6 +47,7 @@ class Metrics:
         )
         self._starts = Counter("understudy_worker_starts", "Worker processes started.", registry=of)
         self._deaths = Counter("understudy_worker_deaths", "Workers that died under a job.", registry=of)
+        self._loads = Counter("understudy_model_cache", "Networks that jobs wanted.", ["result"], registry=of)
         self._strangers = Counter("understudy_unauthenticated", "Calls without a valid token.", registry=of)
 
     def called(self, rpc: str, code: str, seconds: float | None) -> None:
@@ -67,6 +68,11 @@ class Metrics:
     def moved(self, kind: str, state: State) -> None:
         """A run of a job came to this state."""
         self._ends.labels(kind, state.name.lower()).inc()
+
+    def loaded(self, hits: int, misses: int) -> None:
+        """A worker found so many networks loaded already, and had to load so many."""
+        self._loads.labels("hit").inc(hits)
+        self._loads.labels("miss").inc(misses)
 
     def hired(self) -> None:
         self._starts.inc()
@@ -118,9 +124,16 @@ class _Now(Collector):
             "worker" if slot == "auto" else f"worker {slot}": pid for slot, pid in self._workers().items()
         }
         processes = {"server": os.getpid(), **workers}
-        resident = [((name,), _resident(pid)) for name, pid in processes.items()]
-        yield _gauge("understudy_memory_bytes", "Resident memory of a process.", resident, "process")
-        used, total = _gpus()
+        resident = [((name,), float(memory.resident(pid))) for name, pid in processes.items()]
+        yield _gauge(
+            "understudy_memory_bytes",
+            "Of a process and those it started.",
+            resident,
+            "process",
+        )
+        gpus = {name.removeprefix("cuda:"): there for name, there in memory.gpus({}).items()}
+        used = [((name,), float(there.total - there.free)) for name, there in gpus.items()]
+        total = [((name,), float(there.total)) for name, there in gpus.items()]
         yield _gauge("understudy_gpu_memory_used_bytes", "Of all processes.", used, "gpu")
         yield _gauge("understudy_gpu_memory_total_bytes", "What the device has.", total, "gpu")
 
@@ -146,27 +159,3 @@ def _gauge(name: str, text: str, values: Iterable[tuple[tuple[str, ...], float]]
     for names, value in values:
         family.add_metric(names, value)
     return family
-
-
-def _resident(pid: int) -> float:
-    """Bytes of a process in memory; 0 where it has just gone."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-    return float(pages * os.sysconf("SC_PAGE_SIZE"))
-
-
-def _gpus() -> tuple[list[tuple[tuple[str, ...], float]], list[tuple[tuple[str, ...], float]]]:
-    """Used and whole memory of each GPU in bytes; none where the machine has no driver of NVIDIA."""
-    used: list[tuple[tuple[str, ...], float]] = []
-    total: list[tuple[tuple[str, ...], float]] = []
-    try:
-        pynvml.nvmlInit()
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            found = pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index))
-            used.append(((str(index),), float(found.used)))
-            total.append(((str(index),), float(found.total)))
-    except pynvml.NVMLError:  # no driver, or a device has fallen off the bus: what is known so far is told
-        pass
-    return used, total

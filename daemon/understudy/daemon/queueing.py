@@ -32,6 +32,7 @@ class Candidate:
     Attributes:
         need: as `slots.need_of`.
         holds: it has begun before, and holds its outputs.
+        memory: bytes that it needs of its device; 0: nobody knows.
     """
 
     job: str
@@ -40,6 +41,7 @@ class Candidate:
     priority: int
     interactive: bool
     holds: bool
+    memory: int
 
 
 def needs(store: Store) -> frozenset[str]:
@@ -62,7 +64,7 @@ def ordered(
     groups = "SELECT DISTINCT priority, user FROM jobs WHERE state = ?"
     marks = ",".join("?" * len(needs))
     query = (
-        "SELECT id, need, interactive, holds FROM jobs "  # noqa: S608
+        "SELECT id, need, interactive, holds, memory FROM jobs "  # noqa: S608
         f"WHERE state = ? AND priority = ? AND user = ? AND need IN ({marks}){only} AND {_NEEDED} ORDER BY number"
     )
     with store.reading() as db:
@@ -71,7 +73,13 @@ def ordered(
         for priority, user in found:
             for row in db.execute(query, (State.QUEUED, priority, user, *needs)):
                 yield Candidate(
-                    row["id"], user, row["need"], priority, bool(row["interactive"]), bool(row["holds"])
+                    job=row["id"],
+                    user=user,
+                    need=row["need"],
+                    priority=priority,
+                    interactive=bool(row["interactive"]),
+                    holds=bool(row["holds"]),
+                    memory=row["memory"],
                 )
 
 

@@ -10,13 +10,14 @@ from itertools import chain
 from pathlib import Path
 
 from understudy.core.errors import WriteFailed
-from understudy.daemon import errors, process, pruning, queueing, shares, slots
+from understudy.daemon import errors, memory, process, pruning, queueing, shares, slots
 from understudy.daemon.lane import RETRY_SECONDS, Halt, Lane, Task
 from understudy.daemon.metrics import Metrics
 from understudy.daemon.outputs import Output
 from understudy.daemon.previews import Previews
 from understudy.daemon.process import LEAVE_SECONDS
 from understudy.daemon.queueing import Candidate
+from understudy.daemon.rooms import Notes, Probe, Rooms
 from understudy.daemon.settings import Queue, Retention
 from understudy.daemon.site import Site
 from understudy.daemon.slots import Slot, Workers
@@ -37,6 +38,7 @@ class Scheduler:
     Args:
         folder: the state folder; holds the lock of its workers.
         on_fault: called when a thread ends by a fault of ours: a daemon that runs no jobs must not live on.
+        probe: how much memory there is.
     """
 
     def __init__(
@@ -50,12 +52,15 @@ class Scheduler:
         workers: Workers = Workers(),  # noqa: B008 - frozen
         queue: Queue = Queue(),  # noqa: B008 - frozen
         keep: Retention = Retention(),  # noqa: B008 - frozen
+        probe: Probe = memory.found,
         verbose: bool = False,
     ) -> None:
         self._store, self._metrics, self._on_fault = store, metrics, on_fault
-        self._setup, self._lock = Setup(site, folder, verbose), folder / "worker.lock"
+        self._setup = Setup(site, folder, verbose, keep=workers.keep_mib << 20)
+        self._lock = folder / "worker.lock"
         self._slots = workers.slots()
         self.previews = Previews(store.turn, anywhere=bool(workers.devices or workers.cpu))
+        self._probe, self._notes = probe, Notes(store)
         self._half_life = queue.half_life_hours * 3600
         self._keep = keep
         self._pruned = float("-inf")  # when that was done last
@@ -160,20 +165,28 @@ class Scheduler:
     def _assign(self) -> None:
         """Give free lanes what is next in the queue, and see who must make room for somebody who waits."""
         served = shares.served(self._store, time.time(), self._half_life)
-        for candidate, place in self._plan(served):
+        with self._mutex:
+            busy = dict(self._busy)
+        pids = {slot: pid for slot, lane in self._lanes.items() if (pid := lane.pid) is not None}
+        rooms = Rooms(self._probe, busy, pids)
+        plan = self._plan(served, rooms)
+        self._notes.tell(rooms.lacking, [candidate.job for candidate, _ in plan])
+        for candidate, place in plan:
             if not self._store.take(candidate.job):
                 continue  # somebody has paused or cancelled it since
             with self._mutex:
                 self._busy.update(dict.fromkeys(place, candidate))
             first, *others = (self._lanes[slot] for slot in place)
             first.run(Task(candidate.job, place, tuple(lane.vacate() for lane in others)))
-        self._make_room(served)
+        for slot in rooms.idle - {slot for _, place in plan for slot in place}:
+            self._lanes[slot].vacate()
+        self._make_room(served, rooms)
 
-    def _plan(self, served: Mapping[str, float]) -> list[tuple[Candidate, tuple[Slot, ...]]]:
+    def _plan(self, served: Mapping[str, float], rooms: Rooms) -> list[tuple[Candidate, tuple[Slot, ...]]]:
         """Which jobs can begin now, and where.
 
         A job that waits for its output, or for one of several devices, is not overtaken by a later one that wants the
-        same output or device.
+        same output or device. One that waits for memory is overtaken by who needs less.
         """
         free, waiting = self._free()
         wanted = {need for need in queueing.needs(self._store) if self._may_begin(need, free)}
@@ -189,11 +202,14 @@ class Scheduler:
                 if candidate.job in waiting or queueing.holder(outputs, others, candidate.job):
                     before += [(candidate.job, output) for output in outputs]
                     continue
-                place = slots.place(candidate.need, self._slots, free)
+                places = slots.places(candidate.need, self._slots, free)
+                place = rooms.choose(candidate, places)
                 if place is not None:
                     plan.append((candidate, place))
                     held += [(candidate.job, output) for output in outputs]
-                free -= set(place or slots.named(candidate.need, self._slots))
+                    free -= set(place)
+                elif not places:
+                    free -= set(slots.named(candidate.need, self._slots))
                 if not any(self._may_begin(need, free) for need in wanted):
                     break
         return plan
@@ -209,7 +225,7 @@ class Scheduler:
     def _may_begin(self, need: str, free: set[Slot]) -> bool:
         return any(free.intersection(place) for place in slots.choices(need, self._slots))
 
-    def _make_room(self, served: Mapping[str, float]) -> None:
+    def _make_room(self, served: Mapping[str, float], rooms: Rooms) -> None:
         """Let running jobs stop for interactive ones of a higher priority that have no place."""
         with self._mutex:
             busy = dict(self._busy)
@@ -228,7 +244,8 @@ class Scheduler:
         leaving = {attempt.room_for for lane in self._lanes.values() if (attempt := lane.attempt)}
         for candidate in asking:
             if candidate.job not in leaving:
-                for job in _least(candidate, slots.choices(candidate.need, self._slots), busy):
+                places = slots.choices(candidate.need, self._slots)
+                for job in rooms.relief(candidate) or _least(candidate, places, busy):
                     self._stop_for(job, candidate.job)
                     busy = {slot: each for slot, each in busy.items() if each.job != job}
 
@@ -236,11 +253,11 @@ class Scheduler:
         """Have a free worker make the previews that nobody has in hand; without one they crowd in between reports."""
         if self.previews.unsent:
             free, _ = self._free()
-            place = slots.place(slots.ANY, self._slots, free)
-            if place is None:
+            places = slots.places(slots.ANY, self._slots, free)
+            if not places:
                 self.previews.crowd()
             else:
-                self._lanes[place[0]].show()
+                self._lanes[places[0][0]].show()
 
     def _stop_for(self, job: str, other: str) -> None:
         for lane in self._lanes.values():

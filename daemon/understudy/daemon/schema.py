@@ -102,6 +102,9 @@ MIGRATIONS = (
         at REAL NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN memory INTEGER NOT NULL DEFAULT 0;        -- bytes of its device; 0: nobody knows
+    """,
 )
 
 

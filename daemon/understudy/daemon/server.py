@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from understudy.core import confine
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError, WriteFailed
 from understudy.core.files import write_text
-from understudy.daemon import decode, pages, slots
+from understudy.daemon import decode, needs, pages, slots
 from understudy.daemon.access import Access
 from understudy.daemon.audit import Audit
 from understudy.daemon.config import DaemonConfig, version
@@ -204,7 +204,8 @@ def _jobs(
 
     def check(spec: job_pb2.JobSpec, promised: tuple[Output, ...]) -> Work:
         slots.check(spec, there)
-        return decode.work(spec, promised, site=config.site, colour=colour, new=True)
+        work = decode.work(spec, promised, site=config.site, colour=colour, new=True)
+        return replace(work, memory=needs.stated(spec, work.settings, there, config.site))
 
     return JobServicer(
         store,

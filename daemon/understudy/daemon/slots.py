@@ -48,10 +48,12 @@ class Workers:
     Attributes:
         devices: GPUs as `cuda:N`, each with a worker of its own.
         cpu: how many more compute on the CPU, which they share out evenly.
+        keep_mib: MiB of networks that each keeps loaded between jobs.
     """
 
     devices: tuple[str, ...] = ()
     cpu: int = 0
+    keep_mib: int = 2048
 
     def __post_init__(self) -> None:
         for name in self.devices:
@@ -68,6 +70,8 @@ class Workers:
             )
         if not 0 <= self.cpu <= MOST_WORKERS:
             raise InvalidInput(f"cpu: {self.cpu} is not 0 to {MOST_WORKERS}", field="cpu", value=self.cpu)
+        if self.keep_mib < 0:
+            raise InvalidInput(f"keep_mib: {self.keep_mib} is below 0", field="keep_mib", value=self.keep_mib)
 
     def slots(self, cores: Collection[int] | None = None) -> tuple[Slot, ...]:
         """GPUs first, then the CPU's; `cores` are those of this process."""
@@ -110,14 +114,27 @@ def choices(need: str, slots: Sequence[Slot]) -> list[tuple[Slot, ...]]:
     return [tuple(by_name[name] for name in named)] if all(name in by_name for name in named) else []
 
 
-def place(need: str, slots: Sequence[Slot], free: Collection[Slot]) -> tuple[Slot, ...] | None:
-    """Free slots that meet a need; None where some are not free."""
-    return next((each for each in choices(need, slots) if all(slot in free for slot in each)), None)
+def places(need: str, slots: Sequence[Slot], free: Collection[Slot]) -> list[tuple[Slot, ...]]:
+    """The choices of which all slots are free."""
+    return [each for each in choices(need, slots) if all(slot in free for slot in each)]
 
 
 def named(need: str, slots: Sequence[Slot]) -> tuple[Slot, ...]:
     """The slots that a need names, which nobody later in the queue may take before it."""
     return () if need in (ANY, GPU, CPU) else next(iter(choices(need, slots)), ())
+
+
+def pools(need: str, place: Sequence[Slot], there: Collection[str]) -> tuple[str, ...]:
+    """The memories that a job takes of in a place: `cpu`, `cuda:N`.
+
+    Args:
+        there: what memories there are.
+    """
+    if place[0].name != "auto":
+        return tuple("cpu" if slot.is_cpu else slot.name for slot in place)
+    if need == CPU or (need in (ANY, GPU) and "cuda:0" not in there):
+        return ("cpu",)
+    return ("cuda:0",) if need in (ANY, GPU) else tuple(need.split(","))
 
 
 def check(spec: job_pb2.JobSpec, slots: Sequence[Slot]) -> None:

@@ -39,6 +39,7 @@ class Submission:
     project: str = ""
     interactive: bool = False
     refuse_locked: bool = False
+    memory: int = 0
 
 
 class Store:
@@ -282,6 +283,7 @@ class Store:
                 "interactive": submission.interactive,
                 "refuse_locked": submission.refuse_locked,
                 "need": slots.need_of(submission.spec),
+                "memory": submission.memory,
             }
             names = ", ".join(row)
             marks = ", ".join("?" * len(row))

@@ -13,10 +13,11 @@ from understudy.core.colour import ColourConfig
 from understudy.core.enhancer.settings import EnhancerTrainSettings
 from understudy.core.errors import ModelInvalid, NotFound
 from understudy.core.extract import ExtractSettings
+from understudy.core.kept import Kept
 from understudy.core.reports import Advanced, Artifact, FrameReport, FrameStatus, Report, Started
 from understudy.core.review import ReviewSettings
 from understudy.core.train.control import Control
-from understudy.core.train.settings import TrainSettings
+from understudy.core.train.settings import SessionSettings, TrainSettings
 from understudy.core.weights import WeightsReport
 from understudy.daemon import decode, leftovers, locks
 from understudy.daemon.decode import CheckPlate, Ingest, Merge, PlotHistory, Pull, Torture, Verify
@@ -32,10 +33,14 @@ _MODEL = ("export_model", "import_model", "combine_models", "restore_model")
 
 
 class Tasks:
-    """The generators of core, for one site."""
+    """The generators of core, for one site.
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    Args:
+        kept: networks that stay loaded from job to job; a training finds the memory empty.
+    """
+
+    def __init__(self, site: Site, kept: Kept) -> None:
+        self._site, self._kept = site, kept
 
     @cached_property
     def _colour(self) -> ColourConfig:
@@ -52,6 +57,8 @@ class Tasks:
         """
         asked = job_pb2.JobSpec.FromString(spec)
         work = decode.work(asked, site=self._site, colour=self._colour)
+        if isinstance(work.settings, SessionSettings):
+            self._kept.clear()
         with locks.held(work.outputs, self._site.roots.write):
             leftovers.sweep(work.outputs)
             yield from self._work(asked, work.settings, control)
@@ -65,7 +72,7 @@ class Tasks:
             case ExtractSettings() as s:
                 from understudy.core import extract
 
-                yield from extract.run(s, store=self._site.weights(), colour=self._colour)
+                yield from extract.run(s, store=self._site.weights(), colour=self._colour, kept=self._kept)
             case TrainSettings() as s:
                 from understudy.core.train import loop
 
@@ -103,7 +110,7 @@ class Tasks:
         """What shows single frames."""
         from understudy.core.merge.preview import Previewer
 
-        return Previewer(self._colour, self._site.weights())
+        return Previewer(self._colour, self._site.weights(), self._kept)
 
     def _faceset(self, kind: str, settings: Any) -> Iterator[Report]:
         """What is done with facesets, by the kind of the spec."""
@@ -157,7 +164,7 @@ class Tasks:
             case "apply_segmenter":
                 from understudy.core.segment import apply
 
-                yield from apply.run(settings)
+                yield from apply.run(settings, kept=self._kept)
             case "preview_segmentation":
                 from understudy.core.segment import preview
 
@@ -195,7 +202,9 @@ class Tasks:
 
         first = folder_of(work.core.out) / CONTACT_SHEET
         made = there = False
-        with closing(shot.run(work.core, colour=self._colour, store=self._site.weights())) as reports:
+        weights = self._site.weights()
+        running = shot.run(work.core, colour=self._colour, store=weights, kept=self._kept)
+        with closing(running) as reports:
             for report in reports:
                 if isinstance(report, FrameReport):
                     made |= report.status is FrameStatus.DONE

@@ -22,7 +22,7 @@ import threading
 import time
 import traceback
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
@@ -32,6 +32,7 @@ import cv2
 from understudy.core import confine
 from understudy.core.errors import OutOfMemory, UnderstudyError
 from understudy.core.faceset import index
+from understudy.core.kept import Kept
 from understudy.core.pipeline import keep_memory, share
 from understudy.core.reports import Lent, Report, TrainReport
 from understudy.core.train.control import Command, Control, Lend
@@ -48,11 +49,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Setup:
-    """First of all. `state` is the daemon's own folder."""
+    """First of all.
+
+    Attributes:
+        state: the daemon's own folder.
+        keep: bytes of networks that stay loaded between jobs.
+    """
 
     site: Site
     state: Path
     verbose: bool
+    keep: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,11 +107,19 @@ class Done:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a Run ended. `error` is a `job_pb2.Error`, serialised; `trace` is for the daemon's log."""
+    """How a Run ended.
+
+    Attributes:
+        error: a `job_pb2.Error`, serialised.
+        trace: for the daemon's log.
+        hits, misses: of networks that were loaded already, and that were not, since the last one ended.
+    """
 
     stopped: bool = False
     error: bytes | None = None
     trace: str = ""
+    hits: int = 0
+    misses: int = 0
 
 
 ToWorker: TypeAlias = Setup | Run | Stop | Told | Asked
@@ -203,10 +218,11 @@ def main(descriptor: int) -> None:
         logging.basicConfig(handlers=[_Log(pipe)], level=logging.DEBUG if setup.verbose else logging.INFO)
         own = (setup.state, setup.site.weights_cache, Path(tempfile.gettempdir()))
         with confine.below(setup.site.roots.write, own):
-            _serve(pipe, Tasks(setup.site))
+            kept = Kept(setup.keep)
+            _serve(pipe, Tasks(setup.site, kept), kept)
 
 
-def _serve(pipe: _Pipe, tasks: Tasks) -> None:
+def _serve(pipe: _Pipe, tasks: Tasks, kept: Kept) -> None:
     shows = Shows(tasks.previewer, _fault)
     while True:
         try:
@@ -214,8 +230,8 @@ def _serve(pipe: _Pipe, tasks: Tasks) -> None:
         except (OSError, EOFError):
             return
         if isinstance(order, Run):  # a Stop or a Told that crossed the end of its job is late
-            shows.forget()
-            ended = _work(pipe, tasks, order, shows)
+            ended = replace(_work(pipe, tasks, order, shows), hits=kept.hits, misses=kept.misses)
+            kept.hits = kept.misses = 0
             try:
                 pipe.send(ended)
             except OSError:

@@ -44,8 +44,9 @@ class Event:
 
     Attributes:
         job: id of the job.
-        kind: `snapshot` (a Job), `state_change`, `progress`, `frame` (a FrameReport), `training` (a
-            TrainProgress), `artifact`, `warning` (an Error) or `training_update`.
+        kind: `snapshot` (a Job; of a queued one again where it waits for something else), `state_change`,
+            `progress`, `frame` (a FrameReport), `training` (a TrainProgress), `artifact`, `warning` (an Error) or
+            `training_update`.
         sequence: grows from event to event of a job; a snapshot has that of the latest event before it.
         time: when it happened, UTC.
         message: the message of `understudy.v1` that belongs to the kind.
@@ -201,6 +202,7 @@ class Job:
     def _learn(self, payload: Payload) -> None:
         if isinstance(payload, pb.StateChange):
             self.message.state = payload.to_state
+            self.message.ClearField("waits_for")
             self.message.ClearField("error")
             if payload.HasField("error"):
                 self.message.error.CopyFrom(payload.error)

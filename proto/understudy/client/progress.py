@@ -102,6 +102,7 @@ class Lines:
         self._out = out
         self._every_frame = every_frame
         self._last = 0.0
+        self._begun: set[str] = set()
 
     def __enter__(self) -> Lines:
         return self
@@ -115,7 +116,11 @@ class Lines:
 
     def event(self, job: Job, event: Event) -> None:
         text = notable(event, self._every_frame, odd=job.stage in _BY_HAND)
-        if text:
+        if event.kind == "snapshot":
+            if job.id in self._begun and job.message.waits_for:  # the first is of a moment, as often as not
+                self.say(f"{title(job)}: waits for {job.message.waits_for}")
+            self._begun.add(job.id)
+        elif text:
             self.say(f"{title(job)}: {text}")
         elif event.kind in ("progress", "training") and time.monotonic() - self._last >= EVERY_S:
             self._last = time.monotonic()
@@ -163,7 +168,8 @@ class Bars:
         if text:
             self.say(f"{title(job)}: {text}")
         count, rate, left, losses = standing(job)
-        note = losses if job.state == "RUNNING" else job.state.lower()
+        waits = f"waits for {job.message.waits_for}" if job.message.waits_for else job.state.lower()
+        note = losses if job.state == "RUNNING" else waits
         self._progress.update(
             self._tasks[job.id],
             completed=job.message.progress.fraction,

@@ -476,7 +476,7 @@ class Artifact(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., path: _Optional[str] = ..., frame: _Optional[int] = ..., layers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "spec", "state", "label", "user", "create_time", "start_time", "end_time", "depends_on", "progress", "error", "attempts", "frames_failed", "frames_missing", "last_sequence", "artifacts", "training", "priority", "project", "interactive", "waits_for")
+    __slots__ = ("id", "spec", "state", "label", "user", "create_time", "start_time", "end_time", "depends_on", "progress", "error", "attempts", "frames_failed", "frames_missing", "last_sequence", "artifacts", "training", "priority", "project", "interactive", "waits_for", "memory_bytes")
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -498,6 +498,7 @@ class Job(_message.Message):
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     INTERACTIVE_FIELD_NUMBER: _ClassVar[int]
     WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: JobSpec
     state: JobState
@@ -519,7 +520,8 @@ class Job(_message.Message):
     project: str
     interactive: bool
     waits_for: str
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., label: _Optional[str] = ..., user: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., depends_on: _Optional[_Iterable[str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., attempts: _Optional[int] = ..., frames_failed: _Optional[int] = ..., frames_missing: _Optional[int] = ..., last_sequence: _Optional[int] = ..., artifacts: _Optional[_Iterable[_Union[Artifact, _Mapping]]] = ..., training: _Optional[_Union[TrainProgress, _Mapping]] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., interactive: bool = ..., waits_for: _Optional[str] = ...) -> None: ...
+    memory_bytes: int
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., label: _Optional[str] = ..., user: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., depends_on: _Optional[_Iterable[str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., attempts: _Optional[int] = ..., frames_failed: _Optional[int] = ..., frames_missing: _Optional[int] = ..., last_sequence: _Optional[int] = ..., artifacts: _Optional[_Iterable[_Union[Artifact, _Mapping]]] = ..., training: _Optional[_Union[TrainProgress, _Mapping]] = ..., priority: _Optional[int] = ..., project: _Optional[str] = ..., interactive: bool = ..., waits_for: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
 
 class JobEvent(_message.Message):
     __slots__ = ("sequence", "time", "state_change", "progress", "frame", "training", "artifact", "warning", "training_update")

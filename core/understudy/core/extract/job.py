@@ -33,6 +33,7 @@ from understudy.core.faceset import FaceRecord, Faceset, reference
 from understudy.core.faceset.journal import Looked
 from understudy.core.faceset.manual import Manual
 from understudy.core.half import widened
+from understudy.core.kept import Kept
 from understudy.core.plate import Plate, views_of
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, Warned
 from understudy.core.weights import WeightStore
@@ -40,7 +41,9 @@ from understudy.core.weights import WeightStore
 _AHEAD = 2  # frames that are written while the next is told apart
 
 
-def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) -> Iterator[Report]:
+def run(
+    settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig, kept: Kept | None = None
+) -> Iterator[Report]:
     """Extract every face of every frame. Yields `Started`, a `FrameReport` per frame and the faceset as `Artifact`.
 
     A report covers all views of its frame; where one can not be read, the frame fails. A frame that was looked at
@@ -48,7 +51,7 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
     nothing, and a face that was deleted stays deleted. What was looked at is in the faceset's `journal`; without it a
     frame is done if all of its faces are there, and the others are looked at again. Missing and unreadable frames are
     reported and the run goes on. What a person gave (`manual`) stands for what the networks find there, and makes the
-    frames that it is about be looked at again.
+    frames that it is about be looked at again. `kept`: networks that are loaded already.
 
     Raises:
         InvalidInput: the plate's colour space or a view is unknown, or the faceset holds another person's release.
@@ -58,7 +61,7 @@ def run(settings: ExtractSettings, *, store: WeightStore, colour: ColourConfig) 
         FrameUnreadable: what was given by hand can not be read.
         WriteFailed, DiskFull: what was written before is good.
     """
-    shot = _Shot(settings, store, colour)
+    shot = _Shot(settings, store, colour, kept)
     known = shot.recall
     if settings.release is not None:
         faceset.attach_release(settings.faceset, settings.release)
@@ -119,14 +122,16 @@ class _Job:
 class _Shot:
     """One run: who looks for faces, what the faceset holds of this plate, and who is who."""
 
-    def __init__(self, settings: ExtractSettings, store: WeightStore, colour: ColourConfig) -> None:
+    def __init__(
+        self, settings: ExtractSettings, store: WeightStore, colour: ColourConfig, kept: Kept | None
+    ) -> None:
         self.settings, self._store, self._colour = settings, store, colour
         self._outfit = settings.outfit(store, colour)
         self._plate = settings.plate.template.text
         manual = Manual.read(settings.faceset)
         recipe = settings.recipe(self._outfit)
         self.recall = Recall(settings.faceset, settings.plate, views_of(settings.plate), recipe, manual)
-        self.station = Station(self._outfit, self.recall.gain)
+        self.station = Station(self._outfit, self.recall.gain, kept)
         self._manual = manual
         self._same: float = _plugins.load("identity", settings.identity, field="identity").SAME
         self._digests: dict[int, dict[str, str] | UnderstudyError] = {}

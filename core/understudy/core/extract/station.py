@@ -17,6 +17,7 @@ from understudy.core.extract.follow import Back, Block, Extra, Follower, Looked
 from understudy.core.extract.networks import Fetch, Fetched, Networks, drive, on_gpu
 from understudy.core.extract.search import Search, Shown
 from understudy.core.face import Face
+from understudy.core.kept import Kept
 from understudy.core.landmark import _looks
 from understudy.core.plate import Plate
 from understudy.core.weights import WeightStore
@@ -66,14 +67,9 @@ class Outfit:
         )
         return [self.store.entry(name).sha256 for module in modules for name in module.WEIGHTS]
 
-    def networks(self) -> Networks:
-        """Raises WeightsMissing, WeightsCorrupt, InvalidInput."""
-        made: dict[str, Any] = {
-            field: _plugins.load(family, getattr(self, field), field=field).create(
-                self.store, device=self.device
-            )
-            for field, family in FAMILIES.items()
-        }
+    def networks(self, kept: Kept) -> Networks:
+        """`kept`: those that are loaded already. Raises WeightsMissing, WeightsCorrupt, InvalidInput."""
+        made: dict[str, Any] = {field: self._network(field, kept) for field in FAMILIES}
         return Networks(
             detector=made["detector"],
             landmarker=made["landmarker"],
@@ -82,6 +78,15 @@ class Outfit:
             averaged=_looks.averaged,
             looks=self.looks,
         )
+
+    def _network(self, field: str, kept: Kept) -> Any:
+        name = getattr(self, field)
+        module = _plugins.load(FAMILIES[field], name, field=field)
+        files = [str(self.store.path(weights)) for weights in module.WEIGHTS]
+        entries = [self.store.entry(weights) for weights in module.WEIGHTS]
+        key = (field, name, self.device, *files, *(entry.sha256 for entry in entries))
+        size = sum(entry.size for entry in entries)
+        return kept.get(key, size, lambda: module.create(self.store, device=self.device))
 
     def finder(self) -> Finder:
         return Finder(min_score=self.min_score, smallest=self.smallest, upright_only=self.upright_only)
@@ -94,15 +99,18 @@ class Stopped(Exception):
 class Station:
     """Looks at blocks of frames. One thread at a time may put it to work; any may `stop` it.
 
+    Args:
+        kept: networks that are loaded already, of which no other station makes use.
+
     Attributes:
         abreast: how many tasks it can work on at a time; more than one only where a GPU gains by it.
         gain: exposure in which it shows frames to the networks.
     """
 
-    def __init__(self, outfit: Outfit, gain: float | None) -> None:
+    def __init__(self, outfit: Outfit, gain: float | None, kept: Kept | None = None) -> None:
         self.outfit, self.gain = outfit, gain
         self.search = Search(plate=outfit.plate, space=outfit.space, colour=outfit.colour)
-        self.networks = outfit.networks()
+        self.networks = outfit.networks(kept or Kept())
         self.abreast = _ABREAST if on_gpu(outfit.device) else 1
         self._follower = Follower(
             finder=outfit.finder(), face_type=outfit.face_type, size=outfit.size, most=outfit.most

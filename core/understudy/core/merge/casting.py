@@ -16,6 +16,7 @@ from understudy.core.colour import ColourConfig, SwapCurve
 from understudy.core.enhance import Enhancer
 from understudy.core.errors import InvalidInput, NoFace, said_by
 from understudy.core.faceset import Faceset
+from understudy.core.kept import Kept
 from understudy.core.match import Match
 from understudy.core.merge import enhancing, headers, layers
 from understudy.core.merge.analysis import Placed, analyse, unfitted
@@ -31,11 +32,12 @@ from understudy.core.merge.masking import Masker, Occlusion, refuse_unknown
 from understudy.core.merge.outputs import Outputs
 from understudy.core.merge.performer import Performer
 from understudy.core.merge.settings import MergeSettings, Person, refuse_twice
-from understudy.core.model import swap
+from understudy.core.model import store, swap
 from understudy.core.model.swap import SwapModel
 from understudy.core.plate.views import MONO
 from understudy.core.release import Release
 from understudy.core.reports import Warned
+from understudy.core.segment import store as segmenters
 from understudy.core.weights import WeightStore
 
 if TYPE_CHECKING:
@@ -215,17 +217,19 @@ def load(
     views: tuple[str, ...],
     colour: ColourConfig,
     models: Mapping[Path, SwapModel] = MappingProxyType({}),
+    kept: Kept | None = None,
 ) -> list[Loaded]:
     """Everybody, in order. Models, segmenters, enhancers and facesets that people share are loaded once.
 
     Args:
         models: real path of a folder → what stands for its model, which is then not read.
+        kept: models and segmenters that are loaded already.
 
     Raises:
         InvalidInput: a model's or segmenter's working space is another, or two of the people are one.
         NotFound, ModelInvalid, TrackAmbiguous, NoFace, ReleaseMissing, ReleaseInvalid: as `shot.run`.
     """
-    shelf, found = _Shelf(settings, colour, models), list[Loaded]()
+    shelf, found = _Shelf(settings, colour, models, kept or Kept()), list[Loaded]()
     for index, person in enumerate(settings.people):
         with said_by(person.saying if settings.several else str):
             found.append(_loaded(index, person, views, shelf))
@@ -237,20 +241,24 @@ class _Shelf:
     """What people may share; each is loaded when it is first asked for."""
 
     def __init__(
-        self, settings: MergeSettings, colour: ColourConfig, models: Mapping[Path, SwapModel]
+        self, settings: MergeSettings, colour: ColourConfig, models: Mapping[Path, SwapModel], kept: Kept
     ) -> None:
-        self.settings, self.colour = settings, colour
+        self.settings, self.colour, self._kept = settings, colour, kept
         self._there: dict[tuple[str, str], Any] = {
             ("model", str(path)): model for path, model in models.items()
         }
 
     def model(self, folder: Path) -> SwapModel:
-        return self._once("model", folder, lambda: swap.load(folder, self.settings.device))
+        device = self.settings.device
+        return self._once("model", folder, lambda: self._kept.checkpoint(store, folder, device, swap.load))
 
     def segmenter(self, folder: Path) -> Segmenter:
         from understudy.core.segment import network
 
-        return self._once("segmenter", folder, lambda: network.load(folder, self.settings.device))
+        device = self.settings.device
+        return self._once(
+            "segmenter", folder, lambda: self._kept.checkpoint(segmenters, folder, device, network.load)
+        )
 
     def faceset(self, folder: Path) -> Faceset:
         return self._once("faceset", folder, lambda: Faceset.open(folder))

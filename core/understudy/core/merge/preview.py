@@ -6,7 +6,6 @@ the frame alone, and there is no grain, denoising or steadying of masks. All els
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,18 +15,17 @@ import cv2
 
 from understudy.core import drawing, plate
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import said_by
 from understudy.core.frames import Array
+from understudy.core.kept import Kept
 from understudy.core.merge import casting, layers, shot
 from understudy.core.merge.finish import Finish
 from understudy.core.merge.job import Job
 from understudy.core.merge.mattes import as_float
 from understudy.core.merge.settings import MergeSettings
-from understudy.core.model import store as models
-from understudy.core.model import swap
 from understudy.core.model.swap import SwapModel
 from understudy.core.weights import WeightStore
 
+_BUDGET = 2 << 30  # bytes, where nobody says what may be kept
 _LEFT_OUT = ("grain", "denoise", "mask_smooth")
 
 
@@ -74,11 +72,16 @@ class Shown:
 
 
 class Previewer:
-    """Shows one frame after the other. The models of the last one stay in memory: people step through a shot."""
+    """Shows one frame after the other.
 
-    def __init__(self, colour: ColourConfig, store: WeightStore | None = None) -> None:
-        self._colour, self._store = colour, store
-        self._kept: dict[tuple[Path, str], SwapModel] = {}
+    Args:
+        kept: models that stay in memory: people step through a shot.
+    """
+
+    def __init__(
+        self, colour: ColourConfig, store: WeightStore | None = None, kept: Kept | None = None
+    ) -> None:
+        self._colour, self._store, self._kept = colour, store, kept or Kept(_BUDGET)
 
     def show(self, settings: MergeSettings, lent: Mapping[Path, SwapModel]) -> Shown:
         """Swap everybody's face on the first of the wanted frames. `settings.out` is not touched.
@@ -92,8 +95,7 @@ class Previewer:
         """
         views = shot.views_of(settings)
         shot.check_plate(settings, views, self._colour)
-        found = {**self._models(settings, lent), **lent}
-        people = casting.load(settings, views, self._colour, found)
+        people = casting.load(settings, views, self._colour, lent, self._kept)
         stages = shot.ready(settings, self._colour, views=views, people=people, store=self._store, alone=True)
         job = stages.show(next(iter(settings.wanted)))
         left = [name for name in _LEFT_OUT if any(p.recipe.ever(name) for p in settings.people)]
@@ -108,17 +110,3 @@ class Previewer:
     def forget(self) -> None:
         """Let go of what is kept in memory."""
         self._kept.clear()
-
-    def _models(self, settings: MergeSettings, lent: Mapping[Path, SwapModel]) -> dict[Path, SwapModel]:
-        """Those of the people that nobody lends, by real path; read again where a checkpoint is new."""
-        wanted: dict[tuple[Path, str], SwapModel] = {}
-        for person in settings.people:
-            real = Path(os.path.realpath(person.model))
-            if real in lent:
-                continue
-            with said_by(person.saying):
-                key = real, f"{settings.device} {models.read_state(real).digest}"
-                if key not in wanted:
-                    wanted[key] = self._kept.get(key) or swap.load(real, settings.device)
-        self._kept = wanted
-        return {path: model for (path, _), model in wanted.items()}

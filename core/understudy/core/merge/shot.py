@@ -12,6 +12,7 @@ import numpy as np
 from understudy.core import plate
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput
+from understudy.core.kept import Kept
 from understudy.core.merge import casting, headers, layers
 from understudy.core.merge.casting import Loaded
 from understudy.core.merge.finish import Finish
@@ -28,14 +29,19 @@ from understudy.core.weights import WeightStore
 
 
 def run(
-    settings: MergeSettings, *, colour: ColourConfig, store: WeightStore | None = None
+    settings: MergeSettings,
+    *,
+    colour: ColourConfig,
+    store: WeightStore | None = None,
+    kept: Kept | None = None,
 ) -> Generator[Report, None, None]:
     """Swap every person's face on every wanted frame, in every view, and write the finished frames with their layers.
 
     Yields `Started`, a `FrameReport` per frame in order, then an `Artifact` for what a person may open. A
     frame that cannot be done is a report that says why, and the next one follows. Frames that are there
     and made of the same are left alone, so that the same merge again writes nothing. Closing the generator
-    stops within a frame. `store` has the weights of mattes that need any. With `settings.again` no frame is left
+    stops within a frame. `store` has the weights of mattes that need any, `kept` what is loaded already. With
+    `settings.again` no frame is left
     alone; with `settings.analyse_only` there are no frames, and the `track` that chunks will find is written.
 
     Raises:
@@ -50,7 +56,7 @@ def run(
     """
     views = views_of(settings)
     warned = check_plate(settings, views, colour)
-    people = casting.load(settings, views, colour)
+    people = casting.load(settings, views, colour, kept=kept)
     yield Started(total=0 if settings.analyse_only else len(settings.wanted))
     yield from warned
     for each in people:

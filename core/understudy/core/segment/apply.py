@@ -22,6 +22,7 @@ from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, 
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.faceset.mattes import FOLDER, Matte, Mattes
 from understudy.core.frames import Float
+from understudy.core.kept import Kept
 from understudy.core.pipeline import cores, overlapped
 from understudy.core.reports import Artifact, FrameReport, FrameStatus, Report, Started, Warned
 from understudy.core.segment.sources import file_digest
@@ -66,12 +67,12 @@ class ApplySettings:
             )
 
 
-def run(settings: ApplySettings) -> Generator[Report, None, None]:
+def run(settings: ApplySettings, *, kept: Kept | None = None) -> Generator[Report, None, None]:
     """Write a matte for every face. Yields `Started`, a `FrameReport` for each frame, and the `Artifact`.
 
     All faces of a frame, of whatever person, view and plate, are in one report, with the least of their confidences.
     A face is left as it is where this segmenter has made its matte already; so is a face's label. A face that cannot
-    be read FAILS its frame, after its other faces.
+    be read FAILS its frame, after its other faces. `kept`: segmenters that are loaded already.
 
     Raises:
         NotFound, ModelInvalid, InvalidInput: as `network.load`, `Faceset.open`, `Faceset.select`.
@@ -79,13 +80,14 @@ def run(settings: ApplySettings) -> Generator[Report, None, None]:
         InvalidInput: its faces are in another working space than the segmenter learnt in.
         WriteFailed, DiskFull: what was written before is good.
     """
-    from understudy.core.segment import network
+    from understudy.core.segment import network, store
 
     faces = Faceset.open(settings.faceset)
     faces = faces if settings.track is None else faces.select(settings.track)
     if not len(faces.columns):
         raise NoFace(f"{faces.path}: there is no face in it", path=faces.path, field="faceset")
-    segmenter = network.load(settings.segmenter, settings.device)
+    there = kept or Kept()
+    segmenter = there.checkpoint(store, settings.segmenter, settings.device, network.load)
     network.check_colour(segmenter, settings.segmenter, faces)
     numbers = np.unique(faces.columns.frame)
     yield Started(total=len(numbers))

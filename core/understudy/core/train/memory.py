@@ -69,7 +69,7 @@ def fit(
 
     @cache
     def size(traded: Plan) -> int:
-        return int(need(config, traded, bfloat16=bfloat16).peak * _ROOM)
+        return taken(config, traded, bfloat16=bfloat16)
 
     least: list[int] = []
     for group in _trades(plan, offload):
@@ -85,6 +85,11 @@ def fit(
         field="memory",
         value=budget,
     )
+
+
+def taken(config: ModelConfig, plan: Plan, *, bfloat16: bool) -> int:
+    """Bytes that a training takes at the most, with what allocators and libraries waste."""
+    return int(need(config, plan, bfloat16=bfloat16).peak * _ROOM)
 
 
 def need(config: ModelConfig, plan: Plan, *, bfloat16: bool) -> Need:

@@ -7,7 +7,7 @@ a function of the course, the iteration and the progress, so that a training tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -198,6 +198,14 @@ class Course:
         """The plan of an iteration; `progress` is the share of the target that is done."""
         begun = [p.options for p in (*self.phases, *self.changes) if p.begun(iteration, progress)]
         return self.base.with_options({name: text for options in begun for name, text in options.items()})
+
+    def plans(self) -> Iterator[Plan]:
+        """Those that it has where its phases begin in their order."""
+        for count in range(len(self.phases) + 1):
+            options: dict[str, str] = {}
+            for phase in (*self.phases[:count], *self.changes):
+                options |= phase.options
+            yield self.base.with_options(options)
 
     def changed(self, iteration: int, options: Mapping[str, str]) -> Course:
         """With what a person changes at an iteration; raises InvalidInput."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -106,7 +106,7 @@ class Steering:
         if not options:
             raise InvalidInput("train: no option is named", field="options", value="")
         course = self.course.changed(iteration, options)
-        if self._team is not None and self.vgg is None and any(p.perceptual for p in _plans(course)):
+        if self._team is not None and self.vgg is None and any(p.perceptual for p in course.plans()):
             raise InvalidInput(
                 "train: on several devices, perceptual is asked for when a training begins, here or in a phase",
                 field="perceptual",
@@ -120,7 +120,7 @@ class Steering:
 
     def _check(self, course: Course) -> None:
         """Refuse now what could not be followed later."""
-        for plan in _plans(course):
+        for plan in course.plans():
             self._fitted(plan)
             if plan.perceptual and self.vgg is None:
                 self.vgg = self._load()
@@ -154,12 +154,3 @@ class Steering:
             )
             self._fits[plan] = replace(fitted, batch_size=plan.batch_size), sentences
         return self._fits[plan]
-
-
-def _plans(course: Course) -> Iterator[Plan]:
-    """The plans that a course has where its phases begin in their order."""
-    for count in range(len(course.phases) + 1):
-        options: dict[str, str] = {}
-        for phase in (*course.phases[:count], *course.changes):
-            options |= phase.options
-        yield course.base.with_options(options)

@@ -89,8 +89,16 @@ Settings: TypeAlias = (
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A spec that was checked: what core is told, what it will write, and what a list calls it."""
+    """A spec that was checked.
+
+    Attributes:
+        settings: what core is told.
+        outputs: what it will write.
+        label: what a list calls it.
+        memory: bytes that it will need of its device (`needs.stated`).
+    """
 
     settings: Settings
     outputs: tuple[Output, ...]
     label: str
+    memory: int = 0

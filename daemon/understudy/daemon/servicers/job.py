@@ -121,7 +121,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         sent = request.after_sequence
         if sent < 0:
             raise InvalidInput(f"after_sequence {sent} is negative", field="after_sequence", value=sent)
-        told, snapshot_at = time.monotonic(), -1
+        told, snapshot_at, waited = time.monotonic(), -1, ""
         for state, latest in self._follow(request.id, context):
             events, thinned = self._store.events(request.id, sent, BATCH)
             if snapshot_at < 0 or max(snapshot_at, sent) < thinned:
@@ -136,9 +136,14 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
             if state.ended and sent >= latest:
                 return
             if time.monotonic() - told >= HEARTBEAT_SECONDS:
-                beat = job_pb2.Heartbeat()
-                beat.time.GetCurrentTime()
-                yield job_pb2.WatchJobResponse(heartbeat=beat)
+                job = self._store.job(request.id) if state is State.QUEUED else None
+                if job is not None and job.waits_for != waited:
+                    waited = job.waits_for
+                    yield job_pb2.WatchJobResponse(snapshot=job)
+                else:
+                    beat = job_pb2.Heartbeat()
+                    beat.time.GetCurrentTime()
+                    yield job_pb2.WatchJobResponse(heartbeat=beat)
                 told = time.monotonic()
             self._store.wait_beyond(request.id, max(sent, latest), 1.0)
 

@@ -88,6 +88,7 @@ def _card(job: Job) -> str:
         "time": clock(job.seconds),
         "after": ", ".join(message.depends_on),
         "waits for": message.waits_for,
+        "memory": f"{message.memory_bytes / 2**20:,.0f} MiB" if message.memory_bytes else "",
         "error": f"{message.error.message} [{message.error.reason}]" if message.error.reason else "",
     }
     text = [f"{name:<14}{value}" for name, value in parts.items() if value]
