@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint proto bench clean
+# Blenders from the package index, 1 GB each. Those for Python 3.11 are there wherever that Python is.
+BLENDERS := .venv/bpy42/ready .venv/bpy50/ready .venv/bpy52/ready
+
+.PHONY: demo test test-blender lint proto bench clean
 
 demo: .venv/ready
 	$(BIN)/python -m bench.demo
 
-test: .venv/ready
+test: .venv/ready $(BLENDERS)
 	$(BIN)/python -m pytest
+
+test-blender: .venv/ready $(BLENDERS) .venv/bpy45/ready
+	$(BIN)/python -m pytest tests/blender
 
 lint: .venv/ready .venv/proto/ready
 	$(BIN)/ruff check .
@@ -40,3 +46,15 @@ clean:
 	test -x .venv/proto/bin/python || $(PYTHON) -m venv .venv/proto
 	.venv/proto/bin/python -m pip install --quiet --disable-pip-version-check 'grpcio-tools==1.62.3' 'setuptools<70'
 	touch $@
+
+.venv/bpy42/ready: .venv/ready
+	sh tests/blender/setup.sh .venv/bpy42 4.2.23 3.11
+
+.venv/bpy45/ready: .venv/ready
+	sh tests/blender/setup.sh .venv/bpy45 4.5.15 3.11
+
+.venv/bpy50/ready: .venv/ready
+	sh tests/blender/setup.sh .venv/bpy50 5.0.1 3.11
+
+.venv/bpy52/ready: .venv/ready
+	sh tests/blender/setup.sh .venv/bpy52 5.2.3 3.13
