@@ -6,13 +6,19 @@ BIN := .venv/bin
 PYSIDE2_PYTHON = $(firstword $(foreach v,3.10 3.9 3.8 3.7,$(shell for p in "$$(command -v python$(v))" \
   $(HOME)/.pyenv/versions/$(v).*/bin/python; do test -x "$$p" && "$$p" -c "" 2>/dev/null && echo "$$p" && break; done)))
 
-.PHONY: demo test lint proto bench clean
+# Blenders from the package index, 1 GB each. Those for Python 3.11 are there wherever that Python is.
+BLENDERS := .venv/bpy42/ready .venv/bpy50/ready .venv/bpy52/ready
+
+.PHONY: demo test test-blender lint proto bench clean
 
 demo: .venv/ready
 	$(BIN)/python -m bench.demo
 
-test: .venv/ready .venv/pyside2/ready .venv/pyside6/ready
+test: .venv/ready .venv/pyside2/ready .venv/pyside6/ready $(BLENDERS)
 	$(BIN)/python -m pytest
+
+test-blender: .venv/ready $(BLENDERS) .venv/bpy45/ready
+	$(BIN)/python -m pytest tests/blender
 
 lint: .venv/ready .venv/proto/ready
 	$(BIN)/ruff check .
@@ -56,3 +62,14 @@ clean:
 	.venv/pyside6/bin/python -m pip install --quiet --disable-pip-version-check \
 	  'PySide6-Essentials>=6.5,<6.6; python_version < "3.12"' 'PySide6-Essentials>=6.6,<7; python_version >= "3.12"'
 	touch $@
+.venv/bpy42/ready: .venv/ready
+	sh tests/blender/setup.sh .venv/bpy42 4.2.23 3.11
+
+.venv/bpy45/ready: .venv/ready
+	sh tests/blender/setup.sh .venv/bpy45 4.5.15 3.11
+
+.venv/bpy50/ready: .venv/ready
+	sh tests/blender/setup.sh .venv/bpy50 5.0.1 3.11
+
+.venv/bpy52/ready: .venv/ready
+	sh tests/blender/setup.sh .venv/bpy52 5.2.3 3.13
