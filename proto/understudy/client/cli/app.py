@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from understudy.client.cli import (
+    blender,
     bridge,
     doctor,
     enhance,
@@ -82,6 +83,7 @@ for noun, group in (
     ("weights", weights),
     ("release", release),
     ("nuke", nuke),
+    ("blender", blender),
 ):
     app.add_typer(group.app, name=noun)
 

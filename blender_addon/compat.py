@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs from Blender 4.2 LTS to 5.2 LTS, in one place. Each says from which version on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import bpy
+
+VERSION: tuple[int, int, int] = tuple(bpy.app.version)
+NEW_COMPOSITOR = VERSION >= (5, 0, 0)  # a node group of the file, its sockets in place of nodes' properties
+
+
+def folder_options() -> dict[str, Any]:
+    """Keywords of a path property that takes Blender's `//`: 4.2 refuses the option, later ones want it."""
+    return {"options": {"PATH_SUPPORTS_BLEND_RELATIVE"}} if VERSION >= (4, 5, 0) else {}
+
+
+@contextlib.contextmanager
+def clip_editor(context: bpy.types.Context, clip: bpy.types.MovieClip, mode: str = "TRACKING") -> Iterator[Any]:
+    """A Movie Clip Editor that shows the clip, for operators that need one; what was there comes back.
+
+    Args:
+        mode: of the editor's space: `TRACKING` or `MASK`.
+
+    Yields:
+        The space, within a context where that editor is the active one.
+    """
+    window = context.window or context.window_manager.windows[0]
+    area = context.area if context.area and context.area.type == "CLIP_EDITOR" else None
+    area = area or max(window.screen.areas, key=lambda a: a.width * a.height)
+    kind = area.type
+    area.type = "CLIP_EDITOR"
+    space = area.spaces.active
+    before = (space.clip, space.mode, space.mask)
+    region = next(r for r in area.regions if r.type == "WINDOW")
+    try:
+        space.clip, space.mode = clip, mode
+        with context.temp_override(window=window, area=area, region=region, space_data=space):
+            yield space
+    finally:
+        space.clip, space.mode, space.mask = before
+        area.type = kind
