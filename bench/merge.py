@@ -27,7 +27,7 @@ from unittest import mock
 import cv2
 
 from bench import clips, common, stand_ins
-from understudy.core import extract, pipeline, plate, release
+from understudy.core import extract, pages, pipeline, plate, release
 from understudy.core.colour import ColourConfig
 from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.merge import job, shot
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     )
     parser.add_argument("--rounds", type=int, default=1, help="of each row of the table peer (default: 1)")
     asked = parser.parse_args(arguments)
-    pipeline.keep_memory()  # as the daemon's worker
+    pages.keep()  # as the daemon's worker
     if unknown := sorted(set(asked.tables) - set(tables)):
         parser.error(f"no table is called {unknown[0]}; there are {', '.join(tables)}")
     for name in asked.tables or tables:

@@ -46,9 +46,8 @@ def fuzz(given: Given) -> Found:
                 refused += code is (TOO_MUCH if turn % HUGE_EVERY == 0 else NO)
                 if code not in (NO, TOO_MUCH):
                     found.fault(f"{method} of {len(bad)} bytes that are no message: {code.name}")
-            assert (
-                SystemServiceStub(host.channel).GetInfo(system_pb2.GetInfoRequest(), timeout=SECONDS).version
-            )  # type: ignore[no-untyped-call]
+            system = SystemServiceStub(host.channel)  # type: ignore[no-untyped-call]
+            assert system.GetInfo(system_pb2.GetInfoRequest(), timeout=SECONDS).version
         found.taken = gauge.taken()
         found.refused = (refused, asked)
         told = ", ".join(f"{name} {count}" for name, count in codes.most_common())

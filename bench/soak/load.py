@@ -112,7 +112,9 @@ async def _watched(host: Host, ids: list[str], count: int) -> tuple[list[tuple[s
         await asyncio.to_thread(lambda: (host.end(), host.start()))
         return 1
 
-    *heard, restarts = await asyncio.gather(*map(one, range(count)), asyncio.wait_for(restart(), SECONDS))
+    heard, restarts = await asyncio.gather(
+        asyncio.gather(*map(one, range(count))), asyncio.wait_for(restart(), SECONDS)
+    )
     return heard, restarts
 
 

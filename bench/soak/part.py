@@ -17,6 +17,7 @@ import numpy as np
 from bench.soak.host import Host, Taken
 from understudy.core import plate
 from understudy.core.errors import UnderstudyError
+from understudy.core.frames import Frame
 from understudy.core.merge.headers import file_digest
 from understudy.v1 import job_pb2
 
@@ -74,7 +75,7 @@ class Found:
             if again:
                 self.fault(f"job {job}: frames told as done more than once: {again}")
 
-    def whole(self, paths: Iterable[Path], right: Callable[[Path, plate.Frame], bool]) -> None:
+    def whole(self, paths: Iterable[Path], right: Callable[[Path, Frame], bool]) -> None:
         """Open every file of finished frames, and compare it with what it should be."""
         for path in paths:
             self.frames += 1
@@ -98,7 +99,7 @@ class Found:
         self.faults.append(text)
 
 
-def manifested(folder: Path) -> Callable[[Path, plate.Frame], bool]:
+def manifested(folder: Path) -> Callable[[Path, Frame], bool]:
     """Whether a merged frame's bytes are those of the manifest."""
     said = json.loads((folder / "manifest.json").read_text())
     digests = {
@@ -116,7 +117,7 @@ class Alike:
     def __init__(self) -> None:
         self._seen: dict[str, str] = {}
 
-    def __call__(self, path: Path, frame: plate.Frame) -> bool:
+    def __call__(self, path: Path, frame: Frame) -> bool:
         pixels = b"".join(np.ascontiguousarray(frame.planes[name]).tobytes() for name in sorted(frame.planes))
         digest = hashlib.sha256(pixels).hexdigest()
         return self._seen.setdefault(path.name, digest) == digest

@@ -144,7 +144,7 @@ def test_the_hull_comes_as_a_mask_and_goes_as_a_matte(day: Day):
     for number in (1001, 1003):
         image = oiio.ImageBuf(day.seen["matte"].replace("####", f"{number:04d}"))
         assert (image.xbegin, image.ybegin, image.spec().full_width) == (-4, -2, 160)
-        matte = image.get_pixels(oiio.FLOAT)[..., 0]
+        matte = np.asarray(image.get_pixels(oiio.FLOAT))[..., 0]
         points = shots.face_at(number).landmarks.points - [shots.DATA.x, shots.DATA.y]
         ours, theirs = matte > 0.5, hull.hull(points, matte.shape) > 0.5
         assert (ours & theirs).sum() / (
@@ -156,7 +156,8 @@ def test_the_hull_comes_as_a_mask_and_goes_as_a_matte(day: Day):
 
 def test_feather_is_kept(day: Day):
     """By arithmetic: in mask units, of which the longer side has one, the square is full and fades out over 0.05."""
-    soft = oiio.ImageBuf(str(day.out / "soft" / "soft.1002.exr")).get_pixels(oiio.FLOAT)[..., 0]
+    image = oiio.ImageBuf(str(day.out / "soft" / "soft.1002.exr"))
+    soft = np.asarray(image.get_pixels(oiio.FLOAT))[..., 0]
     side, middle = shots.DATA.width, shots.DATA.height / 2
     row = soft[int(middle + 0.05 * side)]  # y 0.45: through the square
     columns = (np.arange(side) + 0.5) / side

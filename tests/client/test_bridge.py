@@ -29,7 +29,7 @@ class Counting(FakeDaemon):
     """Counts the events that gRPC has taken from it, and holds WaitJob."""
 
     sent = 0
-    waiting = 0
+    waits = 0
 
     def WatchJob(self, request, context):
         for reply in super().WatchJob(request, context):
@@ -37,7 +37,7 @@ class Counting(FakeDaemon):
             yield reply
 
     def WaitJob(self, request, context):
-        self.waiting += 1
+        self.waits += 1
         return super().WaitJob(request, context)
 
 

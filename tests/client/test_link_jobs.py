@@ -59,7 +59,7 @@ def test_a_stage_that_is_refused_takes_those_before_it_along(host: Host, daemon:
     daemon.script = None
     daemon.refuse["merge"] = status(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT", "no such model")
     told: list[Any] = []
-    stages = [("check", CHECK), ("merge", {"merge": {"output": "/o.####.exr"}})]
+    stages: list[tuple[str, Any]] = [("check", CHECK), ("merge", {"merge": {"output": "/o.####.exr"}})]
     host.jobs.start(stages, "shot", lambda ids, error: told.append((ids, error)))
     host.until(lambda: told and host.jobs.ended("job-1"))
     assert told[0][0] == []

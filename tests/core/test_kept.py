@@ -22,7 +22,11 @@ def test_what_was_used_last_is_kept_longest():
     kept, loaded = Kept(10), list[str]()
 
     def get(name: str, size: int) -> str:
-        return kept.get((name,), size, lambda: loaded.append(name) or name.upper())
+        def load() -> str:
+            loaded.append(name)
+            return name.upper()
+
+        return kept.get((name,), size, load)
 
     assert [get("a", 4), get("b", 4), get("a", 4), get("c", 4)] == ["A", "B", "A", "C"]  # b makes room
     assert loaded == ["a", "b", "c"]

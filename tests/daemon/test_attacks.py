@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import OpenImageIO as oiio  # noqa: N813
@@ -71,7 +72,7 @@ def test_a_choice_that_there_is_not_is_invalid(listener: Listener):
     stub = recipe_pb2_grpc.RecipeServiceStub(listener.local())
     request = recipe_pb2.GetRecipeRequest()
     key = request.changes.erode.keys.keys.add()
-    key.interpolation = 99
+    key.interpolation = cast("Any", 99)
     with pytest.raises(grpc.RpcError) as error:
         stub.GetRecipe(request, timeout=SECONDS)
     assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import grpc
@@ -408,7 +409,7 @@ def test_pictures_of_faces_come_one_by_one(daemon: Daemon, faceset: Path):
     shown = {each.name: each for each in daemon.facesets.ShowFaces(asked)}
     assert list(shown) == names[:4]
     pictures = {
-        name: cv2.imdecode(np.frombuffer(each.picture, np.uint8), cv2.IMREAD_COLOR)
+        name: np.asarray(cv2.imdecode(np.frombuffer(each.picture, np.uint8), cv2.IMREAD_COLOR))
         for name, each in shown.items()
         if each.picture
     }
@@ -417,5 +418,6 @@ def test_pictures_of_faces_come_one_by_one(daemon: Daemon, faceset: Path):
     assert names[2] not in pictures
     assert names[2] in shown[names[2]].trouble
     for wrong, field in (({"names": []}, "names"), ({"size": 20}, "size"), ({"names": ["no.exr"]}, "names")):
-        request = pb.ShowFacesRequest(**{"path": str(faceset), "names": names[:1], **wrong})
-        assert refused(lambda request=request: list(daemon.facesets.ShowFaces(request)))[2] == field
+        asking: dict[str, Any] = {"path": str(faceset), "names": names[:1], **wrong}
+        asked = pb.ShowFacesRequest(**asking)
+        assert refused(partial(lambda it: list(daemon.facesets.ShowFaces(it)), asked))[2] == field

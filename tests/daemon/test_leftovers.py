@@ -23,8 +23,8 @@ def left(path: Path, monkeypatch: pytest.MonkeyPatch, how=files.replacing) -> Pa
     """What a process leaves that is killed while it writes `path`."""
     before = set(path.parent.glob(".*")) if path.parent.is_dir() else set()
     with monkeypatch.context() as patch:
-        patch.setattr(files.os.path, "lexists", lambda _: False)  # no tidying up: it is dead
-        patch.setattr(files.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr("os.path.lexists", lambda _: False)  # no tidying up: it is dead
+        patch.setattr("shutil.rmtree", lambda *_, **__: None)
         try:
             with how(path) as beside:
                 if how is files.replacing:

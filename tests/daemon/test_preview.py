@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -244,7 +245,7 @@ def test_an_ask_under_which_two_workers_died_ends():
             worker = cast("Any", SimpleNamespace(pid=pid, send=sent.append))
             assert not ask.done()  # one may have died of something else
             with suppress(Gone), previews.served_by("cpu:0", worker, idle=True):
-                until(lambda sent=sent: sent)
+                until(partial(bool, sent))
                 raise Gone("it was killed by signal 9")
         with pytest.raises(WorkerDied):
             ask.result(SOON)

@@ -21,7 +21,7 @@ def points(number: int) -> np.ndarray:
     """(68, 2) of the face on a frame: it drifts and leans."""
     step = number - shots.FIRST
     centre = (230.0 + 40.0 * np.sin(step / 3.0), 125.0 + 6.0 * np.cos(step / 2.0))
-    return shots.landmarks(centre, WIDTH, 12.0 * np.sin(step / 4.0))
+    return np.asarray(shots.landmarks(centre, WIDTH, 12.0 * np.sin(step / 4.0)))
 
 
 def picture(number: int, who: str) -> np.ndarray:
@@ -68,7 +68,7 @@ def write_faceset(folder: Path, numbers: range, who: str, pattern: str, size: in
         alignment = align.fit(p, "whole", size)
         face = shots.face_at(number)
         face = replace(face, landmarks=replace(face.landmarks, points=p))
-        face = replace(face, box=(*map(float, p.min(axis=0)), *map(float, p.max(axis=0))))
+        face = replace(face, box=tuple(np.ravel([p.min(axis=0), p.max(axis=0)]).tolist()))
         record = faceset.FaceRecord(
             path=folder / f"{who}_t0.{number:04d}.exr",
             face=face,

@@ -102,8 +102,9 @@ class Host:
 
         assert panel.open_ones() == []
         assert not any(nuke._fake.state.callbacks.get(e) for e in ("onScriptClose", "onScriptLoad"))
-        if daemon.made() is not None:
-            daemon.made().close()
+        link = daemon.made()
+        if link is not None:
+            link.close()
         print(json.dumps(self.said))
 
 

@@ -102,7 +102,7 @@ def preview(artist: Artist, frame: int) -> np.ndarray:
     from understudy_nuke import daemon as way  # type: ignore[import-not-found,unused-ignore]
     from understudy_nuke import plates, runs
 
-    node, parts, ended = artist.node, [], []
+    node, parts, ended = artist.node, list[Any](), list[Any]()
     spec = artist.does("preview", lambda: runs.merge(node, plates.resolve(node))[1]["merge"])
     asked = {"merge": spec, "frame": frame, "asker": "viewer"}
     way.link().stream("PreviewService/PreviewFrame", asked, on_event=parts.append, on_end=ended.append)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,8 +12,6 @@ Item = TypeVar("Item")
 Read = TypeVar("Read")
 Done = TypeVar("Done")
 Result = TypeVar("Result")
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt, in malloc.h
 
 
 def cores() -> int:
@@ -28,18 +24,6 @@ def share() -> int:
     a core cost time of their own.
     """
     return max(1, cores() // 2)
-
-
-def keep_memory() -> None:
-    """Have this process keep what it frees for its next frame. For a process that works on frames; does nothing where
-    the C library is not glibc.
-
-    By itself glibc gives arrays of a few megabytes back at once, and the next ones are new pages: 10,000 faults a
-    frame of 1080p, a tenth of a merge's time. What stays is bounded, 256 MiB; an array of 32 MiB goes back as before.
-    """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "gnu_get_libc_version"):
-        libc.mallopt(_TRIM_THRESHOLD, 256 * 2**20)
-        libc.mallopt(_MMAP_THRESHOLD, 32 * 2**20)
 
 
 def overlapped(

@@ -73,7 +73,7 @@ class Rooms:
         if self._found is None:
             self._found = self._probe()
             self._free = {pool: there.free for pool, there in self._found.items()}
-            first = {each.job: (slot, each) for slot, each in reversed(self._busy.items())}
+            first = {each.job: (slot, each) for slot, each in reversed([*self._busy.items()])}
             for slot, each in first.values():
                 if MACHINE in slots.pools(each.need, (slot,), self._found):
                     taken = memory.resident(self._pids[slot]) if slot in self._pids else 0

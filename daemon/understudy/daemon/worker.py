@@ -29,11 +29,11 @@ from typing import TypeAlias
 
 import cv2
 
-from understudy.core import confine
+from understudy.core import confine, pages
 from understudy.core.errors import OutOfMemory, UnderstudyError
 from understudy.core.faceset import index
 from understudy.core.kept import Kept
-from understudy.core.pipeline import keep_memory, share
+from understudy.core.pipeline import share
 from understudy.core.reports import Lent, Report, TrainReport
 from understudy.core.train.control import Command, Control, Lend
 from understudy.core.weights import WeightsReport
@@ -208,7 +208,7 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the daemon, which will say what to do
         signal.signal(number, signal.SIG_IGN)
     _be_first_to_go()
-    keep_memory()
+    pages.keep()
     cv2.setNumThreads(share())  # its threads spin while they wait, and the stages of a job already overlap
     threading.Thread(target=_outlive_briefly, args=(os.getppid(),), daemon=True).start()
     with Connection(descriptor) as connection:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Tuple
 import nuke
 
 from understudy_nuke import node as nodes
+from understudy_nuke import tree
 from understudy_nuke.qt import QtWidgets
 
 from .jobs import state
@@ -107,7 +108,7 @@ class Landing:
                 self._done[job["id"]] = now
 
     def _show(self, node: Any, job: Json) -> None:
-        read = node.node(nodes.tree.READ)
+        read = node.node(tree.READ)
         if read is None:
             return
         nuke.Undo.disable()  # it is not what the artist did last

@@ -16,10 +16,11 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from understudy.core import pages
 from understudy.core.checkpoints import State
 from understudy.core.errors import ModelInvalid
 from understudy.core.reports import Artifact, Report, Started, TrainReport, Warned
-from understudy.core.train import pages, precision
+from understudy.core.train import precision
 from understudy.core.train.history import History
 from understudy.core.train.settings import SessionSettings
 from understudy.core.train.threads import Threads

@@ -136,10 +136,10 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
             if state.ended and sent >= latest:
                 return
             if time.monotonic() - told >= HEARTBEAT_SECONDS:
-                job = self._store.job(request.id) if state is State.QUEUED else None
-                if job is not None and job.waits_for != waited:
-                    waited = job.waits_for
-                    yield job_pb2.WatchJobResponse(snapshot=job)
+                now = self._store.job(request.id) if state is State.QUEUED else None
+                if now is not None and now.waits_for != waited:
+                    waited = now.waits_for
+                    yield job_pb2.WatchJobResponse(snapshot=now)
                 else:
                     beat = job_pb2.Heartbeat()
                     beat.time.GetCurrentTime()

@@ -2,6 +2,8 @@
 
 import nuke
 
+fake = nuke._fake  # type: ignore[attr-defined]
+
 __all__ = ["PythonPanel", "registerWidgetAsPanel"]
 
 
@@ -12,9 +14,9 @@ class PythonPanel:
         self.expression, self.name, self.id, self.widget = widget, name, id, None
 
     def addToPane(self, pane=None):
-        nuke.check_thread("addToPane")
+        fake.check_thread("addToPane")
         self.widget = eval(self.expression, {})()
-        nuke._fake.state.panels.append(self)
+        fake.state.panels.append(self)
         self.widget.show()
         return pane
 

@@ -1,16 +1,19 @@
-"""What a training frees is kept for its next iteration, unless it has a limit of memory."""
+"""What is freed is kept for the next frame or iteration, unless memory has a limit."""
 
 from __future__ import annotations
 
 import platform
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.core.training import asked, make_facesets, one_thread, quick
-from understudy.core.train import loop, pages
+from understudy.core import pages
+from understudy.core.train import loop
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc's allocator that is told")
 BLOCK = 64 << 20  # bytes
@@ -46,6 +49,29 @@ def test_what_is_free_is_given_back_at_the_end():
         fill()
         before = held()
     assert before - held() > BLOCK / 2
+
+
+@glibc
+def test_memory_that_is_kept_is_not_faulted_in_again():
+    # in a process of its own: what it says is for all of a process
+    program = """
+import resource, sys
+import numpy as np
+from understudy.core import pages
+
+if sys.argv[1] == "kept":
+    pages.keep()
+for again in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    arrays = [np.ones(2**20, np.float32) for _ in range(16)]
+    del arrays
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    faults = [
+        int(subprocess.run([sys.executable, "-c", program, how], check=True, capture_output=True).stdout)
+        for how in ("returned", "kept")
+    ]
+    assert faults[1] < faults[0] / 4
 
 
 @pytest.mark.parametrize(("memory", "wanted"), [(None, True), (2 << 30, False)])
