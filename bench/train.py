@@ -23,11 +23,11 @@ import torch
 
 from bench.common import show
 from bench.train_peer import Faces, PeerTrainer
+from understudy.core import pages
 from understudy.core.model.device import pick
 from understudy.core.model.presets import PRESETS, ModelConfig
 from understudy.core.model.summary import summarise
 from understudy.core.pipeline import cores
-from understudy.core.train import pages
 from understudy.core.train.data import Crops, side_of
 from understudy.core.train.plan import Plan, plan
 from understudy.core.train.precision import bfloat16
