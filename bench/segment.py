@@ -72,7 +72,7 @@ def main(
     clips: Path | None = None,
     clip: str = "performer_b",
     minutes: float = 10.0,
-    teach: float = 40.0,
+    teach: float = 110.0,
     *,
     scratch: bool = False,
     keep: bool = False,
@@ -299,7 +299,7 @@ if __name__ == "__main__":
     parser.add_argument("--clips", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--clip", default="performer_b", help="the one that is judged on; its stem")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each training without labels")
-    parser.add_argument("--teach", type=float, default=40.0, help="minutes of the training with labels")
+    parser.add_argument("--teach", type=float, default=110.0, help="minutes of the training with labels")
     parser.add_argument(
         "--keep",
         action="store_true",

@@ -316,7 +316,8 @@ def test_what_was_loaded_already_is_counted():
 # What is said
 
 
-def test_a_training_is_rehearsed_by_another_process():
+def test_a_training_is_rehearsed_by_another_process(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(planned, "SECONDS", 240.0)  # here nobody waits, and the machine may be busy
     config = presets.preset("quick64")
     course = Course(base=Plan(batch_size=4), phases=(Phase(iteration=5, options={"batch_size": "16"}),))
     found = planned.peak(config, course, bfloat16=False)
@@ -328,6 +329,7 @@ def test_a_training_is_rehearsed_by_another_process():
 def test_a_rehearsal_that_fails_or_takes_too_long_says_nothing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(planned, "SECONDS", 240.0)
     course = Course(base=Plan(batch_size=8, accumulate=8))  # whose half no eight parts make
     assert planned.peak(presets.preset("quick64"), course, bfloat16=False, share=2) == 0
     assert "could not be told" in caplog.text
