@@ -3,26 +3,17 @@
 
 import os
 import re
-import time
-from typing import TYPE_CHECKING
 
 import bpy
 from bpy.props import IntProperty
 
 from . import compat_comp as compat
 from . import compositor, merged, paths, runner
+from .landing import Landing
 from .merged import Merged, find
 from .ops_base import fail
 from .runner import UnderstudyError
 from .sequencer import plain
-
-if TYPE_CHECKING:
-    from understudy.client.link import jobs as told
-else:
-    from .link import jobs as told
-
-RELOAD_S = 2.0  # while frames land, images are read again so often
-_reloaded = 0.0
 
 
 class UNDERSTUDY_OT_comp_add(bpy.types.Operator):
@@ -205,33 +196,21 @@ def _plate_space(found: Merged) -> str:
     return compat.colour_space(found.header.texts.get("understudy/plateColour", "") or found.colour_space)
 
 
-def heard(job: told.Json, event: "told.Json | None") -> None:
-    """Frames of a merge have landed: show them, but not each by itself."""
-    global _reloaded
-    if told.kind(job) != "merge" or not (event is None or "frame" in event):
-        return
-    now = time.monotonic()
-    if event is not None and now - _reloaded < RELOAD_S:
-        return
-    _reloaded = now
-    try:
-        landed(paths.here(job["spec"]["merge"]["output"]))
-    except UnderstudyError as error:
-        runner.complain(error)
-
-
 def landed(wanted: str) -> None:
     """Have the groups show what is on disk of this pattern, where there are such groups."""
     if merged.numbers(wanted) and any(_same_shot(group, wanted) for group in compositor.groups()):
         show(find(wanted))
 
 
+_landing = Landing(landed)
+
+
 def register() -> None:
-    runner.listen(heard)
+    runner.listen(_landing)
 
 
 def unregister() -> None:
-    runner.unlisten(heard)
+    runner.unlisten(_landing)
 
 
 classes = (UNDERSTUDY_OT_comp_add, UNDERSTUDY_OT_comp_version, UNDERSTUDY_OT_comp_refresh)

@@ -1,25 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators of the Video Sequencer: the result above its plate, face and matte as strips, versions, new frames."""
 
-import time
-from typing import TYPE_CHECKING
-
 import bpy
 from bpy.props import EnumProperty, IntProperty
 
 from . import compat_comp as compat
 from . import flatten, merged, ops_compositor, paths, runner, sequencer
+from .landing import Landing
 from .merged import Merged, find
 from .ops_base import Steady, Steps
-from .runner import UnderstudyError
-
-if TYPE_CHECKING:
-    from understudy.client.link import jobs as told
-else:
-    from .link import jobs as told
-
-RELOAD_S = 2.0  # while frames land, strips are brought up to date so often
-_reloaded = 0.0
 
 
 class UNDERSTUDY_OT_seq_add(Steady):
@@ -164,21 +153,6 @@ def remarks(
     return said
 
 
-def heard(job: told.Json, event: "told.Json | None") -> None:
-    """Frames of a merge have landed: show them, not each by itself. What must be written first waits for Refresh."""
-    global _reloaded
-    if told.kind(job) != "merge" or not (event is None or "frame" in event):
-        return
-    now = time.monotonic()
-    if event is not None and now - _reloaded < RELOAD_S:
-        return
-    _reloaded = now
-    try:
-        landed(paths.here(job["spec"]["merge"]["output"]))
-    except UnderstudyError as error:
-        runner.complain(error)
-
-
 def landed(wanted: str) -> None:
     """Have the strips of all scenes show what is on disk of this pattern."""
     for scene in bpy.data.scenes:
@@ -186,12 +160,15 @@ def landed(wanted: str) -> None:
             show(scene, find(wanted, layered=False))
 
 
+_landing = Landing(landed)
+
+
 def register() -> None:
-    runner.listen(heard)
+    runner.listen(_landing)
 
 
 def unregister() -> None:
-    runner.unlisten(heard)
+    runner.unlisten(_landing)
 
 
 classes = (UNDERSTUDY_OT_seq_add, UNDERSTUDY_OT_seq_version, UNDERSTUDY_OT_seq_refresh)
