@@ -29,7 +29,7 @@ from understudy.v1 import (
 
 T = TypeVar("T")
 ENDED = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
-SECONDS = 60.0  # generous: machines that run tests are busy
+SECONDS = 180.0  # generous: machines that run tests are busy
 
 
 def until(what: Callable[[], T], seconds: float = SECONDS) -> T:
