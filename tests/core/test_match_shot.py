@@ -141,7 +141,7 @@ def test_the_track_says_nothing_twice(scene, model, colour):
     path = asked.out.directory / "track" / "comp.json"
     track = json.loads(path.read_text())
     assert {"directions", "knots", "bases"} <= track["match"]["as"].keys()
-    assert set(track["frames"][str(FIRST)]["match_as"]) == {"matrix", "to_z", "from_z", "curves"}
+    assert set(track["frames"][str(FIRST)]["match_as"]) == {"matrix", "to_z", "from_z", "curves", "darkest"}
     assert path.read_text().count("\n") < 30 * len(NUMBERS) + 30
 
 

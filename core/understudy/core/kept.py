@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from understudy.core.errors import NotFound
+
 Thing = TypeVar("Thing")
 
 
@@ -62,10 +64,13 @@ class Kept:
         Raises:
             As `store.current` and `load`.
         """
-        current = Path(os.path.realpath(store.current(folder)))
+        try:
+            current = Path(os.path.realpath(store.current(folder)))
+        except NotFound:
+            return load(folder, device)  # which says what is wrong
         weights = (current / store.WEIGHTS).stat() if (current / store.WEIGHTS).is_file() else None
         if weights is None:
-            return load(folder, device)  # which says what is wrong
+            return load(folder, device)
         key = (str(current), str(weights.st_ino), str(weights.st_mtime_ns), device)
         return self.get(key, weights.st_size, lambda: load(folder, device))
 

@@ -22,12 +22,7 @@ def extend(rgb: Float, support: Float) -> Float:
         support: in [0, 1].
     """
     picture = fill_nonfinite(rgb)[0]
-    if max(support.shape) <= 2:
-        return in_blocks(_stops.decode, _flowed(in_blocks(_stops.encode, picture), support))
-    # the finest size is enlarged in light: a quarter of the pixels to decode
-    further = in_blocks(_stops.decode, _flowed(*_pushed(in_blocks(_stops.encode, picture), support)))
-    pulled = cv2.pyrUp(further, dstsize=support.shape[::-1])
-    flown = np.asarray(cv2.blendLinear(picture, pulled, support, np.float32(1.0) - support), np.float32)
+    flown = in_blocks(_stops.decode, _flowed(in_blocks(_stops.encode, picture), support))
     cv2.copyTo(picture, (support >= 1.0).view(np.uint8), flown)
     return flown
 
@@ -38,19 +33,15 @@ def _flowed(code: Float, support: Float) -> Float:
         total = float(support.sum())
         mean = (code * support[..., None]).sum((0, 1)) / total if total > 0.0 else code.mean((0, 1))
         return np.broadcast_to(mean.astype(np.float32), code.shape).copy()
-    pulled = np.asarray(cv2.pyrUp(_flowed(*_pushed(code, support)), dstsize=support.shape[::-1]), np.float32)
-    code = code - pulled
-    code *= _thrice(support)
-    pulled += code
+    weight = _thrice(support)
+    pushed = np.asarray(cv2.pyrDown(support), np.float32)
+    coarse = np.asarray(cv2.pyrDown(code * weight), np.float32)
+    coarse /= _thrice(np.clip(pushed, np.float32(1e-6), None))
+    further = _flowed(coarse, np.clip(pushed * np.float32(4.0), None, np.float32(1.0)))
+    pulled = np.asarray(cv2.pyrUp(further, dstsize=support.shape[::-1]), np.float32)
+    weight *= code - pulled
+    pulled += weight
     return pulled
-
-
-def _pushed(code: Float, support: Float) -> tuple[Float, Float]:
-    """Both at half the size."""
-    weight = np.asarray(cv2.pyrDown(support), np.float32)
-    coarse = np.asarray(cv2.pyrDown(code * _thrice(support)), np.float32)
-    coarse /= _thrice(np.clip(weight, np.float32(1e-6), None))
-    return coarse, np.clip(weight * np.float32(4.0), None, np.float32(1.0))
 
 
 def _thrice(weight: Float) -> Float:
