@@ -62,6 +62,7 @@ clean:
 	.venv/pyside6/bin/python -m pip install --quiet --disable-pip-version-check \
 	  'PySide6-Essentials>=6.5,<6.6; python_version < "3.12"' 'PySide6-Essentials>=6.6,<7; python_version >= "3.12"'
 	touch $@
+
 .venv/bpy42/ready: .venv/ready
 	sh tests/blender/setup.sh .venv/bpy42 4.2.23 3.11
 

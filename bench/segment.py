@@ -163,7 +163,8 @@ class Table:
 
     def show(self, clip: str) -> None:
         common.show(
-            f"segment: {clip}, {len(self.truth) - len(self.shot.labelled)} unlabelled faces; limit {LIMIT}",
+            f"segment: {clip}, {len(self.truth) - len(self.shot.labelled)} unlabelled faces; on "
+            f"{FRAMES - len(self.truth)} of {FRAMES} frames none was found, and nothing is judged; limit {LIMIT}",
             ("matte", "IoU", "worst", f"/ {LIMIT}", "boundary F", "iterations, time"),
             self._rows,
         )

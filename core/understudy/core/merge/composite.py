@@ -383,7 +383,7 @@ def _drawn(moved: Float | None, blend: str) -> Iterator[str]:
         by = ", ".join(f"{name} {stops:+.2f}" for name, stops in zip(layers.COLOUR, moved, strict=True))
         yield (
             f"{blend} moves the face's mean by more than {_CLASH:g} stops ({by}): the matte's edge lies on other "
-            "things than skin, or in other light; erode it, leave hull out of the mask, or blend by multiband or over"
+            "things than skin, or in other light; erode it, leave hull out of the mask, or blend by over"
         )
 
 
