@@ -19,6 +19,7 @@ import argparse
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from bench import common
 from bench.occluded import Scene
 from bench.stills import Float
 from understudy.client.session import Session
-from understudy.client.specs import Plate
+from understudy.client.specs import Plate, manual_face
 from understudy.core import plate, track, warp
 from understudy.core.colour import ColourConfig
 from understudy.core.faceset import FaceRecord, Faceset
@@ -162,9 +163,11 @@ class Table:
         self.add(f"{folder.name}, {words}", Mattes(Faceset.open(self.shot.faces)).matte, cost)
 
     def show(self, clip: str) -> None:
+        records = Faceset.open(self.shot.faces).records
+        between = [r.face.frame for r in records if r.face.origin == "interpolated"]
         common.show(
-            f"segment: {clip}, {len(self.truth) - len(self.shot.labelled)} unlabelled faces; on "
-            f"{FRAMES - len(self.truth)} of {FRAMES} frames none was found, and nothing is judged; limit {LIMIT}",
+            f"segment: {clip}, {len(self.truth) - len(self.shot.labelled)} unlabelled faces of {FRAMES} frames, "
+            f"{len(set(between) - set(self.shot.labelled))} of them interpolated by hand; limit {LIMIT}",
             ("matte", "IoU", "worst", f"/ {LIMIT}", "boundary F", "iterations, time"),
             self._rows,
         )
@@ -191,7 +194,25 @@ def _shot(session: Session, video: Path, *, keep: bool) -> Shot:
     if shot.faces.is_dir():
         shutil.rmtree(shot.faces)  # no label and no matte of an earlier run
     session.extract(Plate(shot.plate, span), shot.faces, size=256).wait().check()
+    _by_hand(session, shot)
+    session.extract(Plate(shot.plate, span), shot.faces, size=256).wait().check()
     return shot
+
+
+def _by_hand(session: Session, shot: Shot) -> None:
+    """Where the things hide so much that no face was found, give what was found before and after, as an artist would
+    who sets two keys; extraction goes from one to the other.
+    """
+    found = {record.face.frame: record.face.landmarks.points for record in Faceset.open(shot.faces).records}
+    seen = sorted(found)
+    gaps = [(before, after) for before, after in pairwise(seen) if after > before + 1]
+    keys = {
+        number: manual_face(number, points=found[number].tolist(), interpolate=number == before)
+        for before, after in gaps
+        for number in (after, before)  # one that ends a gap may begin the next
+    }
+    if keys:
+        session.set_manual_faces(shot.faces, keys.values())
 
 
 def _label(session: Session, shot: Shot, count: int) -> Shot:
