@@ -30,6 +30,7 @@ __all__ = [
     "label",
     "make_nodes",
     "merge",
+    "preview",
     "swap",
     "teach",
     "train",
@@ -80,6 +81,32 @@ def merge(node: nuke.Node, done: Callable[[Any], object] | None = None, prerende
     return _run(node, ["merge"], done, prerender)
 
 
+def preview(
+    node: nuke.Node,
+    frame: int | None = None,
+    output: str = "",
+    *,
+    size: int = 0,
+    done: Callable[[Any], object] | None = None,
+    prerender: str = "",
+) -> Any:
+    """One frame as a merge would make it now, without a job; `wait()` gives `data`, `path` and `about`.
+
+    Args:
+        frame: of the plate. Default: the current one.
+        output: file to write on this machine, `.png`, or `.exr` with all layers. Default: none; `data` is a PNG.
+        size: pixels of a PNG's longer side at most; 0: as the plate has it.
+        done: called on the main thread with what this gives: `value`, or `error`.
+        prerender: as `swap`; this frame alone.
+
+    Raises:
+        Refused: a knob or the plate is wrong; `field` says which.
+    """
+    from . import previews
+
+    return previews.ask(node, frame, output, size=size, done=done, prerender=prerender)
+
+
 def label(node: nuke.Node, done: Callable[[Any], object] | None = None) -> Any:
     """Write the mask input on the label frames and make the dst faceset's labels of it. Gives a `runs.Run` at once."""
     from . import mattes
@@ -124,11 +151,19 @@ def give_points(
     return points.give(node, source, frames, done)
 
 
-def make_nodes(node: nuke.Node, person: str = "") -> List[nuke.Node]:
-    """Tracker4, CornerPin2D, its matrix and RotoPaint of the face in the shown version's merge."""
+def make_nodes(
+    node: nuke.Node, person: str = "", of: str = "", done: Callable[[Any], object] | None = None
+) -> Any:
+    """Tracker4, CornerPin2D, its matrix and RotoPaint of the face; `wait()` gives the four.
+
+    Args:
+        person: by name, where the node has several; the first one has none.
+        of: `merge`, the shown version's, or `faceset`, the dst faceset's. Default: the merge's where there is one.
+        done: called on the main thread with what this gives: `value`, or `error`.
+    """
     from . import tracks
 
-    return tracks.make(node, person)
+    return tracks.make(node, person, of, done)
 
 
 def version_up(node: nuke.Node) -> int:

@@ -24,7 +24,7 @@ def pressed(action: str, node: nuke.Node | None = None) -> None:
         if action == "create":
             _create()
         elif action == "panel":
-            panel.show(node)
+            _panel(node)
         elif action == "about":
             nuke.message("Understudy {} in Nuke {}".format(VERSION, nuke.NUKE_VERSION_STRING))
         else:
@@ -70,13 +70,23 @@ def _create() -> None:
     daemon.link().call("SystemService/GetInfo", done=told)
 
 
+def _panel(node: nuke.Node | None, preview: bool = False) -> None:
+    if not nuke.GUI:
+        raise daemon.refused("", "no window, no panel; understudy_nuke.preview(node, frame) gives a picture")
+    panel.show(node, preview)
+
+
+def _preview(node: nuke.Node) -> None:
+    _panel(node, preview=True)
+
+
 def _run(action: str, node: nuke.Node) -> None:
     """Where the plate's own files will not do, the person decides whether its branch is written out."""
     start = getattr(understudy_nuke, action)
     try:
         start(node, done=_tell)
     except plates.Between as error:
-        pattern = os.path.dirname(nodes.output(node)) + "_plate/plate.%04d.exr"
+        pattern = nodes.beside(node, "plate")
         if nuke.GUI and nuke.ask(
             "{}.\n\nWrite it to {} now? Nuke is busy meanwhile.".format(error.message, pattern)
         ):
@@ -86,6 +96,7 @@ def _run(action: str, node: nuke.Node) -> None:
 
 
 def _tell(run: Any) -> None:
+    """Of a Run or a Pending."""
     if run.error is not None:
         say(run.error)
 
@@ -154,8 +165,8 @@ def _points(node: nuke.Node) -> None:
 
 def _nodes(node: nuke.Node) -> None:
     """The first person's track has no name."""
-    for i, person in enumerate(people.table(node)):
-        understudy_nuke.make_nodes(node, person.name if i else "")
+    for i, name in enumerate(people.names(node)):
+        understudy_nuke.make_nodes(node, name if i else "", done=_tell)
 
 
 def _people(node: nuke.Node) -> None:
@@ -178,7 +189,8 @@ def _reveal(node: nuke.Node) -> None:
 def _show(node: nuke.Node) -> None:
     """The version's number was changed by hand; or a script is being read, and what is inside is still to come."""
     inside: Any = node
-    if str(node["us_out"].value()).strip() and inside.node(tree.READ) is not None:
+    said = str(node["us_out"].value()).strip() or str(node["us_shot"].value()).strip()
+    if said and inside.node(tree.READ) is not None:
         nodes.show_version(node)
 
 
@@ -192,6 +204,7 @@ _ACTIONS: Dict[str, Callable[[nuke.Node], None]] = {
     "people": _people,
     "plate": _plate,
     "points": _points,
+    "preview": _preview,
     "reveal": _reveal,
     "show": _show,
     "suggest": _suggest,

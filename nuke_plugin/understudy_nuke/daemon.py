@@ -17,16 +17,22 @@ import nuke
 
 if TYPE_CHECKING:  # a copy lies beside this file once it is installed
     from understudy.client.link import Link, Refused, TimedOut, UnderstudyError, Unreachable
+    from understudy.client.link.naming import at_frame, at_version, has_token
 else:
     from .link import Link, Refused, TimedOut, UnderstudyError, Unreachable
+    from .link.naming import at_frame, at_version, has_token
 
 __all__ = [
     "Link",
+    "Pending",
     "Refused",
     "TimedOut",
     "UnderstudyError",
     "Unreachable",
+    "at_frame",
+    "at_version",
     "describe",
+    "has_token",
     "link",
     "made",
     "on_main",
@@ -100,6 +106,61 @@ def wait(ended: threading.Event, seconds: float | None = None) -> bool:
         with contextlib.suppress(queue.Empty):
             _work.get(timeout=0.05)()
     return True
+
+
+class Pending:
+    """Something that was asked for and is still to come.
+
+    Args:
+        done: called on the main thread with this, when it is there or cannot be.
+
+    Attributes:
+        ended: set when all is over.
+        value: what came.
+        error: why nothing did.
+    """
+
+    def __init__(self, done: Callable[[Any], object] | None = None) -> None:
+        self.ended = threading.Event()
+        self.value: Any = None
+        self.error: UnderstudyError | None = None
+        self._done = done
+
+    def finish(self, made: Callable[[], Any]) -> None:
+        """From any thread: the main one calls `made` for the value; what that raises is the error."""
+        on_main(lambda: self._finish(made))
+
+    def fail(self, error: UnderstudyError) -> None:
+        """From any thread."""
+
+        def made() -> Any:
+            raise error
+
+        self.finish(made)
+
+    def wait(self, seconds: float | None = None) -> Any:
+        """The value; for `nuke -t` and for threads, not for a window's main thread.
+
+        Raises:
+            UnderstudyError: why nothing came.
+            TimeoutError: nothing has come within so many seconds.
+        """
+        if not wait(self.ended, seconds):
+            raise TimeoutError("not ended within {:g} s".format(seconds or 0))
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+    def _finish(self, made: Callable[[], Any]) -> None:
+        try:
+            try:
+                self.value = made()
+            except UnderstudyError as error:
+                self.error = error
+            if self._done is not None:
+                self._done(self)
+        finally:
+            self.ended.set()
 
 
 def describe() -> Json:

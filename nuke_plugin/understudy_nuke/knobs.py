@@ -27,12 +27,24 @@ if nuke.thisKnob().name() == 'us_version':
     else:
         understudy_nuke.button('show', nuke.thisNode())
 """
+# What lies in the shot's folder where its own knob is empty.
+IN_SHOT = {
+    "us_dst": "dst",
+    "us_model": "model",
+    "us_seg": "segmenter",
+    "us_out": "swap_v001/swap_v001.%04d.exr",
+}
 MASK_USES = ("limit", "add", "keep", "labels")
 
 Row = Tuple[str, str, str]  # name, label, tooltip
 Number = Tuple[str, str, int, str]
 
 _FILES: Sequence[Row] = (
+    (
+        "us_shot",
+        "shot",
+        "Folder of the shot; it has in it what is left empty here: {}.".format(", ".join(IN_SHOT.values())),
+    ),
     ("us_src", "src faceset", "Folder of the faceset of who goes on. It needs a release."),
     ("us_dst", "dst faceset", "Folder of the faceset of the plate's performer; extract makes it."),
     ("us_model", "model", "Folder of the model; train makes it, or goes on with it."),
@@ -62,6 +74,7 @@ _BUTTONS: Sequence[Tuple[str, str, str, str]] = (
     ("us_do_swap", "swap", "swap", "Extract, train and merge, whatever is not done yet."),
     ("us_do_extract", "extract", "extract", "Make the dst faceset from the plate."),
     ("us_do_train", "train", "train", "Train the model, or go on with it."),
+    ("us_do_preview", "preview", "preview", "Show the frame at hand as a merge would make it, in the panel."),
     ("us_do_merge", "merge", "merge", "Write the frames of this version."),
     ("us_do_cancel", "cancel", "cancel", "Stop what this node has started; finished work stays."),
     ("us_do_update", "update", "update", "Show the version that is set; take settings of a newer daemon in."),
@@ -78,7 +91,12 @@ _MASK_BUTTONS = (
 )
 _TRACK_BUTTONS = (
     ("us_do_points", "give points", "points", "Say where the face is on these frames; then extract again."),
-    ("us_do_nodes", "make nodes", "nodes", "Tracker, corner pin, matrix and hull of the shown version."),
+    (
+        "us_do_nodes",
+        "make nodes",
+        "nodes",
+        "Tracker, corner pin, matrix and hull of the shown version; before a merge, of the faceset.",
+    ),
 )
 
 

@@ -26,14 +26,17 @@ def of_merge(node: nuke.Node, plate: plates.Plate, write: bool = True) -> List[J
     Raises:
         Refused: it has another format than the plate, or cannot be written.
     """
-    use = str(node["us_mask"].value())
-    if node.input(INPUT) is None or use == "labels":
+    if not is_one(node):
         return []
-    folder = os.path.dirname(nodes.output(node)) + "_mask"
-    matte = _files(node, range(plate.first, plate.last + 1), folder + "/mask.%04d.exr", write)
+    matte = _files(node, range(plate.first, plate.last + 1), nodes.beside(node, "mask"), write)
     if matte is None:
         return []
-    return [{"matte": matte, "use": "USER_MATTE_USE_" + use.upper()}]
+    return [{"matte": matte, "use": "USER_MATTE_USE_" + str(node["us_mask"].value()).upper()}]
+
+
+def is_one(node: nuke.Node) -> bool:
+    """Whether the mask input goes into the next merge."""
+    return node.input(INPUT) is not None and node["us_mask"].value() != "labels"
 
 
 def label(node: nuke.Node) -> Json:
@@ -143,7 +146,7 @@ def _files(node: nuke.Node, frames: Sequence[int], pattern: str, write: bool = T
         raise refused("us_mask", said)
     try:
         pattern = plates.resolve(node, frames[0], frames[-1], INPUT).pattern
-    except plates.Between:
+    except plates.Between:  # a still is one too: held for every frame, as Nuke shows it
         if not write:
             there = all(os.path.isfile(pattern % frame) for frame in frames)
             return {"pattern": pattern, "frames": ranges.segments(frames)} if there else None

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from typing import Dict, List, Sequence
 
 import nuke
 
 from . import knobs, look, plates, tree
-from .daemon import refused
+from .daemon import at_version, refused
 from .version import VERSION
 
 SCHEMA = "1"  # of the knobs; a later release that reads others says so
-_VERSION = re.compile(r"(?<=[/._])v(\d+)(?=[/._]|$)")
-_FOLDERS = ("us_src", "us_dst", "us_model", "us_release", "us_seg")
+_PATHS = ("us_src", "us_dst", "us_model", "us_release", "us_seg", "us_out")
 _HIDDEN = ("us_id", "us_jobs", "us_schema", "us_plugin", look.STATE)
 
 
@@ -59,8 +57,10 @@ def is_ours(node: nuke.Node | None) -> bool:
 
 def found(node_id: str, name: str) -> nuke.Node | None:
     """The node that a job was started from, wherever it is now; None when it is gone. A copy is not taken for it."""
-    same = _with_id(node_id)
-    return next((n for n in same if n.fullName() == name), same[0] if same else None)
+    there = nuke.toNode(name)  # else all of a script is gone through, which may have thousands
+    if is_ours(there) and there["us_id"].value() == node_id:  # type: ignore[index] # it is there
+        return there
+    return next(iter(_with_id(node_id)), None)
 
 
 def make_unique(node: nuke.Node) -> None:
@@ -75,19 +75,23 @@ def output(node: nuke.Node) -> str:
     """The output's pattern at the version that is set.
 
     Raises:
-        Refused: none is set, it has TCL in it, no version or no frame token.
+        Refused: neither it nor the shot is set, it has TCL in it, no version or no frame token.
     """
-    text = str(node["us_out"].value()).replace("\\", "/").strip()
-    if not text or "[" in text:
+    text = texts(node)["us_out"]
+    if not text:
         raise refused(
-            "us_out", "set the output to a plain path such as /shots/sh010/swap_v001/swap_v001.%04d.exr"
+            "us_out", "set the output, /shots/sh010/swap_v001/swap_v001.%04d.exr say, or the shot's folder"
         )
-    if not _VERSION.search(text):
-        raise refused("us_out", "{}: no version such as v001 in it".format(text))
-    if "%" not in os.path.basename(text) and "#" not in os.path.basename(text):
-        raise refused("us_out", "{}: no frame token such as %04d in it".format(text))
-    number = int(node["us_version"].value())
-    return _VERSION.sub(lambda m: "v{:0{}d}".format(number, len(m.group(1))), text)
+    return at_version(text, int(node["us_version"].value()), "us_out")
+
+
+def beside(node: nuke.Node, what: str) -> str:
+    """Pattern of what is written out for the version that is set, `plate` or `mask`: in a folder beside the output's.
+
+    Raises:
+        Refused: as `output`.
+    """
+    return "{}_{}/{}.%04d.exr".format(os.path.dirname(output(node)), what, what)
 
 
 def show_version(node: nuke.Node, plate: plates.Plate | None = None, on_error: str = "error") -> None:
@@ -132,16 +136,28 @@ def need(node: nuke.Node, knob: str, label: str) -> str:
 
 
 def texts(node: nuke.Node) -> Dict[str, str]:
-    """The folders as the daemon reads them: plain paths with forward slashes.
+    """The paths as the daemon reads them, plain, with forward slashes; what is left empty lies in the shot's folder.
 
     Raises:
         Refused: TCL in one of them.
     """
-    said = {name: str(node[name].value()).replace("\\", "/").strip() for name in _FOLDERS}
+    said = {name: str(node[name].value()).replace("\\", "/").strip() for name in ("us_shot", *_PATHS)}
     for name, value in said.items():
         if "[" in value:
             raise refused(name, "{} has TCL in it; give the plain path".format(value))
-    return said
+    shot = said.pop("us_shot").rstrip("/")
+    return {name: value or _in_shot(shot, name) for name, value in said.items()}
+
+
+def label(node: nuke.Node) -> str:
+    """What jobs are told apart by: the node's name, and the shot's folder's or the script's."""
+    shot = os.path.basename(str(node["us_shot"].value()).replace("\\", "/").rstrip("/ "))
+    script = os.path.splitext(os.path.basename(str(nuke.root()["name"].value())))[0]
+    return ", ".join(part for part in (node.fullName(), shot or script) if part)
+
+
+def _in_shot(shot: str, knob: str) -> str:
+    return "{}/{}".format(shot, knobs.IN_SHOT[knob]) if shot and knob in knobs.IN_SHOT else ""
 
 
 def _with_id(node_id: str) -> List[nuke.Node]:

@@ -45,15 +45,31 @@ def table(node: nuke.Node) -> List[Person]:
         found.append(
             Person(match.group("name"), int(match.group("track")), match.group("model").replace("\\", "/"))
         )
-    if found:
-        return found
+    return found or [Person("", number(node), nodes.need(node, "us_model", "model"))]
+
+
+def names(node: nuke.Node) -> List[str]:
+    """Of the node's table, in its order; without one, an empty one."""
+    return [person.name for person in table(node)] if _lines(node) else [""]
+
+
+def number(node: nuke.Node, name: str = "") -> int | None:
+    """A person's number in the dst faceset, None for the only one there; `name`: empty for the first of the table.
+
+    Raises:
+        Refused: as `table`; nobody has that name.
+    """
+    if name and name not in names(node):
+        raise refused(KNOB, "{} is not there".format(name))
+    if _lines(node):
+        return table(node)[names(node).index(name) if name else 0].track
     track = int(node["us_track"].value())
-    return [Person("", track if track >= 0 else None, nodes.need(node, "us_model", "model"))]
+    return track if track >= 0 else None
 
 
 def lay_out(node: nuke.Node) -> None:
     """Make what is inside the node anew for the people of its table, as one step of undo; a person's own nodes go."""
-    names = [person.name for person in table(node)] if _lines(node) else [""]
+    persons = names(node)
     group: Any = node
     nuke.Undo.begin("Understudy: people")
     try:
@@ -62,7 +78,7 @@ def lay_out(node: nuke.Node) -> None:
         kept = {name: read[name].value() for name in tree.KEPT} if read is not None else {}
         for one in list(group.nodes()):
             nuke.delete(one)
-        tree.build(group, names)
+        tree.build(group, persons)
         for name, value in kept.items():
             group.node(tree.READ)[name].setValue(value)
         for i, one in enumerate(wired):

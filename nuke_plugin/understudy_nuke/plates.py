@@ -13,7 +13,7 @@ from typing import Dict, List, NamedTuple, Tuple
 import nuke
 
 from . import tree
-from .daemon import Refused, refused
+from .daemon import Refused, at_frame, has_token, refused
 
 HARMLESS = ("Dot", "NoOp", "Viewer")  # they pass on what comes in
 RETIMES = (
@@ -27,7 +27,6 @@ RETIMES = (
     "TimeEcho",
     "AppendClip",
 )
-_TOKEN = re.compile(r"%0?\d*d|#+")
 _ROLE = re.compile(
     r"^[a-z][a-z0-9_]* \((?P<name>.+)\)$"
 )  # `scene_linear (ACEScg)`; no `Linear Rec.709 (sRGB)`
@@ -51,7 +50,7 @@ class Plate(NamedTuple):
 
 
 class Between(Refused):
-    """Something lies between the node and its Read that the daemon cannot see; a pre-render would have it.
+    """Something lies between the node and its Read's frames that the daemon cannot see; a pre-render would have it.
 
     Attributes:
         nodes: names of what is in the way, from the node upwards.
@@ -70,8 +69,8 @@ def resolve(node: nuke.Node, first: int | None = None, last: int | None = None, 
         at: which input.
 
     Raises:
-        Between: nodes in the way, a retime, or an offset within the Read.
-        Refused: no Read at all, TCL in its path, no frame token, frames that it has not.
+        Between: nodes in the way, a retime, an offset within the Read, a still.
+        Refused: no Read at all, TCL in its path, frames that it has not.
     """
     read = node.input(at)
     in_the_way: List[nuke.Node] = []
@@ -88,6 +87,10 @@ def resolve(node: nuke.Node, first: int | None = None, last: int | None = None, 
     pattern = _pattern(read)
     _check_time(read)
     begin, end = int(read["first"].value()), int(read["last"].value())
+    # One matte holds for all frames; one frame of a plate would be a mistake.
+    if at and begin == end and (first, last) != (begin, end):
+        said = "{} has frame {} alone: pre-render, to have it held"
+        raise Between(said.format(read.name(), begin), [read.name()])
     wanted = _checked(read.name(), begin, end, first, last)
     return Plate(pattern, wanted[0], wanted[1], colour_space(read))
 
@@ -117,7 +120,7 @@ def prerender(node: nuke.Node, pattern: str, first: int | None = None, last: int
     branch = node.input(0)
     if branch is None:
         raise refused("plate", "nothing is connected to {}'s plate input".format(node.name()))
-    if not _TOKEN.search(os.path.basename(pattern)):
+    if not has_token(pattern):
         raise refused("us_out", "{}: a pre-render needs a frame token, %04d say".format(pattern))
     begin, end = _checked(branch.name(), branch.firstFrame(), branch.lastFrame(), first, last)
     render(branch, pattern, [(begin, end)], "all")
@@ -169,17 +172,6 @@ def working_space() -> str:
     return "lin_rec709_scene"  # Nuke's own colour management: Rec.709 primaries, scene-linear
 
 
-def at_frame(pattern: str, frame: int) -> str:
-    """The path of one frame."""
-
-    def number(match: re.Match[str]) -> str:
-        token = match.group(0)
-        return token % frame if token[0] == "%" else str(frame).zfill(len(token))
-
-    folder, name = os.path.split(pattern)
-    return os.path.join(folder, _TOKEN.sub(number, name))
-
-
 def _plain(said: str) -> str:
     """A colour space's name without the role or the family that Nuke's list shows it under."""
     role = _ROLE.match(said)
@@ -206,10 +198,11 @@ def _pattern(read: nuke.Node) -> str:
         raise refused(
             "plate", "{}: its file has TCL or an expression in it; give it the plain path".format(read.name())
         )
-    if not _TOKEN.search(text.rsplit("/", 1)[-1]):
-        raise refused(
-            "plate", "{}: {!r} is no sequence; it needs a frame token, %04d say".format(read.name(), text)
+    if not has_token(text):
+        said = "{}: {!r} is no sequence: give it a frame token, %04d say, or pre-render".format(
+            read.name(), text
         )
+        raise Between(said, [read.name()])
     return text
 
 

@@ -54,7 +54,7 @@ class Run:
         self.error: UnderstudyError | None = None
         self.report: Json = {}
         self._stages, self._plate, self._done, self._after = stages, plate, done, after
-        self._id, self._name = str(node["us_id"].value()), node.fullName()
+        self._id, self._name, self._label = str(node["us_id"].value()), node.fullName(), nodes.label(node)
         self._at, self._reloaded = 0, 0.0
         self._over = threading.Event()  # nothing more comes from the daemon
         self._link = daemon.link()
@@ -87,7 +87,7 @@ class Run:
         name, spec = self._stages[len(self.jobs)]
         request: Json = {
             "spec": spec,
-            "label": "{} of {}".format(name, self._name),
+            "label": "{} of {}".format(name, self._label),
             "dependsOn": self.jobs[-1:],
         }
         self._link.call("JobService/StartJob", request, done=self._started)
@@ -255,15 +255,15 @@ def train(node: nuke.Node) -> Stage:
     return "train", {"train": spec}
 
 
-def merge(node: nuke.Node, plate: plates.Plate, output: str | None = None) -> Stage:
-    """Writes the mask input out where it has to; `output`: where the merge goes, if not where the node says, and then
-    nothing is written.
+def merge(node: nuke.Node, plate: plates.Plate, output: str | None = None, write: bool = True) -> Stage:
+    """The mask input is written out where it has to be, if it is to `write`; `output`: where the merge goes, if not
+    where the node says.
     """
     faceset = nodes.need(node, "us_dst", "dst faceset")
     swaps = [person.swap(faceset) for person in people.table(node)]
     shared: Json = {
         "recipe": look.recipe(node, plate.first, plate.last),
-        "userMattes": mattes.of_merge(node, plate, write=output is None),
+        "userMattes": mattes.of_merge(node, plate, write),
     }
     if mattes.names(node):
         shared["segmenter"] = nodes.texts(node)["us_seg"]

@@ -88,9 +88,11 @@ def _pipe(axes: Any, node: Any, place: int) -> None:
     style = {"arrowstyle": "-|>", "color": "#c8c8c8", "lw": 1.0, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", tip, (x0, y0), arrowprops=style, zorder=1)
     letters = LETTERS.get(node.Class(), _inputs_of(node))
-    if place < len(letters):
-        near = tip[0] + (x0 - tip[0]) * 0.16 + 5, tip[1] + (y0 - tip[1]) * 0.16 - 4
-        axes.text(*near, letters[place], color="#9fc3e8", size=6)
+    same = [i for i in range(node.inputs()) if node.input(i) is node.input(place)]
+    if place < len(letters) and place == same[0]:
+        aside = 12 if x0 > x1 else -4  # below a pipe that comes from the right
+        near = tip[0] + (x0 - tip[0]) * 0.16 + 5, tip[1] + (y0 - tip[1]) * 0.16 + aside
+        axes.text(*near, ", ".join(letters[i] for i in same if i < len(letters)), color="#9fc3e8", size=6)
 
 
 def _inputs_of(node: Any) -> tuple[str, ...]:
@@ -113,28 +115,27 @@ def _box(axes: Any, node: Any) -> None:
     middle = {"ha": "center", "va": "center", "zorder": 3}
     axes.text(x, y, node.name().replace("Understudy1_", "…"), color="#101010", size=6.5, **middle)
     if label:
-        axes.text(x, y1 + 9, label, color="#bbbbbb", size=6, **middle)
+        axes.text(x1 + 7, y, label, color="#bbbbbb", size=6, va="center", zorder=3)
 
 
 def shot(nuke: Any, understudy_nuke: Any, info: dict[str, Any]) -> Any:
-    """A script as an artist would have it."""
+    """A script as an artist would have it, with the nodes of a track."""
+    from understudy_nuke import tracknodes  # type: ignore[import-not-found,unused-ignore]
+
     plate = nuke.nodes.Read(name="Plate", label="1001-1100", file="/p/sh010.%04d.exr")
     node = understudy_nuke.create(plate, info)
     plate.setXYpos(0, 0)
     roto = nuke.nodes.Roto(name="Roto_hands", inputs=[plate], label="replace")
-    roto.setXYpos(170, 90)
+    roto.setXYpos(-170, 100)
     paint = nuke.nodes.Read(name="Paint", label="aligned face, 512×512")
-    paint.setXYpos(-170, 90)
-    node.setXYpos(0, 200)
+    paint.setXYpos(-340, 170)
+    node.setXYpos(0, 240)
     node.setInput(1, paint)
     node.setInput(2, roto)
-    grade = nuke.nodes.Write(name="Write_comp", inputs=[node])
-    grade.setXYpos(0, 300)
-    for i, (kind, name) in enumerate(
-        (("Tracker4", "landmarks"), ("CornerPin2D", "pin"), ("CornerPin2D", "matrix"), ("RotoPaint", "hull"))
-    ):
-        made = getattr(nuke.nodes, kind)(name=f"{node.name()}_{name}")
-        made.setXYpos(160 * (i + 2) - 20, 200)
+    write = nuke.nodes.Write(name="Write_comp", inputs=[node])
+    write.setXYpos(0, 320)
+    face = {"landmarks": [(0.0, 0.0)] * 68, "matrix": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), "size": 512}
+    tracknodes.build(node, "", {1001: face})
     return node
 
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from understudy.client.link import naming
 from understudy.core import plate
 from understudy.core.frames import Frame, Window
 from understudy.core.plate import Template
@@ -73,8 +74,14 @@ def _inputs(node: Any, frame: int, given: tuple[Any, ...]) -> list[Picture | Non
 
 
 def _read(node: Any, frame: int, _: list[Picture | None]) -> Picture:
-    assert node["first"].value() <= frame <= node["last"].value(), f"{node.name()} has no frame {frame}"
-    return opened(Template.parse(node["file"].value()).path(frame))
+    """Beyond its range the first and last frame are held, which is what a Read does unless it is told otherwise."""
+    first, last = node["first"].value(), node["last"].value()
+    if frame < first:
+        assert node["before"].value() == "hold", f"{node.name()} has no frame {frame}"
+    elif frame > last:
+        assert node["after"].value() == "hold", f"{node.name()} has no frame {frame}"
+    held = min(max(frame, first), last)
+    return opened(Path(naming.at_frame(node["file"].value(), held)))
 
 
 def _first(_: Any, __: int, pictures: list[Picture | None]) -> Picture | None:

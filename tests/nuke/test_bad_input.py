@@ -51,7 +51,7 @@ def test_no_daemon(nuke: Any, info: dict[str, Any], tmp_path: Path):
     plugin = linked(nuke, state=str(tmp_path), start="never")
     node = bare(nuke, plugin, info)
     node["us_seg"].setValue("/seg")
-    for button in ("merge", "suggest", "teach"):
+    for button in ("merge", "suggest", "teach", "nodes"):
         assert "daemon" in pressed(nuke, node, button)
     assert "daemon" in node["us_status"].value()
     assert node.node("layers")["file"].value() == ""
@@ -159,6 +159,7 @@ def test_tcl_and_python_in_knobs_are_text(nuke: Any, info: dict[str, Any], text:
 
     node = bare(nuke, understudy_nuke, info)
     for knob, work in (
+        ("us_shot", runs.train),
         ("us_src", runs.train),
         ("us_dst", mattes.teach),
         ("us_model", inference.export),

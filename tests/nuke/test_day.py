@@ -6,7 +6,7 @@ Nuke's main thread is timed, renders apart, and the longest is printed.
 
 from __future__ import annotations
 
-import base64
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -98,17 +98,13 @@ def roto(nuke: Any, node: Any, endpoint: str, faceset: Path) -> Any:
 
 
 def preview(artist: Artist, frame: int) -> np.ndarray:
-    """The frame as the merge would make it, as a window would show it."""
-    from understudy_nuke import daemon as way  # type: ignore[import-not-found,unused-ignore]
-    from understudy_nuke import plates, runs
-
-    node, parts, ended = artist.node, list[Any](), list[Any]()
-    spec = artist.does("preview", lambda: runs.merge(node, plates.resolve(node))[1]["merge"])
-    asked = {"merge": spec, "frame": frame, "asker": "viewer"}
-    way.link().stream("PreviewService/PreviewFrame", asked, on_event=parts.append, on_end=ended.append)
+    """The frame as the merge would make it."""
+    ended: list[Any] = []
+    plugin = sys.modules["understudy_nuke"]
+    artist.does("preview", lambda: plugin.preview(artist.node, frame, done=ended.append))
     artist.waits(lambda: ended)
-    assert ended == [None]
-    png = b"".join(base64.b64decode(part["data"]) for part in parts if "data" in part)
+    assert ended[0].error is None
+    png = ended[0].value.data
     shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert shown is not None
     return shown
@@ -129,6 +125,9 @@ def test_a_day(nuke: Any, plug: Any, daemon: Daemon, clips: Clips, src: Path, tm
     artist.sets(us_seg_preset="xseg-light-full", us_seg_iterations=2, us_mask="labels")
 
     assert artist.presses("extract") == "extract done"
+    artist.does("make nodes", node["us_do_nodes"].execute)
+    tracked = artist.waits(lambda: nuke.toNode("Understudy1_matrix"))
+    assert tracked["transform_matrix"].getKeyList() == list(FRAMES)
 
     artist.does("suggest", node["us_do_suggest"].execute)
     artist.waits(lambda: told)
@@ -160,8 +159,8 @@ def test_a_day(nuke: Any, plug: Any, daemon: Daemon, clips: Clips, src: Path, tm
     assert node["us_status"].value().startswith("train cancelled")
     told.clear()
 
-    artist.does("make nodes", node["us_do_nodes"].execute)
-    assert nuke.toNode("Understudy1_landmarks") is not None
+    artist.does("make nodes", node["us_do_nodes"].execute)  # of the merge, beside those of the faceset
+    artist.waits(lambda: nuke.toNode("Understudy1_landmarks1"))
 
     nuke.scriptSaveAs(str(tmp_path / "shot Ünï.nk"))
     nuke.scriptOpen(str(tmp_path / "shot Ünï.nk"))

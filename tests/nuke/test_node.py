@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -228,6 +229,54 @@ def test_versions_follow_the_name(nuke: Any, node: Any):
         assert caught.value.field == "us_out"
     node["us_out"].setValue("P:\\Ünï show\\v0001\\c_v0001.####.exr")
     assert output(node) == "P:/Ünï show/v0012/c_v0012.####.exr"
+
+
+def test_what_is_left_empty_lies_in_the_shots_folder(nuke: Any, node: Any):
+    from understudy_nuke import inference, mattes, runs
+    from understudy_nuke import node as nodes
+    from understudy_nuke.daemon import Refused
+
+    node["us_out"].setValue("")
+    with pytest.raises(Refused, match="or the shot's folder") as caught:
+        nodes.output(node)
+    assert (caught.value.field, nodes.label(node)) == ("us_out", "Understudy1")
+    node["us_shot"].setValue("P:\\Ünï show\\sh 010\\")
+    node["us_src"].setValue("/faces/anna")
+    node["us_version"].setValue(3)  # by hand: the Read follows
+    shot = "P:/Ünï show/sh 010"
+    assert node.node("layers")["file"].value() == f"{shot}/swap_v003/swap_v003.%04d.exr"
+    assert mattes.teach(node)["trainSegmenter"]["segmenter"] == f"{shot}/segmenter"
+    assert inference.file_of(node) == f"{shot}/model.pt"
+    spec = runs.train(node)[1]["train"]
+    assert (spec["src"], spec["dst"], spec["model"]) == ("/faces/anna", f"{shot}/dst", f"{shot}/model")
+    node["us_model"].setValue("/models/anna")
+    assert runs.train(node)[1]["train"]["model"] == "/models/anna"
+    assert nodes.label(node) == "Understudy1, sh 010"
+    node["us_src"].setValue("")
+    with pytest.raises(Refused, match="set the src faceset"):
+        runs.train(node)
+    node["us_shot"].setValue("/p/[exec x]")
+    with pytest.raises(Refused) as caught:
+        nodes.output(node)
+    assert caught.value.field == "us_shot"
+
+
+def test_reveal_opens_the_shown_versions_folder(
+    nuke: Any, node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By what Qt is asked; to do it would open a window."""
+    asked: list[str] = []
+    core = SimpleNamespace(QUrl=SimpleNamespace(fromLocalFile=str))
+    gui = SimpleNamespace(QDesktopServices=SimpleNamespace(openUrl=asked.append))
+    monkeypatch.setitem(sys.modules, "understudy_nuke.qt", SimpleNamespace(QtCore=core, QtGui=gui))
+    node["us_out"].setValue(str(tmp_path / "ü" / "c_v001" / "c_v001.%04d.exr"))
+    (tmp_path / "ü" / "c_v001").mkdir(parents=True)
+    for version, opened in ((2, []), (1, [str(tmp_path / "ü" / "c_v001")])):
+        node["us_version"].setValue(version)
+        node["us_do_reveal"].execute()
+        assert asked == opened
+    (told,) = nuke._fake.state.messages
+    assert "c_v002 is not there yet: merge first" in told
 
 
 def test_the_menu_makes_one_without_waiting(nuke: Any, info: dict[str, Any], plugin: Path):

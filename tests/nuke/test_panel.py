@@ -141,6 +141,10 @@ def test_there_is_no_daemon_until_the_button_starts_one(stage: Stage):
     assert "connected" in stage.run("no_daemon")["step"]
 
 
+def test_a_preview_opens_the_panel_and_starts_a_daemon(stage: Stage):
+    assert stage.run("preview_first")["binding"]
+
+
 def test_a_wrong_bridge_is_told_and_replaced(stage: Stage):
     daemon = Daemon(stage.state).start()
     try:

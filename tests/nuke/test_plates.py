@@ -141,7 +141,7 @@ def test_a_branch_is_written_out_as_it_is(nuke: Any, plates: Any, tmp_path: Path
     assert (written.first, written.last, written.colour_space) == (1001, 1002, "lin_rec709_scene")
     assert (len(nuke._fake.state.undo.steps), nuke.allNodes()) == (steps, before)
     for number in (1001, 1002):
-        ours = render.opened(Path(plates.at_frame(written.pattern, number)))
+        ours = render.opened(Path(written.pattern % number))
         theirs = render.opened(scene.plate.template.path(number))
         assert (ours.data, ours.display) == (theirs.data, theirs.display)
         double = (theirs.channel("rgba.red") * 2).astype(np.float16).astype(np.float32)

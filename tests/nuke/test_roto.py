@@ -74,6 +74,39 @@ def test_a_read_is_taken_as_it_is(nuke: Any, plug: Any, scene: shots.Shot, tmp_p
     np.testing.assert_allclose(ours[crop], theirs[crop], atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["garbage matte.exr", "garbage.%04d.exr"])
+def test_one_picture_is_held_for_every_frame(
+    nuke: Any,
+    plug: Any,  # noqa: F811
+    scene: shots.Shot,  # noqa: F811
+    name: str,
+    tmp_path: Path,
+):
+    """As Nuke shows it, whether its file has a number or none; with more than one a range has to have them all."""
+    from understudy_nuke.daemon import Refused  # type: ignore[import-not-found,unused-ignore]
+
+    nuke.GUI = False
+    node = node_of(nuke, plug, scene, us_out=str(tmp_path / "r_v001" / "c.%04d.exr"))
+    drawn = shots.user_matte(tmp_path, [1]).path(1)
+    still = drawn.rename(tmp_path / (name.replace("%04d", "0001")))
+    read = nuke.nodes.Read(name="Still", file=str(tmp_path / name), first=1, last=1)
+    node.setInput(2, read)
+    nuke._fake.state.renderer = render.write
+    plug.merge(node).wait(PATIENT)
+    given = render.opened(still).channel("rgba.alpha")
+    inside = slice(2, 122), slice(4, 164)
+    for frame in (1001, 1002):
+        merged = render.opened(tmp_path / "r_v001" / f"c.{frame}.exr")
+        crop = merged.channel("mask_valid.alpha")[inside] > 0
+        np.testing.assert_allclose(
+            merged.channel("mask_user.alpha")[inside][crop], given[crop], atol=1e-3, err_msg=str(frame)
+        )
+    read["last"].setValue(2)
+    if "%" in name:
+        with pytest.raises(Refused, match="Still has frames 1-2; 1001-1003 were asked for"):
+            plug.merge(node)
+
+
 def test_what_cannot_be_a_mask_is_refused(nuke: Any, plug: Any, scene: shots.Shot, tmp_path: Path):  # noqa: F811
     from understudy_nuke.daemon import Refused  # type: ignore[import-not-found,unused-ignore]
 

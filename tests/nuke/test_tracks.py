@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.core import shots
 from tests.nuke import render
 from tests.nuke.test_swap import FRAMES, PATIENT, daemon, node_of, plug, scene  # noqa: F401 - fixtures
 from understudy.client import Session, specs
+from understudy.core import align
 
 FIVE = {
     "right eye": (60, 70),
@@ -62,7 +64,7 @@ def test_the_nodes_land_on_the_plate(
     nuke.GUI = False
     node = node_of(nuke, plug, scene, us_out=version)
     steps = len(nuke._fake.state.undo.steps)
-    tracker, pin, matrix, hull = plug.make_nodes(node)
+    tracker, pin, matrix, hull = plug.make_nodes(node).wait(PATIENT)
     assert [name for name, _ in nuke._fake.state.undo.steps[steps:]] == ["Understudy: tracks"]
     assert tracker.input(0) is node.input(0)
     size = pin["from3"].getValueAt(1001, 0)
@@ -105,7 +107,7 @@ def test_no_stray_key_where_the_artist_stands(nuke: Any, plug: Any, scene: shots
     nuke.GUI = False
     node = node_of(nuke, plug, scene, us_out=version)
     nuke.frame(7)
-    matrix = plug.make_nodes(node)[2]
+    matrix = plug.make_nodes(node).wait(PATIENT)[2]
     assert matrix["transform_matrix"].getKeyList() == [1001, 1002]
 
 
@@ -115,6 +117,7 @@ def test_one_undo_takes_the_nodes_away(nuke: Any, plug: Any, scene: shots.Shot, 
     nuke.GUI = True
     there = nuke.allNodes()
     node["us_do_nodes"].execute()
+    nuke._fake.serve(lambda: len(nuke.allNodes()) > len(there), PATIENT)
     assert len(nuke.allNodes()) == len(there) + 4
     nuke.undo()
     assert nuke.allNodes() == there
@@ -131,15 +134,102 @@ def test_a_track_that_is_not_there_or_broken_is_named(
     nuke.GUI = False
     node = node_of(nuke, plug, scene, us_out=str(tmp_path / "v001" / "c.%04d.exr"))
     with pytest.raises(Refused, match="no track yet: merge this version first"):
-        plug.make_nodes(node)
+        plug.make_nodes(node, of="merge")
     (tmp_path / "v001" / "track").mkdir(parents=True)
-    for text in ("{", '{"frames": [1]}', "{}"):
+    for text in ("{", '{"frames": [1]}', "{}", '{"frames": {"1": {"size": 1}}}'):
         (tmp_path / "v001" / "track" / "c.json").write_text(text)
         with pytest.raises(Refused, match=r"c\.json cannot be read"):
-            plug.make_nodes(node)
+            plug.make_nodes(node).wait(PATIENT)
     (tmp_path / "v001" / "track" / "c.json").write_text(json.dumps({"frames": {}}))
     with pytest.raises(Refused, match="no face on any frame"):
-        plug.make_nodes(node)
+        plug.make_nodes(node).wait(PATIENT)
+
+
+def test_a_faceset_gives_nodes_before_there_is_a_merge(
+    nuke: Any,
+    plug: Any,  # noqa: F811
+    scene: shots.Shot,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """In pages of one face; no model and no output is needed. Landmarks and their maps are the faceset's own."""
+    from understudy_nuke import tracks  # type: ignore[import-not-found,unused-ignore]
+
+    monkeypatch.setattr(tracks, "PAGE", 1)
+    nuke.GUI = False
+    node = node_of(nuke, plug, scene, us_out="", us_model="")
+    nuke.GUI = True
+    there = nuke.allNodes()
+    node["us_do_nodes"].execute()
+    nuke._fake.serve(lambda: len(nuke.allNodes()) > len(there), PATIENT)
+    tracker, pin, matrix, hull = (
+        nuke.toNode(f"Understudy1_{name}") for name in ("landmarks", "pin", "matrix", "hull")
+    )
+    assert matrix["transform_matrix"].getKeyList() == [1001, 1002]
+    for frame in (1001, 1002):
+        plate = shots.face_at(frame).landmarks.points
+        found = align.fit(plate, "whole", 96)
+        aligned = plate @ found.matrix[:, :2].T + found.matrix[:, 2]
+        upright = np.stack([aligned[:, 0], 96 - aligned[:, 1], np.ones(68)])
+        there_up = np.stack([plate[:, 0], 120 - plate[:, 1]])
+        for way in (matrix_of(matrix, frame), pinned(pin, frame)):
+            moved = way @ upright
+            assert np.abs(moved[:2] / moved[2] - there_up).max() < 0.01
+        given = [
+            [tracker["tracks"].getValueAt(frame, 31 * i + 2 + axis) for i in range(68)] for axis in (0, 1)
+        ]
+        np.testing.assert_allclose(given, there_up, atol=1e-3)
+    (shape,) = hull["curves"].rootLayer
+    assert [shape.getVisible(f) for f in (1000, 1001, 1002, 1003)] == [False, True, True, False]
+
+
+def test_whose_face_of_a_faceset_is_said(nuke: Any, plug: Any, scene: shots.Shot, tmp_path: Path):  # noqa: F811
+    from understudy_nuke.daemon import Refused, UnderstudyError  # type: ignore[import-not-found,unused-ignore]
+
+    nuke.GUI = False
+    both = shutil.copytree(scene.faceset, tmp_path / "both")
+    shots.write_faceset(both, [1001], scene.plate.template.text, centre=(122.0, 62.0), track=1)
+    node = node_of(nuke, plug, scene, us_out="", us_dst=str(both))
+    with pytest.raises(Refused, match=r"several people, \[0, 1\]: set the person"):
+        plug.make_nodes(node).wait(PATIENT)
+    node["us_track"].setValue(1)
+    assert plug.make_nodes(node).wait(PATIENT)[2]["transform_matrix"].getKeyList() == [1001]
+    node["us_people"].setValue("anna: 0, /a\nben: 1, /b")
+    made = plug.make_nodes(node, "ben").wait(PATIENT)
+    assert made[0].name() == "Understudy1_ben_landmarks"
+    assert made[2]["transform_matrix"].getKeyList() == [1001]
+    assert plug.make_nodes(node).wait(PATIENT)[2]["transform_matrix"].getKeyList() == [1001, 1002]
+    with pytest.raises(Refused, match="'plate' is none of"):
+        plug.make_nodes(node, of="plate")
+    with pytest.raises(Refused, match="cem is not there"):
+        plug.make_nodes(node, "cem")
+    node["us_people"].setValue("")
+    node["us_track"].setValue(7)
+    with pytest.raises(Refused, match="does not have 7"):
+        plug.make_nodes(node).wait(PATIENT)
+    node["us_dst"].setValue(str(tmp_path / "nothing"))
+    with pytest.raises(UnderstudyError, match="nothing"):
+        plug.make_nodes(node).wait(PATIENT)
+
+
+def test_faces_of_a_stereo_plate_are_those_of_its_first_view(nuke: Any):
+    from understudy_nuke import tracks  # type: ignore[import-not-found,unused-ignore]
+    from understudy_nuke.daemon import Refused  # type: ignore[import-not-found,unused-ignore]
+
+    faces = [
+        {
+            "frame": str(frame),
+            "view": view,
+            "landmarks": [x, 2, 3, 4],
+            "alignment": [1, 0, 5, 0, 1, 6],
+            "size": 64,
+        }
+        for frame in (7, 8)
+        for view, x in (("right", 9), ("left", 1))
+    ]
+    at = {"landmarks": [(1, 2), (3, 4)], "matrix": ([1, 0, 5], [0, 1, 6]), "size": 64}
+    assert tracks.of_faces("/f", faces) == {7: at, 8: at}
+    with pytest.raises(Refused, match="/f has no such face: extract first"):
+        tracks.of_faces("/f", [])
 
 
 def points_node(nuke: Any) -> Any:
@@ -180,7 +270,7 @@ def test_our_own_tracker_comes_back_in(nuke: Any, plug: Any, scene: shots.Shot, 
     """All 68, as the artist has moved them."""
     nuke.GUI = False
     node = node_of(nuke, plug, scene, us_out=version)
-    tracker = plug.make_nodes(node)[0]
+    tracker = plug.make_nodes(node).wait(PATIENT)[0]
     plug.give_points(node, tracker, [1001]).result(PATIENT)
     with Session(str(daemon.announced()["endpoint"])) as session:
         (face,) = (face for face in session.manual_faces(scene.faceset) if face.frame == 1001)

@@ -6,7 +6,7 @@ they say is done on the main thread by a `Hop`. Nothing on the main thread waits
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import nuke
 
@@ -17,6 +17,7 @@ WIDGET = (
 )
 
 _shown: List[Any] = []  # panels that are alive, the last used last
+_wanted: List[Tuple[Any, bool]] = []  # of the panel that opens: its node, and whether to preview it
 
 
 def Panel() -> Any:  # noqa: N802 - Nuke calls it as the widget's class
@@ -25,20 +26,36 @@ def Panel() -> Any:  # noqa: N802 - Nuke calls it as the widget's class
 
     panel = Window(_forget)
     _shown.append(panel)
+    _turn(panel)
     return panel
 
 
-def show(node: nuke.Node | None = None) -> None:
-    """Bring a panel to the front, or open one beside the properties; `node`: which node it is about."""
+def show(node: nuke.Node | None = None, preview: bool = False) -> None:
+    """Bring a panel to the front, or open one beside the properties.
+
+    Args:
+        node: which node it is about.
+        preview: show that node's frame at hand as a merge would make it.
+    """
+    _wanted[:] = [(node, preview)]
     if not _shown:
         from nukescripts import panels
 
         made = panels.registerWidgetAsPanel(WIDGET, NAME, ID, True)
         made.addToPane(nuke.getPaneFor("Properties.1"))
-    if _shown:
+    else:
         _shown[-1].to_front()
+        _turn(_shown[-1])
+
+
+def _turn(panel: Any) -> None:
+    """To what is wanted of it."""
+    for node, preview in _wanted:
         if node is not None:
-            _shown[-1].choose(node)
+            panel.choose(node)
+        if preview:
+            panel.preview()
+    _wanted.clear()
 
 
 def open_ones() -> List[Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import nuke
 
-from understudy_nuke import plates, runs
-from understudy_nuke.daemon import UnderstudyError, refused
+from understudy_nuke import previews
+from understudy_nuke.daemon import UnderstudyError
 from understudy_nuke.qt import QtCore, QtWidgets
 
 from . import advice, look
@@ -36,6 +36,7 @@ class Frame(QtWidgets.QWidget):
         self._way, self._node = way, node
         self._ask: Ask | None = None
         self._seen = self._asked = ""  # what the node says, and what was asked for last
+        self._notes: List[str] = []  # in what the picture differs from a merge
         self.live = QtWidgets.QCheckBox("live")
         self.live.setChecked(True)
         self.live.setToolTip("Ask again whenever frame, look or model change.")
@@ -106,14 +107,7 @@ class Frame(QtWidgets.QWidget):
                 self.reset()
             return None
         try:
-            plate, frame = plates.resolve(node), nuke.frame()
-            if not plate.first <= frame <= plate.last:
-                raise refused(
-                    "frame", "frame {} is outside the plate's {}-{}".format(frame, plate.first, plate.last)
-                )
-            colour = str(node["us_colour"].value()).strip() or plate.colour_space
-            plate = plate._replace(first=frame, last=frame, colour_space=colour)
-            spec = runs.merge(node, plate, output="")[1]["merge"]
+            wanted, self._notes = previews.request(node, nuke.frame(), self.size.currentData())
         except UnderstudyError as error:
             said = advice.of(error)
             if str(said) != self._seen:
@@ -121,22 +115,18 @@ class Frame(QtWidgets.QWidget):
                 self._seen, self._asked = str(said), ""
                 self._failed(said)
             return None
-        return {
-            "merge": spec,
-            "frame": frame,
-            "size": self.size.currentData(),
-            "asker": "nuke-frame-{}".format(id(self)),
-        }
+        return dict(wanted, asker="nuke-frame-{}".format(id(self)))
 
     def _begin(self, request: Json) -> None:
         self._stop()
         self._asked = json.dumps(request, sort_keys=True)
         self._said.setText("frame {} …".format(request["frame"]))
+        notes = self._notes
         self._ask = Ask(
             self._way,
             "PreviewFrame",
             request,
-            lambda image, about: self._shown(request["frame"], image, about),
+            lambda image, about: self._shown(request["frame"], notes, image, about),
             self._refused,
         )
 
@@ -146,7 +136,7 @@ class Frame(QtWidgets.QWidget):
             self._ask.cancel()
         self._ask = None
 
-    def _shown(self, frame: int, image: Any, about: Json) -> None:
+    def _shown(self, frame: int, notes: List[str], image: Any, about: Json) -> None:
         self._ask = None
         faces = int(about.get("faces", 0))
         words = "frame {}, {}, iteration {:,}".format(
@@ -154,7 +144,7 @@ class Frame(QtWidgets.QWidget):
             "no face" if not faces else "1 face" if faces == 1 else "{} faces".format(faces),
             int(about.get("iteration", 0)),
         )
-        self._said.setText(words + (", training" if about.get("live") else ""))
+        self._said.setText(", ".join([words, *(["training"] if about.get("live") else []), *notes]))
         self._said.setToolTip("\n".join(about.get("warnings") or []))
         self.picture.show_image(image)
         if about.get("live"):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict
 
+from understudy_nuke import previews
 from understudy_nuke.daemon import UnderstudyError
 from understudy_nuke.qt import QtCore, QtGui, QtWidgets
 
@@ -30,11 +30,7 @@ class Ask:
         self, way: Way, method: str, request: Json, shown: Shown, failed: Callable[[Trouble], object]
     ) -> None:
         self._way, self._shown, self._failed = way, shown, failed
-        self._about: Json = {}
-        self._parts: List[bytes] = []
-        self._stream = way.link().stream(
-            "PreviewService/" + method, request, on_event=self._event, on_end=self._ended
-        )
+        self._stream = previews.collect(way.link(), method, request, self._came)
 
     def cancel(self) -> None:
         """Nothing more is told of it."""
@@ -43,17 +39,11 @@ class Ask:
 
     # On the link's thread
 
-    def _event(self, message: Json) -> None:
-        if message.get("preview"):
-            self._about = message["preview"]
-        else:
-            self._parts.append(base64.b64decode(message.get("data") or ""))
-
-    def _ended(self, error: UnderstudyError | None) -> None:
+    def _came(self, data: bytes, about: Json, error: UnderstudyError | None) -> None:
         if error is None:
-            image = QtGui.QImage.fromData(b"".join(self._parts))
+            image = decoded(data)
             if not image.isNull():
-                self._way.hop(lambda: self._shown(image, self._about))
+                self._way.hop(lambda: self._shown(image, about))
                 return
         trouble = (
             advice.of(error)
@@ -61,6 +51,18 @@ class Ask:
             else Trouble("The daemon's picture did not come whole.", advice.UNKNOWN)
         )
         self._way.hop(lambda: self._failed(trouble))
+
+
+def decoded(data: bytes) -> Any:
+    """A QImage of a file's bytes, null where they are none; from any thread.
+
+    By a reader, which lets other threads go on meanwhile: PySide6's `QImage.fromData` holds the interpreter, and the
+    main thread with it, for 170 ms of a PNG of 3840 x 2160.
+    """
+    buffer = QtCore.QBuffer()
+    buffer.setData(data)
+    buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
+    return QtGui.QImageReader(buffer).read()
 
 
 class View(QtWidgets.QWidget):

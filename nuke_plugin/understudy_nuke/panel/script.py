@@ -10,6 +10,7 @@ import nuke
 
 from understudy_nuke import node as nodes
 from understudy_nuke import tree
+from understudy_nuke.daemon import UnderstudyError
 from understudy_nuke.qt import QtWidgets
 
 from .jobs import state
@@ -123,8 +124,11 @@ class Landing:
 
 def facesets(node: Any) -> List[str]:
     """Those of a node, dst first: that one is weeded most."""
-    said = [str(node[name].value()).replace("\\", "/").strip() for name in ("us_dst", "us_src")]
-    return [path for path in said if path and "[" not in path]
+    try:
+        said = nodes.texts(node)
+    except UnderstudyError:  # what is wrong is told when the node is used
+        return []
+    return [path for path in (said["us_dst"], said["us_src"]) if path]
 
 
 def _guarded(work: Callable[[], object]) -> Callable[[], None]:

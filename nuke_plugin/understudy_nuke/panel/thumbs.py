@@ -12,6 +12,7 @@ from understudy_nuke.qt import QtCore, QtGui
 
 from . import advice
 from .advice import Trouble
+from .picture import decoded
 from .way import Way
 
 Qt = QtCore.Qt
@@ -114,7 +115,7 @@ class Thumbs(QtCore.QAbstractListModel):
         serial = object()
 
         def event(message: Json) -> None:  # on the link's thread
-            image = QtGui.QImage.fromData(base64.b64decode(message.get("picture") or ""))
+            image = decoded(base64.b64decode(message.get("picture") or ""))
             self._way.hop(lambda: self._came(serial, str(message.get("name", "")), image))
 
         def end(error: UnderstudyError | None) -> None:

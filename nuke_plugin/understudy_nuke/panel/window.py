@@ -54,6 +54,13 @@ class Panel(QtWidgets.QWidget):
         """This node from now on."""
         self.node.refresh(node)
 
+    def preview(self) -> None:
+        """The chosen node's frame at hand, now; a daemon is started for it where none runs."""
+        self.tabs.setCurrentWidget(self.frame)
+        if self.way.state != "on":
+            self.way.start()
+        self.frame.ask()
+
     def to_front(self) -> None:
         """Before the other tabs of its pane."""
         child = self
