@@ -21,6 +21,7 @@ NAMES = (
     "daemon",
     "preview",
     "bridge",
+    "scratch",
     "faceset",
     "dfl",
     "parity",

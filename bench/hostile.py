@@ -20,6 +20,7 @@ from understudy.v1 import (
     preview_pb2,
     recipe_pb2,
     resource_pb2,
+    scratch_pb2,
     segment_pb2,
     system_pb2,
 )
@@ -49,7 +50,16 @@ def methods() -> dict[str, tuple[type[Message], bool]]:
             message_factory.GetMessageClass(method.input_type),
             method.server_streaming,
         )
-        for module in (job_pb2, plate_pb2, preview_pb2, recipe_pb2, resource_pb2, segment_pb2, system_pb2)
+        for module in (
+            job_pb2,
+            plate_pb2,
+            preview_pb2,
+            recipe_pb2,
+            resource_pb2,
+            scratch_pb2,
+            segment_pb2,
+            system_pb2,
+        )
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
         if not method.client_streaming
@@ -86,6 +96,10 @@ class Fuzz:
         "{}",
         "-1",
         "auto",
+        "scratch:",
+        "scratch:x",
+        "scratch:../x",
+        "0" * 64,
     )
     NUMBERS = (0, 1, -1, 2, 31, 2**31 - 1, -(2**31))
     LARGE = (0, 1, -1, 2**62, -(2**63), 2**63 - 1)
@@ -137,7 +151,8 @@ class Fuzz:
         of = self._random.choice
         match field.cpp_type:
             case FieldDescriptor.CPPTYPE_STRING:
-                return of(self._texts)
+                text = of(self._texts)
+                return text.encode() if field.type == FieldDescriptor.TYPE_BYTES else text
             case FieldDescriptor.CPPTYPE_BOOL:
                 return of((True, False))
             case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:

@@ -106,7 +106,7 @@ class Daemon:
         """Process ids of all workers."""
         threads = Path(f"/proc/{self.pid}/task").glob("*/children")
         found = {int(pid) for file in threads for pid in file.read_text().split()}
-        return {pid for pid in found if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+        return {pid for pid in found if b"daemon import worker" in _command(pid)}
 
     def submit(
         self, spec: job_pb2.JobSpec, *depends_on: str, request_id: str = "", **asked: Any
@@ -158,6 +158,14 @@ def refusal(error: grpc.RpcError) -> tuple[grpc.StatusCode, str, dict[str, str]]
     assert status.details[0].Unpack(info)
     assert info.domain == "understudy"
     return error.code(), info.reason, dict(info.metadata)
+
+
+def _command(pid: int) -> bytes:
+    """The command line of a process; empty where it has gone meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def alive(pid: int) -> bool:

@@ -17,6 +17,7 @@ from tests.daemon.listening import SECONDS, Listener, Place, jobs, listening, sy
 from tests.daemon.support import refusal
 from understudy.daemon.limits import Limits
 from understudy.daemon.paths import Roots
+from understudy.daemon.settings import Scratch
 from understudy.daemon.site import Site
 from understudy.v1 import (
     common_pb2,
@@ -40,7 +41,13 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
     folder = tmp_path_factory.mktemp("attacks")
     root = lay(folder)
     roots = Roots(read=(root,), write=(root,))
-    site = Site(roots=roots, weights_cache=folder / "weights", limits=Limits(jobs=40, frames_per_job=1000))
+    (folder / "scratch").mkdir()
+    site = Site(
+        roots=roots,
+        weights_cache=folder / "weights",
+        limits=Limits(jobs=40, frames_per_job=1000),
+        scratch=Scratch(folder=folder / "scratch"),
+    )
     with listening(Place.at(folder), site=site, tcp="") as listener:
         yield listener
 

@@ -71,14 +71,35 @@ def begun(daemon: Daemon, job: str, attempt: int) -> bool:
     return daemon.job(job).attempts == attempt and len(daemon.frames(job)) > 10 * attempt
 
 
+def test_a_job_that_comes_further_each_time_outlives_any_number_of_workers(
+    make_daemon: Callable[..., Daemon], ingest: Spec
+):
+    daemon = make_daemon().start()
+    job = daemon.submit(ingest(count=COUNT)).id
+    for attempt in (1, 2, 3):
+        until(partial(begun, daemon, job, attempt))
+        os.kill(until(daemon.worker), signal.SIGKILL)
+    assert daemon.succeed(job).attempts == 4
+    made_once(daemon, job, COUNT)
+
+
 def test_a_job_under_which_workers_keep_dying_fails(make_daemon: Callable[..., Daemon], ingest: Spec):
     daemon = make_daemon().start()
     job = daemon.submit(ingest(count=COUNT)).id
     other = daemon.submit(ingest("other", count=3)).id
-    for attempt in (1, 2, 3):
-        until(partial(begun, daemon, job, attempt))
-        os.kill(until(daemon.worker), signal.SIGKILL)
-    failed = daemon.wait(job)
+    until(partial(begun, daemon, job, 1))
+    dead: set[int] = set()
+
+    def ended() -> bool:
+        """The first worker has made frames; who follows dies before it makes one."""
+        for each in daemon.workers() - dead:
+            os.kill(each, signal.SIGKILL)
+            dead.add(each)
+        return State(daemon.job(job).state).ended
+
+    until(ended)
+    failed = daemon.job(job)
+    assert failed.attempts == 3
     assert failed.state == job_pb2.JOB_STATE_FAILED
     assert failed.error.reason == "WORKER_DIED"
     daemon.succeed(other)  # the daemon and the next job are well

@@ -33,6 +33,7 @@ from understudy.v1 import (
     preview_pb2,
     recipe_pb2,
     resource_pb2,
+    scratch_pb2,
     segment_pb2,
     system_pb2,
 )
@@ -187,7 +188,16 @@ def test_health_is_open_and_nothing_else_is(listener: Listener, tokens: dict[str
 def test_every_rpc_of_the_contract_has_a_scope():
     rpcs = {
         f"/{service.full_name}/{method.name}": method
-        for module in (job_pb2, plate_pb2, preview_pb2, recipe_pb2, resource_pb2, segment_pb2, system_pb2)
+        for module in (
+            job_pb2,
+            plate_pb2,
+            preview_pb2,
+            recipe_pb2,
+            resource_pb2,
+            scratch_pb2,
+            segment_pb2,
+            system_pb2,
+        )
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

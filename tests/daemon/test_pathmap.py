@@ -20,6 +20,7 @@ from understudy.v1 import (
     recipe_pb2,
     resource_pb2,
     resource_pb2_grpc,
+    scratch_pb2,
     segment_pb2,
     system_pb2,
 )
@@ -38,7 +39,8 @@ NO_PATHS = {
     "display_view", "document_sha256", "enhance", "face", "face_type", "format", "granted_by", "id", "identity",
     "job_id", "key",
     "keys", "kind", "label", "landmarker", "layers", "marks", "mask", "match", "name", "names", "options", "order",
-    "origin", "page_token", "person", "pose", "preset", "project", "relight", "request_id", "scope", "sharpen_kind",
+    "origin", "page_token", "person", "pose", "preset", "project", "relight", "request_id", "scope", "sha256",
+    "sharpen_kind",
     "subject", "super_resolution", "user", "value", "version", "view", "views", "way",
 }  # fmt: skip
 
@@ -115,7 +117,16 @@ def test_every_text_of_every_request_is_a_path_or_none():
             elif field.message_type is not None:
                 look(field.message_type)
 
-    for module in (job_pb2, plate_pb2, preview_pb2, recipe_pb2, resource_pb2, segment_pb2, system_pb2):
+    for module in (
+        job_pb2,
+        plate_pb2,
+        preview_pb2,
+        recipe_pb2,
+        resource_pb2,
+        scratch_pb2,
+        segment_pb2,
+        system_pb2,
+    ):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 look(method.input_type)

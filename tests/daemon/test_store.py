@@ -262,3 +262,14 @@ def test_waiting_ends_with_a_commit(store: Store):
     assert time.monotonic() - began < 2.0
     store.wait_beyond(job, 0, 5.0)  # has happened already
     assert time.monotonic() - began < 2.0
+
+
+def test_only_deaths_without_progress_in_between_add_up(store: Store):
+    job = start(store, "a")[0].id
+    assert [store.count_death(job) for _ in range(2)] == [1, 2]
+    store.record(job, frames(1001))
+    assert [store.count_death(job) for _ in range(2)] == [1, 2]
+    store.record(job, frames(1001))  # the same again is no progress, nor is one that failed
+    store.record(job, frames(1002, state=job_pb2.FRAME_STATE_FAILED))
+    assert store.count_death(job) == 3
+    assert [store.count_death(job, saved) for saved in (500, 500, 0, 499, 501, 0)] == [1, 2, 3, 4, 1, 2]

@@ -59,6 +59,13 @@ def below(roots: Iterable[Path], own: Iterable[Path] = ()) -> Iterator[None]:
 
 
 @contextmanager
+def adding(folders: Iterable[Path]) -> Iterator[None]:
+    """While the block lasts, this process may write below these folders too, where `below` sets bounds."""
+    with below((*_bounds.roots, *folders) if _bounds.roots else (), _bounds.own):
+        yield
+
+
+@contextmanager
 def opened(folder: Path) -> Iterator[Path]:
     """A name of the folder, made where it is not there, that stays its own until the block ends.
 

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         config = settled(given, environment)
         with server.claimed(config.state):
             logs.begin(config.log, config.state)
-            index.keep_below(config.site.roots.write)
+            index.keep_below(config.site.written)
             _serve(config, orders, environment.get("NOTIFY_SOCKET", ""))
     except Occupied as error:
         print(f"understudy.daemon: {error}", file=sys.stderr)

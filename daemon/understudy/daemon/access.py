@@ -42,13 +42,14 @@ FacesetService/GetFaceset FacesetService/ListFaces FacesetService/ListDuplicates
 FacesetService/ShowFaces FacesetService/PickTrack FacesetService/ListReviewFrames FacesetService/ListManualFaces
 ModelService/GetModel ModelService/ListModelBackups ReleaseService/GetRelease
 SegmentService/GetSegmenter SegmentService/ListLabels SegmentService/SuggestLabels RecipeService/GetRecipe
+ScratchService/FetchChunk ScratchService/ListFiles
 """
 _SUBMITS = """
 JobService/StartJob JobService/CancelJob JobService/PauseJob JobService/ResumeJob JobService/RetryJobFrames
 JobService/UpdateTraining JobService/SetJobPriority
 FacesetService/RejectFaces FacesetService/RestoreFaces FacesetService/SetManualFaces
 FacesetService/DeleteManualFaces ReleaseService/CreateRelease SegmentService/ClearSegmentation
-PreviewService/PreviewFrame PreviewService/PreviewTraining
+PreviewService/PreviewFrame PreviewService/PreviewTraining ScratchService/SendChunk ScratchService/DeleteFiles
 """
 # Of every rpc. One that is not here takes an admin, until somebody has thought about it.
 NEEDED: Mapping[str, str] = MappingProxyType(

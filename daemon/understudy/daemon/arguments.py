@@ -137,6 +137,7 @@ def _site(given: argparse.Namespace, file: configfile.File, environment: Mapping
         accepted_licences=_weights(given.accept_licence or file.weights.accepted_licences or accepted),
         limits=file.limits,
         path_mapping=file.path_mapping,
+        scratch=file.scratch,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from understudy.core.reports import TrainReport
 from understudy.daemon import decode, encode, updates
 from understudy.daemon.meter import Meter
 from understudy.daemon.metrics import Metrics
@@ -29,6 +30,7 @@ class Attempt:
         self.done: list[int] = []  # that the store does not know to be done
         self.ended: Ended | None = None
         self.death = ""  # how the worker died, where it did
+        self.saved = 0  # iterations that are on the disk, where it is a training
         self.asked: float | None = None  # when it was told to stop
         self.room_for = ""  # the job that it makes room for, where that is why
         self.patience = REACTION_SECONDS
@@ -38,6 +40,8 @@ class Attempt:
         match message:
             case Reported(report):
                 self.meter.take(report)
+                if isinstance(report, TrainReport) and report.checkpoint:
+                    self.saved = report.iteration
                 self._metrics.reported(self.kind, report)
                 self.pending.extend(encode.events(report))
             case Logged(name, level, text):

@@ -130,6 +130,14 @@ class DaemonConfig:
                 field="idle.seconds",
                 value=self.idle,
             )
+        scratch = self.site.scratch.folder
+        if scratch is not None and not scratch.is_dir():
+            raise InvalidInput(
+                f"scratch.folder: there is no folder {scratch}; make it, for the daemon's user alone (mode 0700)",
+                path=scratch,
+                field="scratch.folder",
+                value=scratch,
+            )
         self._check_socket()
         self._check_tcp()
         if self.metrics and not Address.parse(self.metrics, "metrics.listen").loopback:

@@ -14,7 +14,7 @@ from understudy.core.errors import InvalidInput, NotFound
 from understudy.daemon.config import DRAIN_SECONDS, Log
 from understudy.daemon.limits import Limits
 from understudy.daemon.pathmap import Rule
-from understudy.daemon.settings import Queue, Retention
+from understudy.daemon.settings import Queue, Retention, Scratch
 from understudy.daemon.slots import Workers
 from understudy.daemon.tls import Tls
 
@@ -93,6 +93,7 @@ class File:
     workers: Workers = field(default_factory=Workers)
     queue: Queue = field(default_factory=Queue)
     retention: Retention = field(default_factory=Retention)
+    scratch: Scratch = field(default_factory=Scratch)
     metrics: Metrics = Metrics()
     audit: Audit = Audit()
     drain: Drain = Drain()

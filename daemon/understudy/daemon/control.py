@@ -19,7 +19,7 @@ from understudy.daemon.states import ACTIVE, State
 from understudy.daemon.store import Store, Submission
 from understudy.v1 import job_pb2
 
-Check = Callable[[job_pb2.JobSpec, tuple[Output, ...]], Work]
+Check = Callable[[job_pb2.JobSpec, tuple[Output, ...], str], Work]
 MOST_PRIORITY = 1000
 LONGEST_PROJECT = 64
 Changed = Callable[[Course, Mapping[str, str], int, float], Course]
@@ -36,8 +36,8 @@ def start(
 ) -> tuple[job_pb2.Job, bool]:
     """Store the job of a request, or find the one that is its answer already: (job, was there before).
 
-    `check` decodes a spec, given what the jobs that it waits for will write; it may take long, so it runs outside
-    of the transaction, and what depends on other jobs is looked at again inside.
+    `check` decodes a spec, given what the jobs that it waits for will write and whose it is; it may take long, so it
+    runs outside of the transaction, and what depends on other jobs is looked at again inside.
     """
     try:
         request_id = str(uuid.UUID(request.request_id))
@@ -54,7 +54,7 @@ def start(
         if found := _there(store, request_id, digest):
             return found, True
     needed = queueing.ancestors(store, request.depends_on)
-    work = check(request.spec, store.outputs(needed))
+    work = check(request.spec, store.outputs(needed), user)
     with store.transaction():
         if found := _there(store, request_id, digest):
             return found, True

@@ -70,6 +70,8 @@ def findings(given: argparse.Namespace, environment: Mapping[str, str]) -> Itera
             yield _root(root, write=name == "write")
         if not getattr(config.site.roots, name):
             yield Finding(f"{name} roots", "whatever its user may")
+    if config.site.scratch.folder is not None:
+        yield _root(config.site.scratch.folder, write=True, name="scratch")
     yield from (
         Finding("device", f"{each.name}: {each.description}, {each.memory_bytes / 1e9:.1f} GB")
         for each in devices.found()
@@ -174,8 +176,8 @@ def _tried(name: str, path: Path, look: Callable[[Path], tuple[str, str]]) -> Fi
     return Finding(name, f"{path}: {found}", fix)
 
 
-def _root(root: Path, *, write: bool) -> Finding:
-    name = "write root" if write else "read root"
+def _root(root: Path, *, write: bool, name: str = "") -> Finding:
+    name = name or ("write root" if write else "read root")
     needed = os.R_OK | os.X_OK | (os.W_OK if write else 0)
     if not os.access(root, needed):
         fix = f"user {os.getuid()} may not {'write' if write else 'read'} there; see to its mode or mount"

@@ -80,6 +80,7 @@ class Said:
     outcome: str = "OK"
     caller: Caller | None = None
     job: str = ""
+    part: bool = False  # of what other calls go on with
 
 
 class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
@@ -120,11 +121,12 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the 
         if method.startswith(OURS):
             self._gate.need_open(method)
 
-    def read(self, decode: Callable[[bytes], Message], raw: bytes) -> Message:
+    def read(self, decode: Callable[[bytes], Message], raw: bytes, caller: Caller | None) -> Message:
         """The request, with paths as this machine sees them.
 
         Raises:
             InvalidInput: the bytes are no such message.
+            NotFound: it names the caller's scratch, and there is none.
         """
         try:
             message = decode(raw)
@@ -132,7 +134,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the 
             raise InvalidInput(
                 f"the request is no message of this rpc: {error}", field="", value=len(raw)
             ) from error
-        self._mapping.rewrite(message)
+        self._mapping.rewrite(message, caller.name if caller else "")
         return message
 
     def readmit(self, method: str, context: grpc.ServicerContext, said: Said) -> Callable[[], None]:
@@ -179,7 +181,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the 
         error: UnderstudyError | None,
     ) -> None:
         caller, stranger = said.caller, isinstance(error, Unauthenticated)
-        changes = method.startswith(OURS) and NEEDED.get(method) != READ
+        changes = method.startswith(OURS) and NEEDED.get(method) != READ and not said.part
         if not (stranger or isinstance(error, NotPermitted) or (changes and caller is not None)):
             return
         entry = Entry(
@@ -206,8 +208,8 @@ class _Call:
         assert self._handler.unary_unary is not None
         with self._guard.told(self._method, raw, context) as said:
             self._guard.admit(self._method, context, said)
-            reply = self._handler.unary_unary(self._guard.read(self._decode, raw), context)
-            said.job = _job(reply)
+            reply = self._handler.unary_unary(self._guard.read(self._decode, raw, said.caller), context)
+            said.job, said.part = _job(reply), _is_part(reply)
             return reply
 
     def stream(self, raw: bytes, context: grpc.ServicerContext) -> Iterator[Any]:
@@ -215,7 +217,9 @@ class _Call:
         with self._guard.told(self._method, None, context) as said:
             self._guard.admit(self._method, context, said)
             still = self._guard.readmit(self._method, context, said)
-            for reply in self._handler.unary_stream(self._guard.read(self._decode, raw), context):
+            for reply in self._handler.unary_stream(
+                self._guard.read(self._decode, raw, said.caller), context
+            ):
                 still()
                 yield reply
 
@@ -223,7 +227,7 @@ class _Call:
         assert self._handler.stream_stream is not None
         with self._guard.told(self._method, None, context) as said:
             self._guard.admit(self._method, context, said)
-            requests = (self._guard.read(self._decode, each) for each in raw)
+            requests = (self._guard.read(self._decode, each, said.caller) for each in raw)
             yield from self._handler.stream_stream(requests, context)
 
 
@@ -231,3 +235,8 @@ def _job(reply: Message) -> str:
     """The id of the job that an answer is about."""
     field_ = reply.DESCRIPTOR.fields_by_name.get("job")
     return str(reply.job.id) if field_ is not None and field_.message_type else ""  # type: ignore[attr-defined]
+
+
+def _is_part(reply: Message) -> bool:
+    """Whether there is more to come of what the call began: of a file, the last part is audited alone."""
+    return "complete" in reply.DESCRIPTOR.fields_by_name and not reply.complete  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from understudy.daemon.previews import Previews
 from understudy.daemon.process import LEAVE_SECONDS, Gone, WorkerProcess
 from understudy.daemon.slots import Slot
 from understudy.daemon.states import State
-from understudy.daemon.store import Store
+from understudy.daemon.store import GOOD, Store
 from understudy.daemon.worker import Run, Setup, Stop
 from understudy.v1 import job_pb2
 
@@ -27,7 +27,7 @@ TICK_SECONDS = 0.1  # how long a cancel may wait to be seen, and how often repor
 IDLE_SECONDS = 600.0  # a worker without work leaves after this long and frees its device
 RETRY_SECONDS = 2.0  # before the store is tried again when the disk was full
 SERVED_SECONDS = 10.0  # how often what a job was served is counted
-DEATHS = 3  # of workers under one job, until it has failed
+DEATHS = 3  # of workers under one job that has come no further in between, until it has failed
 log = logging.getLogger(__name__)
 
 
@@ -191,7 +191,8 @@ class Lane:
             for left in task.before:
                 left.wait(2 * LEAVE_SECONDS)
             worker = self._hire(task.place)
-            worker.send(Run(task.job, slots.localised(stored.spec, task.place).SerializeToString()))
+            spec = slots.localised(stored.spec, task.place).SerializeToString()
+            worker.send(Run(task.job, spec, stored.user))
             with self._previews.served_by(self._slot.name, worker, trains=_trained(stored.spec)):
                 while attempt.ended is None:
                     for message in worker.receive(TICK_SECONDS):
@@ -284,8 +285,9 @@ class Lane:
             return State.CANCELLED, error
         on_hold = State.PAUSED if self._store.pausing(job) else State.QUEUED
         if ended is None and attempt.asked is None:
-            deaths = self._store.count_death(job)
-            died = errors.WorkerDied(f"{attempt.death} while job {job} ran ({deaths} of {DEATHS})", job=job)
+            deaths = self._store.count_death(job, attempt.saved)
+            text = f"{attempt.death} while job {job} ran ({deaths} of {DEATHS} in a row)"
+            died = errors.WorkerDied(text, job=job)
             return (State.FAILED if deaths >= DEATHS else on_hold), errors.message(died)
         if ended is None or ended.stopped:  # stopped, or killed because it did not
             return on_hold, _preempted(attempt) if on_hold is State.QUEUED else None
@@ -297,8 +299,7 @@ class Lane:
 
     def _judge_frames(self, job: str) -> tuple[State, job_pb2.Error | None]:
         """Single frames may fail in a job that succeeds; where none was made it has failed."""
-        good = [job_pb2.FRAME_STATE_DONE, job_pb2.FRAME_STATE_SKIPPED, job_pb2.FRAME_STATE_NO_FACE]
-        made, _ = self._store.frames(job, good, None, 1)
+        made, _ = self._store.frames(job, GOOD, None, 1)
         failed, _ = self._store.frames(job, [job_pb2.FRAME_STATE_FAILED], None, 1)
         if made or not failed:
             return State.SUCCEEDED, None

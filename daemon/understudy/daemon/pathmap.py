@@ -2,14 +2,15 @@
 
 Rules are those of Open Job Description's pathmapping-1.0: a source path of a named format and where it lies here. A
 rule fits a path that is the source or below it, by whole components; the longest source that fits is taken. WINDOWS
-takes both slashes and any case, as the system does.
+takes both slashes and any case, as the system does. A path that begins with `scratch:` is the caller's own folder.
 Source: OpenJobDescription/openjd-specifications, wiki "How Jobs Are Run", path mapping.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
@@ -19,9 +20,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from understudy.core.errors import InvalidInput, NotFound
+from understudy.daemon import scratch_names as scratch
 
 VERSION = "pathmapping-1.0"
 LARGEST = 1 << 20  # bytes of a file of rules
+NO_SCRATCH = "this daemon keeps no files of users; whoever runs it sets scratch.folder in its configuration"
 POSIX, WINDOWS = "POSIX", "WINDOWS"
 _KINDS: Mapping[str, type[PurePath]] = MappingProxyType({POSIX: PurePosixPath, WINDOWS: PureWindowsPath})
 
@@ -130,9 +133,14 @@ class Rule:
 
 
 class PathMapping:
-    """The rules of a site, the longest first; of rules of one length, the one that was given first."""
+    """The rules of a site, the longest first; of rules of one length, the one that was given first.
 
-    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+    Args:
+        home: a user's own folder, of which paths with `scratch:` speak; None: there is none.
+    """
+
+    def __init__(self, rules: Iterable[Rule] = (), home: Callable[[str], Path | None] | None = None) -> None:
+        self._home = home or (lambda _: None)
         self.rules = tuple(sorted(rules, key=lambda rule: rule.depth, reverse=True))
 
     def path(self, path: str) -> str:
@@ -142,28 +150,52 @@ class PathMapping:
                 return here
         return path
 
-    def rewrite(self, message: Message) -> None:
-        """Rewrite every path in a request, in place."""
-        if self.rules:
-            self._rewrite(message)
+    def rewrite(self, message: Message, user: str = "") -> None:
+        """Rewrite every path in a request of this user, in place.
 
-    def _rewrite(self, message: Message) -> None:
-        paths = FIELDS.get(message.DESCRIPTOR.name, frozenset())
-        for field, value in message.ListFields():
-            if field.name in paths:
-                self._replace(message, field.name, value)
-            elif field.type == FieldDescriptor.TYPE_MESSAGE and not _is_map(field):
-                for each in [value] if isinstance(value, Message) else value:
-                    self._rewrite(each)
+        Raises:
+            NotFound: a path speaks of the user's own folder, and there is none.
+            InvalidInput: such a path is no name of a file in it.
+        """
+        home = self._home(user)
+        for holder, name, value in _fields(message):
+            if isinstance(value, str):
+                setattr(holder, name, self._here(value, name, home))
+            elif hasattr(value, "items"):  # a map: its values are the paths
+                for key in list(value):
+                    value[key] = self._here(value[key], name, home)
+            else:
+                value[:] = [self._here(each, name, home) for each in value]
 
-    def _replace(self, message: Message, name: str, value: Any) -> None:
+    def _here(self, path: str, field: str, home: Path | None) -> str:
+        if not path.startswith(scratch.PREFIX):
+            return self.path(path)
+        if home is None:
+            raise NotFound(f"{field}: {path}: {NO_SCRATCH}", path=path, field=field, value=path)
+        with suppress(OSError):  # whoever writes there will say so
+            home.mkdir(mode=0o700)  # a job may make what is in it, not it
+        rest = path[len(scratch.PREFIX) :].rstrip("/")
+        return str(home.joinpath(*scratch.parts(rest, field)) if rest else home)
+
+
+def named(message: Message) -> Iterator[str]:
+    """Every path in a request."""
+    for _, _, value in _fields(message):
         if isinstance(value, str):
-            setattr(message, name, self.path(value))
-        elif hasattr(value, "items"):  # a map: its values are the paths
-            for key in list(value):
-                value[key] = self.path(value[key])
+            yield value
         else:
-            value[:] = [self.path(each) for each in value]
+            yield from value.values() if hasattr(value, "values") else value
+
+
+def _fields(message: Message) -> Iterator[tuple[Message, str, Any]]:
+    """Every field that is a path, or several: the message that has it, its name and its value."""
+    paths = FIELDS.get(message.DESCRIPTOR.name, frozenset())
+    for field, value in message.ListFields():
+        if field.name in paths:
+            yield message, field.name, value
+        elif field.type == FieldDescriptor.TYPE_MESSAGE and not _is_map(field):
+            for each in [value] if isinstance(value, Message) else value:
+                yield from _fields(each)
 
 
 def _is_map(field: Any) -> bool:

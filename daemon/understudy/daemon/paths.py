@@ -20,12 +20,19 @@ class Roots:
     """Folders that requests may name paths in; empty: whatever the daemon's user may.
 
     Where reading is limited, the folders that may be written are readable too: stages read what stages wrote.
+
+    Attributes:
+        own: the caller's folder among those of all users, of which this is the only one that they may read and write,
+            whatever the other roots are; it need not be there.
     """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
+    own: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.own is not None:
+            return  # of one caller: the folders were looked at when the daemon began
         for name in ("read", "write"):
             for root in getattr(self, name):
                 if not root.is_absolute() or not root.is_dir():
@@ -43,21 +50,32 @@ class Roots:
             InvalidInput: empty, relative, too long, or with a control character in it.
             PathNotAllowed: it, or what it links to, is outside the roots, or no file or folder.
         """
-        return _within(absolute(path, field), (*self.read, *self.write) if self.read else (), field, "read")
+        return self._within(path, (*self.read, *self.written) if self.read else (), field, "read")
 
     def writable(self, path: str | Path, field: str) -> Path:
         """The path, where it may be written; errors as `readable`."""
-        return _within(absolute(path, field), self.write, field, "write")
+        return self._within(path, self.written, field, "write")
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Folders that the caller may write in; none: whatever the daemon's user may, but what is others' own."""
+        return (*self.write, self.own) if self.write and self.own else self.write
+
+    def _within(self, path: str | Path, roots: tuple[Path, ...], field: str, verb: str) -> Path:
+        given = absolute(path, field)
+        if self.own and Path(os.path.realpath(given)).is_relative_to(os.path.realpath(self.own.parent)):
+            roots = (self.own,)
+        return _within(given, roots, field, verb)
 
     def readable_within(self, folder: Path, field: str) -> None:
         """Follow the links among what lies in the folder, and nothing else: a folder may hold 100,000 files."""
-        if self.read:
+        if self.read or self.own:
             with os.scandir(folder) as entries:
                 self.readable_links((Path(entry.path) for entry in entries if entry.is_symlink()), field)
 
     def readable_links(self, paths: Iterable[Path], field: str) -> None:
         """Follow those of the files that are links: a link in an allowed folder may lead out of it."""
-        if self.read:
+        if self.read or self.own:
             for path in paths:
                 if path.is_symlink():
                     self.readable(path, field)

@@ -105,6 +105,9 @@ MIGRATIONS = (
     """
     ALTER TABLE jobs ADD COLUMN memory INTEGER NOT NULL DEFAULT 0;        -- bytes of its device; 0: nobody knows
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN reached INTEGER NOT NULL DEFAULT 0;       -- how far it was at its worker's last death
+    """,
 )
 
 

@@ -26,7 +26,7 @@ from understudy.core import confine
 from understudy.core.colour import ColourConfig
 from understudy.core.errors import UnderstudyError, WriteFailed
 from understudy.core.files import write_text
-from understudy.daemon import decode, needs, pages, slots
+from understudy.daemon import decode, expiry, needs, pages, slots
 from understudy.daemon.access import Access
 from understudy.daemon.audit import Audit
 from understudy.daemon.config import DaemonConfig, version
@@ -37,6 +37,7 @@ from understudy.daemon.limits import Limits
 from understudy.daemon.metrics import Metrics
 from understudy.daemon.outputs import Output
 from understudy.daemon.pathmap import PathMapping
+from understudy.daemon.paths import Roots
 from understudy.daemon.scheduler import Scheduler
 from understudy.daemon.servicers.faceset import FacesetServicer
 from understudy.daemon.servicers.job import JobServicer
@@ -45,9 +46,11 @@ from understudy.daemon.servicers.plate import PlateServicer
 from understudy.daemon.servicers.preview import PreviewServicer
 from understudy.daemon.servicers.recipe import RecipeServicer
 from understudy.daemon.servicers.release import ReleaseServicer
+from understudy.daemon.servicers.scratch import ScratchServicer
 from understudy.daemon.servicers.segment import SegmentServicer
 from understudy.daemon.servicers.system import SystemServicer
 from understudy.daemon.servicers.weights import WeightsServicer
+from understudy.daemon.site import Site
 from understudy.daemon.store import Store
 from understudy.v1 import (
     job_pb2,
@@ -56,6 +59,7 @@ from understudy.v1 import (
     preview_pb2_grpc,
     recipe_pb2_grpc,
     resource_pb2_grpc,
+    scratch_pb2_grpc,
     segment_pb2_grpc,
     system_pb2_grpc,
 )
@@ -154,20 +158,23 @@ def running(config: DaemonConfig) -> Iterator[Running]:
             keep=config.retention,
             verbose=config.log.verbose,
         )
-        guard = Guard(access, gate, audit, metrics, PathMapping(config.site.path_mapping))
+        mapping = PathMapping(config.site.path_mapping, config.site.scratch.home)
+        guard = Guard(access, gate, audit, metrics, mapping)
         server = _server(guard, config.site.limits)
         jobs = _jobs(config, colour, store, access, gate)
-        previews = PreviewServicer(config.site, colour, access.caller, scheduler.previews)
-        _add_services(server, config, colour, jobs=jobs, previews=previews, access=access)
+        previews = PreviewServicer(partial(_site, config, access), colour, access.caller, scheduler.previews)
+        scratch = ScratchServicer(config.site, access.caller, store)
+        _add_services(server, config, colour, jobs=jobs, previews=previews, scratch=scratch, access=access)
         status = _add_health(server)
         ready = partial(_unready, gate, scheduler)
         metrics.watch(store, config.state, scheduler.pids, ready)
         doors.tell(metrics)
         own = (config.state, config.site.weights_cache, Path(tempfile.gettempdir()))
         with (
-            confine.below(config.site.roots.write, own),
+            confine.below(config.site.written, own),
             doors.opened(server),
             pages.serving(config.metrics, metrics, ready),
+            expiry.running(config.site.scratch, store),
         ):
             server.start()
             scheduler.start()
@@ -202,9 +209,9 @@ def _jobs(
 ) -> JobServicer:
     there = config.workers.slots()
 
-    def check(spec: job_pb2.JobSpec, promised: tuple[Output, ...]) -> Work:
+    def check(spec: job_pb2.JobSpec, promised: tuple[Output, ...], user: str) -> Work:
         slots.check(spec, there)
-        work = decode.work(spec, promised, site=config.site, colour=colour, new=True)
+        work = decode.work(spec, promised, site=config.site.of(user), colour=colour, new=True)
         return replace(work, memory=needs.stated(spec, work.settings, there, config.site))
 
     return JobServicer(
@@ -217,6 +224,11 @@ def _jobs(
         stopping=gate.stopped,
         watchers=WATCHERS,
     )
+
+
+def _site(config: DaemonConfig, access: Access, context: grpc.ServicerContext) -> Site:
+    """As it is for who calls."""
+    return config.site.of(access.caller(context).name)
 
 
 def _announcement(config: DaemonConfig) -> Path:
@@ -272,21 +284,27 @@ def _add_services(
     *,
     jobs: JobServicer,
     previews: PreviewServicer,
+    scratch: ScratchServicer,
     access: Access,
 ) -> None:
-    roots = config.site.roots
+    site = partial(_site, config, access)
+
+    def roots(context: grpc.ServicerContext) -> Roots:
+        return site(context).roots
+
     system = SystemServicer(config, colour, access.caller)
     table: tuple[tuple[Callable[[Any, grpc.Server], None], object], ...] = (
         (job_pb2_grpc.add_JobServiceServicer_to_server, jobs),
         (preview_pb2_grpc.add_PreviewServiceServicer_to_server, previews),
         (system_pb2_grpc.add_SystemServiceServicer_to_server, system),
         (system_pb2_grpc.add_WeightsServiceServicer_to_server, WeightsServicer(config.site.weights())),
-        (plate_pb2_grpc.add_PlateServiceServicer_to_server, PlateServicer(config.site, colour)),
-        (recipe_pb2_grpc.add_RecipeServiceServicer_to_server, RecipeServicer(config.site, colour)),
+        (plate_pb2_grpc.add_PlateServiceServicer_to_server, PlateServicer(site, colour)),
+        (recipe_pb2_grpc.add_RecipeServiceServicer_to_server, RecipeServicer(site, colour)),
         (resource_pb2_grpc.add_FacesetServiceServicer_to_server, FacesetServicer(roots, colour)),
         (resource_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer(roots)),
         (resource_pb2_grpc.add_ReleaseServiceServicer_to_server, ReleaseServicer(roots)),
         (segment_pb2_grpc.add_SegmentServiceServicer_to_server, SegmentServicer(roots)),
+        (scratch_pb2_grpc.add_ScratchServiceServicer_to_server, scratch),
     )
     for add, servicer in table:
         add(servicer, server)
@@ -305,6 +323,7 @@ SERVICES = tuple(
         "Release",
         "Segment",
         "Preview",
+        "Scratch",
     )
 )
 

@@ -22,6 +22,8 @@ from understudy.daemon.states import ACTIVE, State
 from understudy.v1 import job_pb2
 
 _ACTIVE = ",".join(str(int(state)) for state in sorted(ACTIVE))
+GOOD = (job_pb2.FRAME_STATE_DONE, job_pb2.FRAME_STATE_SKIPPED, job_pb2.FRAME_STATE_NO_FACE)
+"""Frames that need not be made again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -353,10 +355,21 @@ class Store:
         with self.transaction() as db:
             db.execute("UPDATE jobs SET note = ? WHERE id = ?", (note, job))
 
-    def count_death(self, job: str) -> int:
-        """A worker died under it; gives how many have."""
+    def count_death(self, job: str, saved: int = 0) -> int:
+        """A worker died under it; gives how many have since it came further than it ever was at a death.
+
+        Args:
+            saved: iterations that are on the disk; frames are counted here.
+        """
+        made = "SELECT count(*) FROM frames WHERE job = ? AND state IN (?, ?, ?)"
         with self.transaction() as db:
-            db.execute("UPDATE jobs SET deaths = deaths + 1 WHERE id = ?", (job,))
+            (count,) = db.execute(made, (job, *GOOD)).fetchone()
+            reached = max(count, saved)
+            db.execute(
+                "UPDATE jobs SET deaths = CASE WHEN ? > reached THEN 1 ELSE deaths + 1 END, "
+                "reached = max(reached, ?) WHERE id = ?",
+                (reached, reached, job),
+            )
             return int(self._row(job)["deaths"])
 
     def record(self, job: str, events: Sequence[job_pb2.JobEvent]) -> None:

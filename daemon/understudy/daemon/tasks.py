@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.core import contact, review
+from understudy.core import confine, contact, review
 from understudy.core.colour import ColourConfig
 from understudy.core.enhancer.settings import EnhancerTrainSettings
 from understudy.core.errors import ModelInvalid, NotFound
@@ -46,20 +46,21 @@ class Tasks:
     def _colour(self) -> ColourConfig:
         return ColourConfig.open(self._site.colour_config)
 
-    def reports(self, spec: bytes, control: Control) -> Generator[Report | WeightsReport]:
+    def reports(self, spec: bytes, control: Control, user: str = "") -> Generator[Report | WeightsReport]:
         """Decode a spec, all of whose inputs must be there now, and do its work; the errors are those of both.
 
         A training takes from `control` what it is told while it runs. Nobody else, of this daemon or another, writes
-        the outputs meanwhile.
+        the outputs meanwhile. It writes where the user whose job it is may.
 
         Raises:
             OutputLocked: somebody does now.
         """
         asked = job_pb2.JobSpec.FromString(spec)
-        work = decode.work(asked, site=self._site, colour=self._colour)
+        site = self._site.of(user)
+        work = decode.work(asked, site=site, colour=self._colour)
         if isinstance(work.settings, SessionSettings):
             self._kept.clear()
-        with locks.held(work.outputs, self._site.roots.write):
+        with confine.adding(site.roots.written), locks.held(work.outputs, site.roots.written):
             leftovers.sweep(work.outputs)
             yield from self._work(asked, work.settings, control)
 

@@ -64,8 +64,14 @@ class Setup:
 
 @dataclass(frozen=True)
 class Run:
+    """Attributes:
+    spec: a JobSpec, serialised.
+    user: whose job it is.
+    """
+
     job: str
-    spec: bytes  # a JobSpec, serialised
+    spec: bytes
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,7 +220,7 @@ def main(descriptor: int) -> None:
     with Connection(descriptor) as connection:
         pipe = _Pipe(connection)
         setup = pipe.recv()
-        index.keep_below(setup.site.roots.write)
+        index.keep_below(setup.site.written)
         logging.basicConfig(handlers=[_Log(pipe)], level=logging.DEBUG if setup.verbose else logging.INFO)
         own = (setup.state, setup.site.weights_cache, Path(tempfile.gettempdir()))
         with confine.below(setup.site.roots.write, own):
@@ -263,7 +269,7 @@ def _work(pipe: _Pipe, tasks: Tasks, run: Run, shows: Shows) -> Ended:
     """One job from its decoding to its end."""
     orders = _Orders(pipe, shows)
     try:
-        with closing(tasks.reports(run.spec, orders)) as reports:
+        with closing(tasks.reports(run.spec, orders, run.user)) as reports:
             stopped = any(not _told(pipe, report, orders) for report in reports)
         return Ended(stopped=stopped)
     except UnderstudyError as error:

@@ -29,6 +29,7 @@ from understudy.client.previews import Preview
 from understudy.client.session import Session
 from understudy.client.specs import Plate, UserMatte, recipe
 from understudy.client.swap import Swap, SwapResult, SwapSettings
+from understudy.client.transfer import Transfer
 from understudy.client.wire import deadline
 from understudy.v1.job_pb2 import Artifact, FrameReport, Progress, StateChange, TrainProgress
 
@@ -60,6 +61,7 @@ __all__ = [
     "SwapSettings",
     "TimedOut",
     "TrainProgress",
+    "Transfer",
     "UnderstudyError",
     "Unreachable",
     "UserMatte",

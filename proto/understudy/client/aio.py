@@ -5,8 +5,8 @@
         async for event in job.watch():
             print(event.kind)
 
-No method is written twice. Short calls are those of `Session`, made in a thread; what lasts as long as a job, `watch`
-and `wait`, is gRPC's own asyncio and holds no thread, so a program may watch hundreds of jobs.
+No method is written twice. Short calls and transfers of files are those of `Session`, made in a thread; what lasts as
+long as a job, `watch` and `wait`, is gRPC's own asyncio and holds no thread, so a program may watch hundreds of jobs.
 """
 
 from __future__ import annotations
@@ -324,6 +324,12 @@ class AsyncSession:
     preview = _call(Session.preview)
     preview_people = _call(Session.preview_people)
     preview_training = _call(Session.preview_training)
+
+    send = _call(Session.send)
+    fetch = _call(Session.fetch)
+    scratch_files = _each(Session.scratch_files)
+    scratch_space = _call(Session.scratch_space)
+    delete_scratch = _call(Session.delete_scratch)
 
     label_faces = _job(Session.label_faces)
     train_segmenter = _job(Session.train_segmenter)

@@ -24,6 +24,7 @@ from understudy.client.facesets import Facesets
 from understudy.client.job import Asking, Job
 from understudy.client.models import Models
 from understudy.client.previews import Previews
+from understudy.client.scratch import Scratch
 from understudy.client.segments import Segments
 from understudy.client.wire import Wire
 from understudy.v1 import job_pb2, plate_pb2, recipe_pb2, resource_pb2, system_pb2
@@ -37,7 +38,7 @@ VERIFY_S = 600.0  # hashing all weights on a slow disk
 HEADERS_S = 600.0  # opening all frames of a long plate on a slow one
 
 
-class Session(Facesets, Models, Previews, Segments):
+class Session(Facesets, Models, Previews, Scratch, Segments):
     """A connection to the user's daemon; one is started for the session's time where none runs.
 
     Args:

@@ -65,7 +65,12 @@ class Ending:
             self._call = call
             if self._ended:
                 call.cancel()
-                raise TimedOut("nobody waits for it any more")
+            self.check()
+
+    def check(self) -> None:
+        """Raises TimedOut: nobody waits for it any more."""
+        if self._ended:
+            raise TimedOut("nobody waits for it any more")
 
     def end(self) -> None:
         """From any thread, now or before the stream begins."""
@@ -76,6 +81,12 @@ class Ending:
 
 
 _ENDING: ContextVar[Ending | None] = ContextVar("understudy_ending", default=None)
+
+
+def awaited() -> None:
+    """Raises TimedOut where nobody waits any more for what this thread does."""
+    if (ending := _ENDING.get()) is not None:
+        ending.check()
 
 
 def _left(usual: float) -> float:

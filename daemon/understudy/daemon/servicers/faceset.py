@@ -20,8 +20,8 @@ from understudy.core.faceset import Faceset
 from understudy.core.plate import Template
 from understudy.daemon import encode_faceset, opened, paging
 from understudy.daemon.decode import facesets as decode
-from understudy.daemon.paths import Roots
 from understudy.daemon.refs import Refs, named
+from understudy.daemon.site import RootsOf
 from understudy.daemon.text import text
 from understudy.v1 import resource_pb2 as pb
 from understudy.v1 import resource_pb2_grpc
@@ -35,7 +35,7 @@ SETTLED = 2 * 10**9  # ns: the coarsest clock of a file system (FAT)
 class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     """Facesets over the wire. Core's modules are loaded by the calls that need them: most daemons live for one."""
 
-    def __init__(self, roots: Roots, colour: ColourConfig) -> None:
+    def __init__(self, roots: RootsOf, colour: ColourConfig) -> None:
         self._roots, self._colour = roots, colour
         self._listings: dict[tuple[Path, str], _Listing] = {}
         self._lock = threading.Lock()
@@ -45,12 +45,12 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.GetFacesetResponse:
         from understudy.core.faceset import curate, order
 
-        faceset = opened.faceset(self._roots, request.path)
+        faceset = opened.faceset(self._roots(context), request.path)
         message = encode_faceset.faceset(faceset, order.available(faceset), curate.rejected(faceset.path))
         return pb.GetFacesetResponse(faceset=message)
 
     def ListFaces(self, request: pb.ListFacesRequest, context: grpc.ServicerContext) -> pb.ListFacesResponse:
-        listing = self._listing(request)
+        listing = self._listing(request, context)
         scope = f"faces {listing.faceset.path} {listing.digest} {listing.asked}"  # when edited, another list
         start = paging.cursor(scope, request.page_token) or 0
         faces = paging.filled(listing.faces(start, paging.size(request.page_size, 1000, 10000)))
@@ -63,7 +63,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.ListDuplicatesResponse:
         from understudy.core.faceset import duplicates
 
-        faceset = opened.faceset(self._roots, request.path)
+        faceset = opened.faceset(self._roots(context), request.path)
         given = {"threshold": request.threshold} if request.threshold else {}
         return pb.ListDuplicatesResponse(
             groups=encode_faceset.groups(faceset, duplicates.groups(faceset, **given))
@@ -82,7 +82,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
         cell = request.size or sheet.CELL
         with named("", {"cell": "size"}):
             sheet.check_cell(cell)
-        faceset = opened.faceset(self._roots, request.path)
+        faceset = opened.faceset(self._roots(context), request.path)
         found = find(faceset, Query(names=tuple(request.names)))
         for index in map(int, found):
             if not context.is_active():
@@ -99,7 +99,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.GetFacesetStatisticsResponse:
         from understudy.core.faceset.statistics import statistics
 
-        found = statistics(opened.faceset(self._roots, request.path))
+        found = statistics(opened.faceset(self._roots(context), request.path))
         return pb.GetFacesetStatisticsResponse(statistics=map(encode_faceset.statistic, found))
 
     def RejectFaces(
@@ -107,8 +107,8 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.RejectFacesResponse:
         from understudy.core.faceset import curate
 
-        opened.writable(self._roots, request.path)
-        faceset = opened.faceset(self._roots, request.path)
+        opened.writable(self._roots(context), request.path)
+        faceset = opened.faceset(self._roots(context), request.path)
         query = decode.query(request.query)
         if query.empty:
             raise InvalidInput(
@@ -126,13 +126,13 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.RestoreFacesResponse:
         from understudy.core.faceset import curate
 
-        folder = self._folder(request.path)
+        folder = self._folder(request.path, context)
         return pb.RestoreFacesResponse(moved=curate.restore(folder, tuple(request.names)))
 
     def PickTrack(self, request: pb.PickTrackRequest, context: grpc.ServicerContext) -> pb.PickTrackResponse:
         from understudy.core.faceset.pick import person_at
 
-        faceset, pick = opened.faceset(self._roots, request.path), request.pick
+        faceset, pick = opened.faceset(self._roots(context), request.path), request.pick
         plate = Template.parse(request.plate).text if request.plate else ""
         track = person_at(faceset, pick.frame, pick.x, pick.y, plate=plate, view=pick.view)
         if track is None:
@@ -149,7 +149,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.ListReviewFramesResponse:
         from understudy.core.faceset.review import review
 
-        path = opened.faceset(self._roots, request.path).path
+        path = opened.faceset(self._roots(context), request.path).path
         found = review(path, request.confidence) if request.confidence else review(path)
         return pb.ListReviewFramesResponse(frames=map(encode_faceset.review_frame, found))
 
@@ -158,7 +158,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.SetManualFacesResponse:
         from understudy.core.faceset.manual import Manual
 
-        folder = opened.writable(self._roots, request.path)
+        folder = opened.writable(self._roots(context), request.path)
         with named("faces"):
             given = [
                 encode_faceset.decode_manual_face(each, self._plate_of(folder, each.plate))
@@ -171,7 +171,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.ListManualFacesResponse:
         from understudy.core.faceset.manual import Manual
 
-        kept = Manual.read(self._folder(request.path, write=False))
+        kept = Manual.read(self._folder(request.path, context, write=False))
         return pb.ListManualFacesResponse(faces=map(encode_faceset.manual_face, kept.faces))
 
     def DeleteManualFaces(
@@ -179,7 +179,7 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
     ) -> pb.DeleteManualFacesResponse:
         from understudy.core.faceset.manual import Manual
 
-        folder = self._folder(request.path)
+        folder = self._folder(request.path, context)
         deleted = Manual.read(folder).delete(
             plate=self._plate_of(folder, request.plate) if request.plate else "",
             view=request.view,
@@ -188,15 +188,15 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
         )
         return pb.DeleteManualFacesResponse(deleted=deleted)
 
-    def _listing(self, request: pb.ListFacesRequest) -> _Listing:
+    def _listing(self, request: pb.ListFacesRequest, context: grpc.ServicerContext) -> _Listing:
         """What the request asks for: the list that its page is of, where nobody touched the faceset since."""
-        place = self._roots.readable(request.path, "path")
+        place = self._roots(context).readable(request.path, "path")
         asked = request.query.SerializeToString(deterministic=True).hex()
         key, stamp = (place, asked), _stamp(place)
         held = self._listings.get(key) if request.page_token else None
         if held is not None and held.stamp == stamp:
             return held
-        made = _Listing.of(opened.faceset(self._roots, request.path), request.query, asked, stamp)
+        made = _Listing.of(opened.faceset(self._roots(context), request.path), request.query, asked, stamp)
         with self._lock:
             self._listings.pop(key, None)
             self._listings[key] = made
@@ -204,12 +204,16 @@ class FacesetServicer(resource_pb2_grpc.FacesetServiceServicer):
                 del self._listings[next(iter(self._listings))]
         return made
 
-    def _folder(self, path: str, *, write: bool = True) -> Path:
+    def _folder(self, path: str, context: grpc.ServicerContext, *, write: bool = True) -> Path:
         """The folder of a faceset, which may have lost all its faces."""
-        folder = opened.writable(self._roots, path) if write else self._roots.readable(path, "path")
+        folder = (
+            opened.writable(self._roots(context), path)
+            if write
+            else self._roots(context).readable(path, "path")
+        )
         if not folder.is_dir():
             raise NotFound(f"{path}: there is no such faceset folder", path=path, field="path", value=path)
-        self._roots.readable_within(folder, "path")
+        self._roots(context).readable_within(folder, "path")
         return folder
 
     def _plate_of(self, folder: Path, given: str) -> str:

@@ -9,26 +9,26 @@ import grpc
 from understudy.core.model import backups, store
 from understudy.daemon import encode, encode_model
 from understudy.daemon.decode.train import preset_of
-from understudy.daemon.paths import Roots
 from understudy.daemon.refs import named
+from understudy.daemon.site import RootsOf
 from understudy.v1 import resource_pb2, resource_pb2_grpc
 
 
 class ModelServicer(resource_pb2_grpc.ModelServiceServicer):
-    def __init__(self, roots: Roots) -> None:
+    def __init__(self, roots: RootsOf) -> None:
         self._roots = roots
 
     def GetModel(
         self, request: resource_pb2.GetModelRequest, context: grpc.ServicerContext
     ) -> resource_pb2.GetModelResponse:
-        path = self._roots.readable(request.path, "path")
+        path = self._roots(context).readable(request.path, "path")
         with named("", {"model": "path"}):
             return resource_pb2.GetModelResponse(model=_model(path))
 
     def ListModelBackups(
         self, request: resource_pb2.ListModelBackupsRequest, context: grpc.ServicerContext
     ) -> resource_pb2.ListModelBackupsResponse:
-        path = self._roots.readable(request.path, "path")
+        path = self._roots(context).readable(request.path, "path")
         with named("", {"model": "path"}):
             found = backups.listed(path)
         return resource_pb2.ListModelBackupsResponse(backups=map(encode_model.backup, found))

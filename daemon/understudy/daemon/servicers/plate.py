@@ -11,7 +11,7 @@ from understudy.core.frames import Window
 from understudy.core.plate import info
 from understudy.daemon import encode
 from understudy.daemon.refs import Refs
-from understudy.daemon.site import Site
+from understudy.daemon.site import SiteOf
 from understudy.daemon.text import text
 from understudy.v1 import plate_pb2, plate_pb2_grpc
 
@@ -19,13 +19,14 @@ UNREADABLE_MOST = 1000  # with their messages; a reply has 4 MiB
 
 
 class PlateServicer(plate_pb2_grpc.PlateServiceServicer):
-    def __init__(self, site: Site, colour: ColourConfig) -> None:
-        self._refs = Refs(site=site, colour=colour)
+    def __init__(self, site: SiteOf, colour: ColourConfig) -> None:
+        self._site, self._colour = site, colour
 
     def GetPlate(
         self, request: plate_pb2.GetPlateRequest, context: grpc.ServicerContext
     ) -> plate_pb2.GetPlateResponse:
-        plate = self._refs.plate(request.plate, "plate", colour=False)
+        refs = Refs(site=self._site(context), colour=self._colour)
+        plate = refs.plate(request.plate, "plate", colour=False)
         return plate_pb2.GetPlateResponse(plate=_plate(info.describe(plate)))
 
 

@@ -13,7 +13,7 @@ from understudy.daemon.asks import Frame, Grid, Shown
 from understudy.daemon.decode import preview
 from understudy.daemon.previews import Previews
 from understudy.daemon.refs import Refs
-from understudy.daemon.site import Site
+from understudy.daemon.site import SiteOf
 from understudy.daemon.text import text
 from understudy.v1 import preview_pb2, preview_pb2_grpc
 
@@ -28,19 +28,19 @@ class PreviewServicer(preview_pb2_grpc.PreviewServiceServicer):
 
     def __init__(
         self,
-        site: Site,
+        site: SiteOf,
         colour: ColourConfig,
         caller: Callable[[grpc.ServicerContext], Caller],
         previews: Previews,
     ) -> None:
-        self._refs = Refs(site=site, colour=colour, new=True)
+        self._site, self._colour = site, colour
         self._caller = caller
         self._previews = previews
 
     def PreviewFrame(
         self, request: preview_pb2.PreviewFrameRequest, context: grpc.ServicerContext
     ) -> Iterator[preview_pb2.PreviewFrameResponse]:
-        shown = self._ask(preview.frame(request, self._refs), request.asker, context)
+        shown = self._ask(preview.frame(request, self._refs(context)), request.asker, context)
         if shown is not None:
             yield preview_pb2.PreviewFrameResponse(preview=_about(shown))
             for chunk in _chunks(shown.data):
@@ -49,11 +49,14 @@ class PreviewServicer(preview_pb2_grpc.PreviewServiceServicer):
     def PreviewTraining(
         self, request: preview_pb2.PreviewTrainingRequest, context: grpc.ServicerContext
     ) -> Iterator[preview_pb2.PreviewTrainingResponse]:
-        shown = self._ask(preview.grid(request, self._refs), request.asker, context)
+        shown = self._ask(preview.grid(request, self._refs(context)), request.asker, context)
         if shown is not None:
             yield preview_pb2.PreviewTrainingResponse(preview=_about(shown))
             for chunk in _chunks(shown.data):
                 yield preview_pb2.PreviewTrainingResponse(data=chunk)
+
+    def _refs(self, context: grpc.ServicerContext) -> Refs:
+        return Refs(site=self._site(context), colour=self._colour, new=True)
 
     def _ask(self, what: Frame | Grid, asker: str, context: grpc.ServicerContext) -> Shown | None:
         """What is shown; None where the caller has gone."""

@@ -12,18 +12,18 @@ from understudy.core import release
 from understudy.core.errors import InvalidInput, ReleaseInvalid, ReleaseMissing
 from understudy.daemon import encode
 from understudy.daemon.errors import Exists
-from understudy.daemon.paths import Roots
+from understudy.daemon.site import RootsOf
 from understudy.v1 import resource_pb2, resource_pb2_grpc
 
 
 class ReleaseServicer(resource_pb2_grpc.ReleaseServiceServicer):
-    def __init__(self, roots: Roots) -> None:
+    def __init__(self, roots: RootsOf) -> None:
         self._roots = roots
 
     def CreateRelease(
         self, request: resource_pb2.CreateReleaseRequest, context: grpc.ServicerContext
     ) -> resource_pb2.CreateReleaseResponse:
-        path = self._roots.writable(request.path, "path")
+        path = self._roots(context).writable(request.path, "path")
         if path.suffix != ".json":
             raise InvalidInput(f"path: {path} does not end in .json", field="path", value=path)
         asked = request.release
@@ -46,7 +46,7 @@ class ReleaseServicer(resource_pb2_grpc.ReleaseServiceServicer):
     def GetRelease(
         self, request: resource_pb2.GetReleaseRequest, context: grpc.ServicerContext
     ) -> resource_pb2.GetReleaseResponse:
-        record = release.read(self._roots.readable(request.path, "path"))
+        record = release.read(self._roots(context).readable(request.path, "path"))
         try:
             release.check(record, date.today(), str(request.path))
         except (ReleaseMissing, ReleaseInvalid) as error:

@@ -13,8 +13,8 @@ from understudy.core.pipeline import cores, overlapped
 from understudy.daemon import encode_segment, opened
 from understudy.daemon.decode.facesets import query
 from understudy.daemon.decode.segment import preset_of
-from understudy.daemon.paths import Roots
 from understudy.daemon.refs import named
+from understudy.daemon.site import RootsOf
 from understudy.v1 import segment_pb2 as pb
 from understudy.v1 import segment_pb2_grpc
 
@@ -24,15 +24,15 @@ COUNT = 10  # faces to label next, where nobody says how many
 class SegmentServicer(segment_pb2_grpc.SegmentServiceServicer):
     """Labels, mattes and segmenters over the wire. Core's modules are loaded by the calls that need them."""
 
-    def __init__(self, roots: Roots) -> None:
+    def __init__(self, roots: RootsOf) -> None:
         self._roots = roots
 
     def GetSegmenter(
         self, request: pb.GetSegmenterRequest, context: grpc.ServicerContext
     ) -> pb.GetSegmenterResponse:
-        path = self._roots.readable(request.path, "path")
+        path = self._roots(context).readable(request.path, "path")
         if path.is_dir():
-            self._roots.readable_within(path, "path")
+            self._roots(context).readable_within(path, "path")
         with named("", {"segmenter": "path"}):
             return pb.GetSegmenterResponse(segmenter=_segmenter(path))
 
@@ -42,7 +42,7 @@ class SegmentServicer(segment_pb2_grpc.SegmentServiceServicer):
         from understudy.core.faceset.labels import Label, Labels
         from understudy.core.faceset.mattes import Mattes
 
-        faceset = opened.faceset(self._roots, request.path)
+        faceset = opened.faceset(self._roots(context), request.path)
         labels = Labels(faceset)
         rows = np.flatnonzero(np.isin(faceset.columns.name, list(labels.names())))
         records = [faceset.records[i] for i in rows.tolist()]
@@ -66,7 +66,7 @@ class SegmentServicer(segment_pb2_grpc.SegmentServiceServicer):
     ) -> pb.SuggestLabelsResponse:
         from understudy.core.segment import rank
 
-        faceset = opened.faceset(self._roots, request.path)
+        faceset = opened.faceset(self._roots(context), request.path)
         track = request.track if request.HasField("track") else None
         found = rank.suggest(faceset, request.count or COUNT, track)
         return pb.SuggestLabelsResponse(suggestions=map(encode_segment.suggestion, found))
@@ -76,8 +76,8 @@ class SegmentServicer(segment_pb2_grpc.SegmentServiceServicer):
     ) -> pb.ClearSegmentationResponse:
         from understudy.core.segment.clear import clear
 
-        opened.writable(self._roots, request.path)
-        faceset = opened.faceset(self._roots, request.path)
+        opened.writable(self._roots(context), request.path)
+        faceset = opened.faceset(self._roots(context), request.path)
         chosen = faceset.subset(opened.find(faceset, query(request.query)))
         with named("", {"faceset": "path"}):
             gone = clear(chosen, labels=request.labels, mattes=request.mattes)

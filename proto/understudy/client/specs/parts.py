@@ -16,6 +16,8 @@ from understudy.v1.common_pb2 import FrameSegment, PlateRef
 PathLike = Union[str, "os.PathLike[str]"]
 Frames = Union[None, str, Iterable[FrameSegment]]  # text is fileseq's grammar; None is all frames on disk
 
+SCRATCH = "scratch:"  # of a path that is in the caller's own folder on the daemon's machine
+
 # What FFmpeg's libraries call containers of moving pictures. Everything else needs a frame token.
 VIDEO_SUFFIXES = frozenset(
     "3gp asf avi flv m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts webm wmv".split()  # noqa: SIM905
@@ -23,10 +25,12 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def absolute(path: PathLike) -> str:
-    """The path as any process on this machine may use it; `~` is expanded, empty stays empty."""
+    """The path as any process on this machine may use it; `~` is expanded, empty stays empty, so does `scratch:`."""
     text = os.fspath(path)
     if not text:
         return ""
+    if text.startswith(SCRATCH):
+        return text.replace("\\", "/")  # as Windows' own paths have it
     # Not Path.resolve: what a link points to today is the daemon's to find out when it opens it.
     return os.path.abspath(Path(text).expanduser())  # noqa: PTH100
 
