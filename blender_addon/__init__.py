@@ -19,13 +19,17 @@ MODULES = (
     "ops_tracks",
     "ops_masks",
     "ops_preview",
+    "ops_look",
+    "ops_ingest",
     "panel_clip",
+    "panel_look",
     "ops_compositor",
     "ops_sequencer",
     "panel_compositor",
     "panel_sequencer",
     "panels",
     "cli",
+    "way",
     "runner",
 )
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import bpy
 
-from . import clip, runner, specs
+from . import clip, look, runner, specs
 from .link import jobs as told
 from .link.errors import LicenceRequired, NotFound, PathNotAllowed, ReleaseRequired, Unreachable
 from .runner import UnderstudyError
@@ -53,7 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--blend", metavar="FILE", help="open this file first")
     parser.add_argument("--scene", help="default: the file's own")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="of the scene's settings: version=3"
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the scene's settings: version=3, look.erode=4",
     )
     return parser
 
@@ -99,6 +103,9 @@ def _scene(name: str | None) -> bpy.types.Scene:
 
 def _set(settings: bpy.types.PropertyGroup, text: str) -> None:
     name, equals, value = text.partition("=")
+    if equals and name.startswith("look."):
+        look.put(settings, name.partition(".")[2], value)
+        return
     known = settings.bl_rna.properties.get(name)
     if not equals or known is None or name == "rna_type":
         raise runner.Refused(f"{text!r}: write NAME=VALUE with a setting of the scene", field="set")

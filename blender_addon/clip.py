@@ -81,10 +81,15 @@ class ClipPlate:
 
 @dataclass(frozen=True)
 class Windows:
-    """Pixel windows of a plate, from the format's corner, y down: (x, y, width, height). A clip shows `data`."""
+    """Pixel windows of a plate, from the format's corner, y down: (x, y, width, height). A clip shows `data`.
+
+    Attributes:
+        view: of a stereo plate the one that a clip shows, its first; else empty.
+    """
 
     data: tuple[int, int, int, int]
     display: tuple[int, int, int, int]
+    view: str = ""
 
     def to_clip(self, x: float, y: float) -> tuple[float, float]:
         """A point of the plate in pixels, y down, as Blender's markers have it: 0 to 1, y up."""
@@ -125,7 +130,7 @@ def resolve(context: bpy.types.Context) -> ClipPlate:
     clip, settings = active(context), context.scene.understudy
     if clip.source != "SEQUENCE":
         raise Refused(
-            f"{clip.name}: a movie is no plate; write it out as EXR first (`understudy ingest`), and open that",
+            f"{clip.name}: a movie is no plate; Movie to Plate (or `understudy ingest`) writes it out as EXR first",
             field="clip",
         )
     path = paths.local(clip.filepath, "clip")
@@ -190,7 +195,9 @@ def windows(reply: Json) -> Windows:
                 field="clip",
             )
     data, display = (plate["parts"][0][name] for name in ("data", "display"))
-    return Windows(*(tuple(int(w.get(k, 0)) for k in ("x", "y", "width", "height")) for w in (data, display)))
+    views = plate.get("views", [])
+    sides = (tuple(int(w.get(k, 0)) for k in ("x", "y", "width", "height")) for w in (data, display))
+    return Windows(*sides, view=views[0] if views else "")
 
 
 def segments(frames: Sequence[int]) -> list[Json]:

@@ -67,3 +67,16 @@ def compositor_output(tree: bpy.types.NodeTree) -> bpy.types.Node:
 def on_cpu(render: bpy.types.RenderSettings) -> None:
     """Composite on the CPU, which is there everywhere."""
     render.compositor_device = "CPU"
+
+
+def fcurves(animation: bpy.types.AnimData) -> list[bpy.types.FCurve]:
+    """Of its action; from 4.4 on an action has layers, and a slot for each thing that it animates."""
+    action = animation.action
+    if action is None:
+        return []
+    if not hasattr(animation, "action_slot"):
+        return list(action.fcurves)
+    if animation.action_slot is None:
+        return []
+    bags = [s.channelbag(animation.action_slot) for layer in action.layers for s in layer.strips]
+    return [curve for bag in bags if bag is not None for curve in bag.fcurves]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bpy
@@ -18,6 +19,9 @@ SEQUENCER_READS_LAYERS = VERSION >= (4, 5, 0)  # 4.2 shows magenta for any EXR t
 MISSING = (
     "show the plate" if VERSION >= (4, 5, 0) else "are magenta"
 )  # frames that are not there, in the compositor
+# An Image node puts an EXR's data window where its display window has it, though with y the wrong way round (5.2.3); a
+# Movie Clip node, and before 5.1 both, centre it.
+PLACED = VERSION >= (5, 1, 0)
 _CONTENT = VERSION >= (5, 1, 0)  # `content_start` and handles by name; the old names go in 6.0
 
 # Names of colour spaces of the daemon's configs (ACES cg and studio, and the colour interop ids) → Blender's own.
@@ -79,6 +83,24 @@ def with_alpha(
     tree.links.new(picture, node.inputs["Image"])
     tree.links.new(parted.outputs[channel], node.inputs["Alpha"])
     return parted, node
+
+
+def centred(
+    tree: bpy.types.NodeTree, picture: bpy.types.NodeSocket, data: Sequence[int], display: Sequence[int]
+) -> bpy.types.NodeSocket:
+    """The picture of an Image node with its data window in the middle of what is rendered, pixel for pixel.
+
+    Args:
+        data, display: windows of its file: left, top, right and bottom, both inclusive.
+    """
+    off = [(data[i] + data[i + 2] - display[i] - display[i + 2]) / 2 for i in (0, 1)]
+    if not PLACED or tuple(data) == tuple(display):
+        return picture
+    node = tree.nodes.new("CompositorNodeTranslate")
+    node.inputs["Interpolation"].default_value = "Nearest"  # to the pixel, not within rounding of it
+    node.inputs["X"].default_value, node.inputs["Y"].default_value = -off[0], -off[1]
+    tree.links.new(picture, node.inputs["Image"])
+    return node.outputs[0]
 
 
 def scene_tree(scene: bpy.types.Scene, make: bool = False) -> bpy.types.NodeTree | None:

@@ -17,6 +17,7 @@ from .merged import FACE, MATTE, Merged, counted
 NAME = "Understudy: shot"
 LAYERS = "Layers"  # the Image node's name
 MARK = "understudy"  # a group's own property: it is ours
+PEOPLE = "understudy_people"  # and for whom it was built: what stands before their layers' names
 PLATE, REBUILT, AS_MERGED = "Plate", "Image", "As Merged"  # sockets of the group
 
 ENDLESS = 1_000_000  # frames; Blender's own limit is 1,048,574
@@ -40,7 +41,7 @@ def build(merged: Merged, start: int) -> bpy.types.NodeTree:
     counted(merged)
     colour = compat.colour_space(merged.colour_space)
     group = bpy.data.node_groups.new(NAME, "CompositorNodeTree")
-    group[MARK] = 1
+    group[MARK], group[PEOPLE] = 1, list(merged.people)
     given = {person + name for person in merged.people for name in (FACE, MATTE)}
     group.interface.new_socket(PLATE, in_out="INPUT", socket_type="NodeSocketColor")
     for name in (REBUILT, AS_MERGED, *merged.layers):
@@ -87,9 +88,19 @@ def show(group: bpy.types.NodeTree, merged: Merged, start: int | None = None) ->
         start: the scene's frame of the first one. Default: each frame stays where it is.
 
     Raises:
-        Refused: as `build`; the group has lost its Image node.
+        Refused: as `build`; the group has lost its Image node, or is for other people.
     """
     counted(merged)
+    built_for = list(group.get(PEOPLE, merged.people))
+    if built_for != list(merged.people):
+        names = [
+            ", ".join(f"{p.rstrip('_') or 'the first'}" for p in each) for each in (merged.people, built_for)
+        ]
+        raise compat.Refused(
+            f"{merged.pattern} is of other people ({names[0]}) than {group.name} ({names[1]}): "
+            "Add Shot builds one anew",
+            field="group",
+        )
     node = reader(group)
     if start is None:
         start = scene_frame(group, merged.first)

@@ -56,7 +56,7 @@ class Shot:
 
 
 def ask(context: bpy.types.Context) -> Generator[runner.Call, None, Shot]:
-    """Steps of an operator: the active clip and the faces of the scene's person on its frames.
+    """Steps of an operator: the active clip and the faces of the scene's person on its frames, in the view it shows.
 
     Raises:
         Refused: as `clip.resolve`; no faceset is set; several people, and none was chosen.
@@ -75,6 +75,7 @@ def ask(context: bpy.types.Context) -> Generator[runner.Call, None, Shot]:
         if not reply.get("nextPageToken"):
             break
         request["pageToken"] = reply["nextPageToken"]
+    found = [face for face in found if face.get("view", "") == windows.view]
     if wanted >= 0:
         found = [face for face in found if int(face.get("track", 0)) == wanted]
     people = sorted({int(face.get("track", 0)) for face in found})
@@ -82,8 +83,7 @@ def ask(context: bpy.types.Context) -> Generator[runner.Call, None, Shot]:
         raise Refused(f"several people are there, {people}: set the person", field="track")
     if not found:
         raise Refused(f"{path}: no such face on these frames; extract first", field="dst_faceset")
-    views = sorted({face.get("view", "") for face in found})
-    faces = {int(face["frame"]): _read(face) for face in found if face.get("view", "") == views[0]}
+    faces = {int(face["frame"]): _read(face) for face in found}
     return Shot(plate, windows, people[0], faces)
 
 

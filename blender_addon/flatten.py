@@ -58,7 +58,8 @@ def _scene(found: Merged, kind: str) -> bpy.types.Scene:
     tree = compat.scene_tree(scene, make=True)
     tree.nodes.clear()
     read = compositor.layers_node(tree, found, found.first, "Non-Color")
-    tree.links.new(_picture(tree, read, found, kind), compat.scene_output(tree))
+    picture = compat.centred(tree, _picture(tree, read, found, kind), found.header.data, found.header.display)
+    tree.links.new(picture, compat.scene_output(tree))
     render = scene.render
     render.resolution_x, render.resolution_y = found.header.size
     render.resolution_percentage, render.use_sequencer = 100, False

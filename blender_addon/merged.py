@@ -86,6 +86,12 @@ def find(pattern: str, *, layered: bool = True) -> Merged:
     header = exr.read(at_frame(pattern, found[0]))
     merged = Merged(pattern, found, header)
     if layered and not all(p + name in header.layers for p in merged.people for name in (FACE, MATTE)):
+        if any(f"{FACE}.{view}" in header.layers for view in header.views):
+            raise Refused(
+                f"{merged.path}: the views {', '.join(header.views)} in one file, which Blender's nodes do not take "
+                "apart; merge a plate that has files of its own for each view",
+                field="layers",
+            )
         raise Refused(f"{merged.path}: no layers in it; merge with layers", field="layers")
     return merged
 

@@ -114,7 +114,8 @@ def remarks(scene: bpy.types.Scene, found: Merged) -> list[str]:
         )
     if found.header.data != found.header.display:
         width, height = found.header.size
-        told_.append(f"overscan or a crop: Blender shows the data window, {width} × {height}, centred")
+        where = "off its middle where the margins are uneven" if compat.PLACED else "centred"
+        told_.append(f"overscan or a crop: Blender shows the data window, {width} × {height}, {where}")
     if found.header.views:
         told_.append("views " + ", ".join(found.header.views) + ": the group is of the first one")
     return told_
@@ -179,12 +180,13 @@ def _plate(
         if socket.type == "RGBA":
             return socket
     clip = scene.understudy.clip or scene.active_clip
-    if clip:
+    plate = found._replace(pattern=paths.here(found.plate))
+    there = os.path.isfile(plate.path)
+    if clip and not (there and compat.PLACED and found.header.data != found.header.display):
         node = tree.nodes.new("CompositorNodeMovieClip")
         node.clip = clip
         return node.outputs[0]
-    plate = found._replace(pattern=paths.here(found.plate))
-    if not os.path.isfile(plate.path):
+    if not there:
         return None
     node = compositor.layers_node(tree, plate, start, _plate_space(found))
     node.name = node.label = "Plate"

@@ -2,6 +2,7 @@
 """Masks of the mask editor as mattes of a merge and as labels of the faces; and the landmarks' hull as a mask."""
 
 import os
+from collections.abc import Generator
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
@@ -37,6 +38,17 @@ class _OfAMask:
             )
         return clip.resolve(context)
 
+    def asked(self, plate: clip.ClipPlate) -> Generator[runner.Call, None, clip.Windows]:
+        """The plate's windows; it must be of one view, for the mask is drawn on one."""
+        windows = yield from faces.ask_windows(plate)
+        if windows.view:
+            raise Refused(
+                f"{plate.pattern}: a stereo plate, of which the clip shows the view {windows.view} and a mask would "
+                "count in all; write a matte for each view elsewhere, with %V in its name, and set it as Matte",
+                field="mask",
+            )
+        return windows
+
 
 class UNDERSTUDY_OT_mask_to_matte(_OfAMask, Steady):
     """Write the mask, feather and all, on every frame of the plate: the merge lets the face go only where it is"""
@@ -51,7 +63,7 @@ class UNDERSTUDY_OT_mask_to_matte(_OfAMask, Steady):
         if not pattern:
             folder = os.path.dirname(paths.output(settings)) + "_matte"
             pattern = f"{folder}/matte.####.exr"
-        windows = yield from faces.ask_windows(plate)
+        windows = yield from self.asked(plate)
         yield from rasterise.frames(mask, plate, windows, pattern, plate.frames)
         bpy.data.scenes[scene].understudy.user_matte = pattern
         self.report({"INFO"}, f"{len(plate.frames)} frames: {pattern}")
@@ -87,7 +99,7 @@ class UNDERSTUDY_OT_mask_to_labels(_OfAMask, Steady):
                 raise Refused(f"frame {now} is none of the plate's", field="which")
             plate = clip.of_frames(plate, (now,))
         pattern = f"{folder}_labels/label.####.exr"
-        windows = yield from faces.ask_windows(plate)
+        windows = yield from self.asked(plate)
         yield from rasterise.frames(mask, plate, windows, pattern, plate.frames)
         settings = bpy.data.scenes[scene].understudy
         runner.start(bpy.data.scenes[scene], [specs.label(settings, plate, pattern, self.marks)])

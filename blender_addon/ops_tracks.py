@@ -129,7 +129,9 @@ class UNDERSTUDY_OT_tracks_to_landmarks(Steady):
         if not sent:
             raise Refused("every track is where the faceset has it: nothing to send", field="points")
         for face in sent:
-            face.update(plate=plate.ref()["pattern"], track=person, interpolate=interpolate)
+            face.update(
+                plate=plate.ref()["pattern"], view=windows.view, track=person, interpolate=interpolate
+            )
         call = runner.link().call("FacesetService/SetManualFaces", {"path": path, "faces": sent})
         yield call
         self.report(

@@ -7,7 +7,9 @@ from . import ops_preview
 from .panels import CATEGORY
 
 
-class _Panel:
+class Panel:
+    """To be mixed into a panel of the Movie Clip Editor."""
+
     bl_space_type = "CLIP_EDITOR"
     bl_region_type = "UI"
     bl_category = CATEGORY
@@ -21,12 +23,15 @@ class _Panel:
         return self.layout
 
 
-class UNDERSTUDY_PT_shot(_Panel, bpy.types.Panel):
+class UNDERSTUDY_PT_shot(Panel, bpy.types.Panel):
     bl_idname = "UNDERSTUDY_PT_shot"
     bl_label = "Shot"
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.fields(context, "clip", "colour_space", "src_faceset", "dst_faceset", "model", "track")
+        chosen = context.scene.understudy.clip or getattr(context.space_data, "clip", None)
+        if chosen is not None and chosen.source == "MOVIE":
+            layout.operator("understudy.ingest", icon="FILE_MOVIE")
         row = layout.row(align=True)
         row.prop(context.scene.understudy, "first")
         row.prop(context.scene.understudy, "last", text="")
@@ -34,7 +39,7 @@ class UNDERSTUDY_PT_shot(_Panel, bpy.types.Panel):
         layout.operator("understudy.swap", icon="MOD_PHYSICS")
 
 
-class UNDERSTUDY_PT_faces(_Panel, bpy.types.Panel):
+class UNDERSTUDY_PT_faces(Panel, bpy.types.Panel):
     bl_idname = "UNDERSTUDY_PT_faces"
     bl_label = "Faces"
 
@@ -48,7 +53,7 @@ class UNDERSTUDY_PT_faces(_Panel, bpy.types.Panel):
         layout.operator("understudy.tracks_to_landmarks", icon="EXPORT")
 
 
-class UNDERSTUDY_PT_mattes(_Panel, bpy.types.Panel):
+class UNDERSTUDY_PT_mattes(Panel, bpy.types.Panel):
     bl_idname = "UNDERSTUDY_PT_mattes"
     bl_label = "Mattes"
     bl_options = {"DEFAULT_CLOSED"}
@@ -61,7 +66,7 @@ class UNDERSTUDY_PT_mattes(_Panel, bpy.types.Panel):
         layout.operator("understudy.mask_to_labels", icon="BOOKMARKS")
 
 
-class UNDERSTUDY_PT_train(_Panel, bpy.types.Panel):
+class UNDERSTUDY_PT_train(Panel, bpy.types.Panel):
     bl_idname = "UNDERSTUDY_PT_train"
     bl_label = "Training"
     bl_options = {"DEFAULT_CLOSED"}
@@ -72,12 +77,12 @@ class UNDERSTUDY_PT_train(_Panel, bpy.types.Panel):
         layout.operator("understudy.preview", text="Show Faces", icon="IMAGE_DATA").what = "TRAINING"
 
 
-class UNDERSTUDY_PT_merge(_Panel, bpy.types.Panel):
+class UNDERSTUDY_PT_merge(Panel, bpy.types.Panel):
     bl_idname = "UNDERSTUDY_PT_merge"
     bl_label = "Merge"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.fields(context, "output", "version", "recipe", "layers")
+        layout = self.fields(context, "output", "version", "layers")
         layout.operator("understudy.version_up", icon="DUPLICATE")
         layout.operator("understudy.preview", icon="IMAGE_DATA").what = "FRAME"
         layout.operator("understudy.merge", icon="RENDER_ANIMATION")

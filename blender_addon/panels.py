@@ -3,7 +3,7 @@
 
 import bpy
 
-from . import runner
+from . import runner, way
 
 from .link import jobs as told  # isort: skip - beside this file once it is built
 
@@ -28,7 +28,11 @@ _STEPS = {
 
 
 def draw_jobs(layout: bpy.types.UILayout) -> None:
-    """Problem, then the jobs, the newest first."""
+    """The daemon, a problem, then the jobs, the newest first."""
+    row = layout.row()
+    row.alert = bool(way.trouble) and runner.connected()
+    row.label(text=way.words(), icon="LINKED" if way.info and not way.trouble else "UNLINKED")
+    row.operator("understudy.daemon_start", text="Reconnect" if runner.connected() else "Start")
     if runner.problem:
         row = layout.row()
         row.alert = True

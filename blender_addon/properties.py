@@ -2,12 +2,34 @@
 """What a scene knows of its shot: `scene.understudy`. Saved with the file, undone and redone with it."""
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 from . import compat
 
 _FOLDER = {"subtype": "DIR_PATH", **compat.folder_options()}
 _FILE = {"subtype": "FILE_PATH", **compat.folder_options()}
+
+
+class UnderstudyLook(bpy.types.PropertyGroup):
+    """The settings of the look, by their names: custom properties, which look.py makes."""
+
+
+class UnderstudyPerson(bpy.types.PropertyGroup):
+    """One of several people in a shot."""
+
+    name: StringProperty(
+        name="Name",
+        description="Of their layers: a small letter, then small letters, digits and _, 12 at most",
+    )
+    track: IntProperty(name="Person", min=0, description="Their number in the target faces")
+    model: StringProperty(name="Model", description="Who goes on them", **_FOLDER)
 
 
 class UnderstudyScene(bpy.types.PropertyGroup):
@@ -49,7 +71,17 @@ class UnderstudyScene(bpy.types.PropertyGroup):
         description="By number, of a faceset with several; -1: the only one",
     )
     layers: StringProperty(name="Layers", description="Such as: face, mask_blend, uv. Empty: all")
-    recipe: StringProperty(name="Look", description="A recipe file. Empty: the usual look", **_FILE)
+    look: PointerProperty(name="Look", type=UnderstudyLook)
+    look_described: StringProperty(description="What the daemon says of the look", options={"HIDDEN"})
+    recipe: StringProperty(
+        name="Recipe", description="A recipe file, taken in place of the settings below", **_FILE
+    )
+    people: CollectionProperty(
+        name="People",
+        type=UnderstudyPerson,
+        description="Where several are swapped: each with a model of their own, merged in one pass, all in one look",
+    )
+    person: IntProperty(description="Which row of the people is chosen", options={"HIDDEN"})
     user_matte: StringProperty(
         name="Matte", description="Frames that say where the face may go; Render Mask writes them", **_FILE
     )
@@ -79,7 +111,7 @@ class UnderstudyScene(bpy.types.PropertyGroup):
     jobs: StringProperty(description="Ids of the jobs that were started from here", options={"HIDDEN"})
 
 
-classes = (UnderstudyScene,)
+classes = (UnderstudyLook, UnderstudyPerson, UnderstudyScene)
 
 
 def register() -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "Stage",
     "UnderstudyError",
     "complain",
+    "connect_anew",
     "connected",
     "disconnect",
     "jobs",
@@ -61,8 +62,11 @@ _listeners: list[Listener] = []
 problem = ""  # what last went wrong with no operator there to report it; panels show it
 
 
-def link() -> Link:
+def link(start: str = "") -> Link:
     """The link of this Blender, made when it is first needed, by the preferences.
+
+    Args:
+        start: what to do where no daemon runs, in place of what the preferences say.
 
     Raises:
         Refused: the daemon is on another machine, and Blender may not go online.
@@ -80,7 +84,7 @@ def link() -> Link:
         _link = Link(
             bpy.path.abspath(said.bridge) or None,
             endpoint=said.endpoint,
-            start=said.start,
+            start=start or said.start,
             patience_s=PATIENCE_S,
             deliver=_inbox.put,
         )
@@ -103,6 +107,16 @@ def known() -> list[Json]:
 
 def connected() -> bool:
     return _link is not None
+
+
+def connect_anew() -> None:
+    """Forget the daemon, and look for one again; start one where none runs, also where that is not to be by itself.
+
+    Raises:
+        Refused: as `link`.
+    """
+    disconnect()
+    link("detached" if preferences().start == "never" else "")
 
 
 def disconnect() -> None:

@@ -59,6 +59,11 @@ def of_strip(strip: Any) -> Place:
         raise Refused(f"{strip.name}: played backwards; turn Reverse Frames off first", field="plate")
     if len(getattr(strip, "retiming_keys", ())) > 2:
         raise Refused(f"{strip.name}: retimed; swap first, and retime both", field="plate")
+    if strip.use_multiview and strip.views_format != "MULTIVIEW":
+        raise Refused(
+            f"{strip.name}: its views are files of their own, or side by side; turn Multi-View off, swap each view",
+            field="plate",
+        )
     found = [re.search(r"(-?\d+)(?=\.\w+$)", e.filename) for e in strip.elements]
     if not all(found):
         raise Refused(

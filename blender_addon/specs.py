@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from . import paths
+from . import look, paths
 from .clip import ClipPlate
 from .preferences import preferences
 from .runner import Json, Refused, Stage
 
 Settings = Any  # `scene.understudy`
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
 
 
 def extract(settings: Settings, plate: ClipPlate) -> Stage:
@@ -41,24 +43,21 @@ def train(settings: Settings, _plate: ClipPlate | None = None) -> Stage:
 
 
 def merge(settings: Settings, plate: ClipPlate) -> Stage:
-    swap: Json = {
+    shared: Json = {
         "faceset": folder(settings, "dst_faceset", "target faces"),
-        "model": folder(settings, "model", "model"),
-        "recipe": recipe(settings),
+        "recipe": recipe(settings, plate),
     }
-    if settings.track >= 0:
-        swap["track"] = settings.track
     if settings.segmenter:
-        swap["segmenter"] = folder(settings, "segmenter", "segmenter")
+        shared["segmenter"] = folder(settings, "segmenter", "segmenter")
     if settings.user_matte:
         matte = paths.there(paths.local(settings.user_matte, "user_matte"))
-        swap["userMattes"] = [
+        shared["userMattes"] = [
             {"matte": {"pattern": matte}, "use": f"USER_MATTE_USE_{settings.user_matte_use}"}
         ]
     layers = [name.strip() for name in settings.layers.split(",") if name.strip()]
     spec = {
         "plate": plate.ref(),
-        "swaps": [swap],
+        "swaps": [{**shared, **person} for person in people(settings)],
         "output": paths.there(paths.output(settings)),
         "layers": layers,
     }
@@ -97,15 +96,40 @@ def folder(settings: Settings, field: str, what: str) -> str:
     return paths.there(path)
 
 
-def recipe(settings: Settings) -> Json:
-    """The look: of the recipe file that the scene names; empty for the usual one.
+def people(settings: Settings) -> list[Json]:
+    """Who is swapped, as `understudy.v1.Swap` names them, in their order; without a list the scene's own person.
 
     Raises:
-        Refused: it cannot be read.
+        Refused: a name that layers cannot have, a name or a person twice, no model.
+    """
+    if not settings.people:
+        one: Json = {"model": folder(settings, "model", "model")}
+        return [{**one, "track": settings.track} if settings.track >= 0 else one]
+    said: list[Json] = []
+    for person in settings.people:
+        if not _NAME.fullmatch(person.name):
+            raise Refused(
+                f"{person.name!r}: a person's name is a small letter, then small letters, digits and _, 12 at most",
+                field="people",
+            )
+        for other in said:
+            if other["name"] == person.name or other["track"] == person.track:
+                what = person.name if other["name"] == person.name else f"person {person.track}"
+                raise Refused(f"{what} is there twice", field="people")
+        model = folder(person, "model", f"model of {person.name}")
+        said.append({"name": person.name, "track": person.track, "model": model})
+    return said
+
+
+def recipe(settings: Settings, plate: ClipPlate) -> Json:
+    """The look: of the recipe file where the scene names one, else of its settings; empty for the usual one.
+
+    Raises:
+        Refused: the file cannot be read; as `look.recipe`.
     """
     path = paths.local(settings.recipe, "recipe")
     if not path:
-        return {}
+        return look.recipe(settings.id_data, plate)
     try:
         with open(path, encoding="utf-8") as file:
             said = json.load(file)
