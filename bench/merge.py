@@ -199,10 +199,13 @@ def _peer_rows(row: Peer, frames: int, rounds: int) -> Iterator[tuple[str, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """Seconds of one merge: of each stage over all frames, and of the whole of it after the analysis."""
+    """Seconds of one merge: of each stage over all frames, and of the whole of it after the analysis; and what it
+    warned of.
+    """
 
     stages: dict[str, float]
     wall: float
+    warnings: tuple[str, ...] = ()
 
     def of(self, step: str) -> float:
         return sum(self.stages[stage] for stage in STEPS[step])
@@ -220,13 +223,15 @@ def run(settings: MergeSettings, clock: Callable[[], float] = time.perf_counter)
     for number in settings.wanted:
         settings.out.path(number).unlink(missing_ok=True)
     seconds, began = dict.fromkeys(STAGES, 0.0), clock()
+    warnings = dict[str, None]()  # each once, in their order
     with mock.patch.object(job, "time", SimpleNamespace(perf_counter=clock)):
         for report in shot.run(settings, colour=ColourConfig.open(None)):
             if isinstance(report, FrameReport):
                 assert report.status is FrameStatus.DONE, report.message
+                warnings |= dict.fromkeys(report.warnings)
                 for stage, taken in report.seconds.items():
                     seconds[stage] += taken
-    return Taken(stages=seconds, wall=clock() - began)
+    return Taken(stages=seconds, wall=clock() - began, warnings=tuple(warnings))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ One merge for each blend and match, whose mask goes round: each mask meets every
 one for all). The plate has a glint of 150 on the cheek and negative values beside the nose; the network's face is a
 stranger's. A cell is milliseconds of the processor a frame, all of the merge but reading and writing; one with a `!`
 has a fault, which is said below: what `verify` finds (outside the matte the plate's bits, the mix rule, finite values
-inside), or a glint that was clipped or blown up.
+inside), or a glint that was clipped or blown up. What the merges warned of is said too.
 
 The strips in `out/bench/modes` are for eyes: a PNG for each blend, a row for each match. From left to right: plate,
 `face_raw`, matte, `face`, comp.
@@ -68,7 +68,7 @@ def table(
     settings: MergeSettings, blends: Sequence[str], matches: Sequence[str], masks: Sequence[str]
 ) -> None:
     """Show what each blend with each match costs and what is wrong with it, and write a strip of each blend."""
-    rows, faults, colour = list[tuple[str, ...]](), list[str](), ColourConfig.open(None)
+    rows, faults, warned, colour = list[tuple[str, ...]](), list[str](), list[str](), ColourConfig.open(None)
     for blend in blends:
         cells, sheet = [blend], [_line(_COLUMNS)]
         for match in matches:
@@ -78,12 +78,13 @@ def table(
             name, found = f"{blend}, {match}, {recipe.mask}", wrong(tried, colour)
             cells.append(f"{1000 * taken.per_frame(len(tried.wanted)):.0f}{'!' * bool(found)}")
             faults += [f"{name}: {fault}" for fault in found]
+            warned += [f"{name}: warns: {warning}" for warning in taken.warnings]
             sheet += [_line([name]), _row(tried, next(iter(tried.wanted)), colour)]
         rows.append(tuple(cells))
         drawing.save(np.vstack(sheet), FOLDER / f"{blend}.png")
     title = f"modes: {WIDTH}×{HEIGHT}, {MODEL}² faces, CPU ms a frame"
     common.show(title, ("blend", *matches), rows)
-    print("\n".join([*faults, f"{len(rows) * len(matches)} merges, {len(faults)} faults\n"]))
+    print("\n".join([*warned, *faults, f"{len(rows) * len(matches)} merges, {len(faults)} faults\n"]))
 
 
 def mask_of(blend: str, match: str, masks: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bench import clips as plates
 from understudy.core.colour import ColourConfig
@@ -17,6 +18,9 @@ from understudy.core.weights import WeightStore
 
 if TYPE_CHECKING:
     from tests.core.torture_bench import TortureBench
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # by default a test fails where drawing or running examples is slow
 
 
 @dataclass(frozen=True)

@@ -301,6 +301,7 @@ class FakeDaemon(
                     default_value="over",
                     choices=["over", "seamless"],
                 ),
+                common_pb2.Parameter(name="keep_highlights", help="Kept", type="bool", default_value="true"),
             ],
         )
 

@@ -89,6 +89,7 @@ def test_overrides_in_their_order_over_each_other():
         (("erode=1001:2:hold:3",), "FRAME:VALUE"),
         (("erode=1001:2,",), "FRAME:VALUE"),
         (("erode=1001.5:2",), "FRAME:VALUE"),
+        (("blend=1001:over,1003:seamless",), "takes no keys; NAME@RANGE=VALUE"),
         (("smooth=2.5",), "whole number"),
         (("smooth=99999999999",), "recipe.smooth"),
         (("keep_highlights=2",), "yes or no"),
@@ -235,5 +236,6 @@ def test_settings_are_listed_with_range_and_keys(understudy: Command):
     rows = understudy("recipe", "list").out.splitlines()
     assert rows[1].split() == ["erode", "K", "0", "-500", "to", "500", "Shrinks", "the", "matte"]
     assert rows[2].split() == ["blend", "over", "over,", "seamless", "How"]
+    assert rows[3].split() == ["keep_highlights", "yes", "yes,", "no", "Kept"]
     listed = understudy("recipe", "list", "--json").lines
-    assert [line["data"]["name"] for line in listed] == ["erode", "blend"]
+    assert [line["data"]["name"] for line in listed] == ["erode", "blend", "keep_highlights"]

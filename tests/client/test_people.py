@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import pytest
 
 from tests.client.command import Command
@@ -66,7 +67,7 @@ def test_looks_of_a_frame_with_several_people_are_asked_for_by_name(
         (("--faceset", "f", "--person", ""), "is not 'NAME KEY=VALUE"),
         (("--faceset", "f", "--person", "ben 'model=b"), "is not 'NAME KEY=VALUE"),
         (("--faceset", "f", "--person", "model=b track=1"), "begins with no name"),
-        (("--faceset", "f", "--person", "ben modle=b"), "keys are faceset, model, track"),
+        (("--faceset", "f", "--person", "ben modle=b"), "did you mean 'model'"),
         (("--faceset", "f", "--person", "ben model=b model=c"), "model is said twice"),
         (("--faceset", "f", "--person", "ben model=b track=one"), "'one' is no number"),
         (("--faceset", "f", "--track", 1, "--person", "ben model=b"), "a track= of its own"),
@@ -103,6 +104,8 @@ def test_two_people_from_the_command_line_to_verified_frames(tmp_path: Path):
     assert [frame["faces"] for frame in frames] == [2, 1]
     out = tmp_path / "shot/out"
     assert {p.name for p in out.glob("*.png")} == {"contact_sheet.png", "contact_sheet_ben.png"}
+    titles = [cv2.imread(str(path))[:30] for path in sorted(out.glob("*.png"))]
+    assert (titles[0] != titles[1]).any()  # each says whose it is
     assert "ben_face.R" in plate.read_file(out / "comp.1002.exr").planes
     checked = understudy("verify", "out/comp.####.exr", timeout=300)
     assert checked.code == 0, checked.err

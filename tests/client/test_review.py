@@ -72,7 +72,8 @@ def test_it_ends_by_what_became_of_the_frames(daemon: FakeDaemon, understudy: Co
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--layout", "over"), "side-by-side"),
+        (("--layout", "over"), "'over' is none of single, side-by-side, wipe"),
+        (("--layout", "side_by_side"), "did you mean 'side-by-side'"),
         (("--rate", "film"), "24000/1001"),
         (("--rate", "1/0"), "23.976"),
     ],

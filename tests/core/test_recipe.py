@@ -137,6 +137,23 @@ def test_refusals_name_the_field(field, form):
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("form", "why"),
+    [
+        (
+            {"keys": {"keys": [{"frame": 7}, {"frame": 7}]}},
+            "keys must be .* ascending order of frame, not \\[7, 7\\]",
+        ),
+        ({"keys": {"keys": [{"frame": 7, "value": "NaN"}]}}, "key at frame 7: nan is not a number"),
+        ({"value": "Infinity"}, "Infinity is not a number"),
+        ("much", "'much' is neither a number nor keys"),
+    ],
+)
+def test_what_is_wrong_with_a_number_or_its_keys_is_said_in_a_few_words(form, why):
+    with pytest.raises(InvalidInput, match=f"^recipe.erode: {why}"):
+        Recipe.from_dict({"erode": form})
+
+
 def test_every_setting_is_described_for_hosts():
     described = {parameter.name: parameter for parameter in parameters()}
     assert [*described, "overrides"] == list(Recipe.__dataclass_fields__)

@@ -178,7 +178,11 @@ class TestDisplays:
 
     @pytest.mark.parametrize(
         ("names", "field", "known"),
-        [(("Telly", ""), "display", "P3-DCI"), (("", "Nice"), "display_view", "Raw")],
+        [
+            (("Telly", ""), "display", "P3-DCI"),
+            (("", "Nice"), "display_view", "Raw"),
+            (("sRGB - Displ", ""), "display", "did you mean 'sRGB - Display'"),
+        ],
     )
     def test_refusals_name_what_there_is(self, colour, names, field, known):
         with pytest.raises(InvalidInput, match=known) as error:

@@ -236,7 +236,7 @@ def test_room_is_made_by_the_least_important_for_who_is_more_so(store: Store, tm
     equal = add(store, priority=1, interactive=True)
     scheduler._assign()
     assert not running(scheduler)[middle].room_for
-    assert store.job(equal).waits_for == "a worker for any"
+    assert store.job(equal).waits_for == "a worker"
 
 
 def test_nobody_makes_room_for_who_could_not_begin(store: Store, tmp_path: Path):

@@ -144,6 +144,12 @@ def test_a_large_file_is_not_read(read: Read, tmp_path: Path, monkeypatch):
         read(tmp_path / "look.json")
 
 
+def test_of_a_dpx_the_file_that_has_its_look_is_told(read: Read, tmp_path: Path):
+    (path := tmp_path / "comp.1001.dpx").write_bytes(b"SDPX")
+    with pytest.raises(UnderstudyError, match=r"no room for a look.*comp_layers\.1001\.exr"):
+        read(path)
+
+
 def test_what_no_merge_has_made_is_told(read: Read, tmp_path: Path):
     path = ailing.make(tmp_path, (1001,)).path(1001)
     with pytest.raises(UnderstudyError, match=r"no understudy/recipe") as caught:

@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from understudy.core.errors import InvalidInput
+from understudy.core.errors import InvalidInput, meant
 
 SHOWN = 5
 """How many names a message has."""
@@ -19,7 +19,9 @@ def one_of(name: str, known: Iterable[str], field: str) -> str:
     names = {each.casefold(): each for each in known}
     if name.casefold() not in names:
         raise InvalidInput(
-            f"{field}: {name!r} is none of {', '.join(names.values())}", field=field, value=name
+            f"{field}: {name!r} is none of {', '.join(names.values())}{meant(name, names.values())}",
+            field=field,
+            value=name,
         )
     return names[name.casefold()]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from understudy.daemon.outputs import Output
+from understudy.daemon.slots import ANY
 from understudy.daemon.states import ACTIVE, State
 
 if TYPE_CHECKING:
@@ -155,4 +156,4 @@ def waits_for(db: sqlite3.Connection, row: sqlite3.Row) -> str:
         return f"job {', '.join(lacking[:_TOLD])}{more} to succeed"
     if found := holder(outputs(db, row["id"]), holders(db), row["id"]):
         return f"job {found[0]}, which writes to {found[1].text}"
-    return row["note"] or f"a worker for {row['need']}"
+    return row["note"] or ("a worker" if row["need"] == ANY else f"a worker for {row['need']}")

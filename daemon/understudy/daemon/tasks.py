@@ -223,6 +223,7 @@ class Tasks:
                     plate=work.core.plate.template,  # a header might name one outside the roots
                     src=src if src.is_dir() else None,
                     person=name,
+                    title=f"{Path(work.core.out.hashes).name} {person.name}".rstrip(),
                 )
                 yield Artifact(kind="contact_sheet", path=sheet)
 

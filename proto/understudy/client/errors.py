@@ -19,6 +19,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -117,6 +118,12 @@ class UnderstudyError(Exception):
         """The frame number concerned."""
         text = self.metadata.get("frame", "")
         return int(text) if text.lstrip("-").isdigit() else None
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What a message about a name that is not known ends with: the one most like it, or nothing."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class Refused(UnderstudyError):

@@ -45,13 +45,15 @@ class Curve:
         frames = [key.frame for key in self.keys]
         if not frames or frames != sorted(set(frames)):
             raise InvalidInput(
-                f"curve: keys must be one or more in ascending order of frame, not {frames}",
+                f"keys must be one or more in ascending order of frame, not {frames}",
                 field="keys",
                 value=frames,
             )
 
     @classmethod
     def constant(cls, value: float) -> Curve:
+        if not math.isfinite(float(value)):
+            raise InvalidInput(f"{value} is not a number", value=value)
         return cls((Key(frame=0, value=float(value)),))
 
     def at(self, frame: int) -> float:
@@ -91,7 +93,9 @@ class Curve:
             if "keys" not in form:
                 return cls.constant(form["value"])
             return cls(tuple(_key(key) for key in form["keys"]["keys"]))
-        except (KeyError, TypeError, ValueError, InvalidInput) as error:
+        except InvalidInput as error:
+            raise InvalidInput(f"{field}: {error.message}", field=field, value=error.value) from error
+        except (KeyError, TypeError, ValueError) as error:
             raise InvalidInput(
                 f"{field}: {form!r} is neither a number nor keys: {error}", field=field, value=form
             ) from error

@@ -15,7 +15,7 @@ from understudy.core.merge.recipe import Recipe
 from understudy.daemon.refs import Refs
 from understudy.v1 import recipe_pb2
 
-FILE = ".json"
+FILE, DPX = ".json", ".dpx"
 MOST_BYTES = 16 * 1024 * 1024  # of a recipe file; more is another file
 
 
@@ -67,6 +67,14 @@ def _stored(path: Path, person: str) -> Recipe:
 
 def _of_frame(path: Path, person: str) -> object:
     """The entry of a finished frame's header that has one person's look."""
+    if path.suffix.lower() == DPX:
+        raise InvalidInput(
+            f"path: {path} is a DPX, whose header has no room for a look: name a frame of its layers, an EXR "
+            "(comp_layers.1001.exr of comp.1001.dpx)",
+            path=path,
+            field="path",
+            value=path,
+        )
     said = plate.read_header(path).metadata
     people = headers.people(said)
     if len(people) > 1 and person not in people:

@@ -15,7 +15,7 @@ import typer
 from google.protobuf.message import Message
 
 from understudy.client import lines
-from understudy.client.errors import OK, Refused, UnderstudyError
+from understudy.client.errors import OK, Refused, UnderstudyError, meant
 from understudy.client.farm import openjd
 from understudy.client.frames import parse
 from understudy.client.job import Asking
@@ -88,7 +88,9 @@ def segments(text: str | None, dialect: str, option: str = "frames") -> list[Fra
 def one_of(value: str, choices: tuple[str, ...], option: str) -> str:
     """The value of an option that takes one of a few names."""
     if value not in choices:
-        raise Refused.invalid(option, value, f"{value!r} is none of {', '.join(choices)}")
+        raise Refused.invalid(
+            option, value, f"{value!r} is none of {', '.join(choices)}{meant(value, choices)}"
+        )
     return value
 
 

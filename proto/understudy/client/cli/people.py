@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from understudy.client.cli import options
-from understudy.client.errors import Refused
+from understudy.client.errors import Refused, meant
 from understudy.client.session import Session
 from understudy.client.specs import Person, UserMatte
 
@@ -162,7 +162,8 @@ def read_person(text: str) -> tuple[str, dict[str, list[str]]]:
         key, equals, value = pair.partition("=")
         key = key.replace("-", "_")
         if not (equals and value) or key not in (*_ONCE, *_OFTEN):
-            raise Refused.invalid("person", text, f"{pair!r} is not KEY=VALUE; keys are {_KEYS}")
+            near = meant(key.replace("_", "-"), _KEYS.split(", "))
+            raise Refused.invalid("person", text, f"{pair!r} is not KEY=VALUE; keys are {_KEYS}{near}")
         if key in _ONCE and key in found:
             raise Refused.invalid("person", text, f"{key} is said twice")
         found.setdefault(key, []).append(value)

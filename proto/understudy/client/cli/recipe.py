@@ -84,8 +84,10 @@ def list_(context: typer.Context) -> None:
 
 def _row(setting: Parameter) -> tuple[str, ...]:
     between = f"{setting.minimum:g} to {setting.maximum:g}" if setting.HasField("minimum") else ""
-    choices = "yes, no" if setting.type == "bool" else ", ".join(setting.choices)
-    return setting.name, "K" * setting.keyable, setting.default_value, between or choices, setting.help
+    choices, default = ", ".join(setting.choices), setting.default_value
+    if setting.type == "bool":  # as `--set` and `recipe show` write it
+        choices, default = "yes, no", "yes" if default == "true" else "no"
+    return setting.name, "K" * setting.keyable, default, between or choices, setting.help
 
 
 def _line(name: str, value: str) -> str:

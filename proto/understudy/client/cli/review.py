@@ -79,7 +79,7 @@ def command(
     """
     given = Plate(output, segments(frames, frames_dialect), colour_space, view or ())
     original = None if plate is None else Plate(plate, colour_space=plate_colour_space)
-    layout = one_of(layout, tuple(LAYOUTS), "layout") if layout else ""
+    layout = one_of(layout, tuple(filter(None, LAYOUTS)), "layout") if layout else ""
     run(
         State.of(context),
         lambda session: session.review(

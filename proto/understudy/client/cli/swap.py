@@ -74,6 +74,8 @@ def command(
     Videos are ingested, faces found, a model trained for 10 minutes, frames merged.
 
     The same command again goes on where the last one stopped, and does nothing twice.
+
+    One person a swap: for several in a shot, train a model each, then `understudy merge --person`.
     """
     state = State.of(context)
     look = options.look(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from understudy.client import frames as ranges
-from understudy.client.errors import Refused
+from understudy.client.errors import Refused, meant
 from understudy.client.specs.parts import PathLike
 from understudy.v1 import common_pb2
 from understudy.v1.common_pb2 import Key, Keyable, Keys
@@ -23,6 +23,7 @@ _INTERPOLATIONS = {
     "linear": common_pb2.INTERPOLATION_LINEAR,
     "hold": common_pb2.INTERPOLATION_HOLD,
 }
+_KEYS = re.compile(r"-?\d+\s*:")  # how a text begins that is keys
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -119,9 +120,8 @@ def _put(look: Recipe, name: str, value: Any) -> None:
 def _field(name: str, value: object) -> Any:
     """What the contract says of a setting; raises Refused, with the name that was meant."""
     if name not in _FIELDS:
-        near = difflib.get_close_matches(name, [*_FIELDS, LIKE], 1)
-        meant = f"did you mean {near[0]!r}? " if near else ""
-        raise Refused.invalid(f"recipe.{name}", value, f"{meant}a recipe has {', '.join(_FIELDS)}")
+        near = meant(name, [*_FIELDS, LIKE])
+        raise Refused.invalid(f"recipe.{name}", value, f"a recipe has {', '.join(_FIELDS)}{near}")
     return _FIELDS[name]
 
 
@@ -130,6 +130,9 @@ def _value(name: str, text: str) -> Any:
     field = _field(name, text)
     if field.message_type is not None:
         return _keyable(name, text)
+    if _KEYS.match(text):
+        why = f"{text!r}: {name} takes no keys; NAME@RANGE=VALUE says what holds on some frames"
+        raise Refused.invalid(f"recipe.{name}", text, why)
     if field.type == field.TYPE_STRING:
         return text
     flag = field.type == field.TYPE_BOOL
