@@ -119,15 +119,15 @@ async def _watched(host: Host, ids: list[str], count: int) -> tuple[list[tuple[s
 
 
 def cancel(given: Given) -> Found:
-    """Cancels at random moments of a job: before it runs, at any of its frames, when it has just ended."""
+    """Cancels at random moments of a job: before it runs, after any of its frames, when it has just ended."""
     found = Found()
     clip = video(given.folder / "clip.mkv", SHORT)
     host = Host(given.folder, "--workers", given.workers).start()
     ends = dict.fromkeys((SUCCEEDED, CANCELLED), 0)
 
-    def one(number: int, after: float) -> tuple[str, bool]:
+    def one(number: int, frames: int) -> tuple[str, bool]:
         job = host.submit(ingest(clip, given.folder / "out" / str(number), SHORT))
-        time.sleep(after)
+        _await_frames(host, job, frames)
         try:
             host.jobs.CancelJob(job_pb2.CancelJobRequest(id=job), timeout=SECONDS)
         except grpc.RpcError as error:
@@ -138,7 +138,8 @@ def cancel(given: Given) -> Found:
 
     try:
         with Gauge(host).running() as gauge, ThreadPoolExecutor(3) as threads:
-            moments = [given.chance.uniform(0, 1.0) for _ in range(given.count)]
+            # Counted in frames, a machine's speed does not choose; one in twelve comes when all are made.
+            moments = [given.chance.randrange(SHORT + SHORT // 11 + 1) for _ in range(given.count)]
             ids, late = zip(*threads.map(one, range(given.count), moments), strict=True)
             host.rest()
         found.taken = gauge.taken()
@@ -155,6 +156,17 @@ def cancel(given: Given) -> Found:
     finally:
         host.close()
     return found
+
+
+def _await_frames(host: Host, job: str, frames: int) -> None:
+    """Until a job has made so many frames, or has ended."""
+    if frames:
+        stream = host.jobs.WatchJob(job_pb2.WatchJobRequest(id=job), timeout=SECONDS)
+        for message in stream:
+            frames -= message.event.HasField("frame")
+            if not frames:
+                break
+        stream.cancel()
 
 
 def slow(given: Given) -> Found:

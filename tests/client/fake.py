@@ -89,6 +89,7 @@ class FakeDaemon(
         self.released = True
         self.frames_failed = self.frames_missing = 0
         self.api = ["understudy.v1"]
+        self.version = "0.1.0"
         self.plate = plate_pb2.Plate()
         self.asked: list[common_pb2.PlateRef] = []
         self.look = recipe_pb2.Recipe()
@@ -277,7 +278,7 @@ class FakeDaemon(
         presets = system_pb2.Family(name="preset", default_choice="quick96", choices=["quick64", "quick96"])
         device = system_pb2.Device(name="cpu", description="a processor", memory_bytes=2_000_000_000)
         return system_pb2.GetInfoResponse(
-            version="0.1.0",
+            version=self.version,
             api_versions=self.api,
             families=[presets],
             devices=[device],

@@ -310,6 +310,10 @@ def test_doctor_says_what_to_do(daemon: FakeDaemon, understudy: Command):
     done = understudy("doctor")
     assert done.code == 1
     assert "→ understudy weights pull blazeface" in done.out
+    named = Command(understudy.state)("--endpoint", daemon.endpoint, "doctor")
+    assert f"→ understudy --endpoint {daemon.endpoint} weights pull blazeface" in named.out
+    daemon.version = "0.0.9"
+    assert "upgrade it" in understudy("doctor").out
     daemon.stop()
     away = understudy("doctor", "--json")
     assert away.code == 1

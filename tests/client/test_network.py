@@ -59,7 +59,7 @@ def test_a_daemon_of_another_authority_is_not_trusted(
     listener: Listener, environ: None, monkeypatch, tmp_path: Path
 ):
     monkeypatch.setenv(network.CA, str(Authority(tmp_path, "another").path))
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match=r"\$UNDERSTUDY_CA"):
         Session(f"tls://{listener.running.tcp}")
 
 

@@ -42,3 +42,11 @@ def test_what_is_wrong_ends_with_1_and_a_sentence(tmp_path: Path):
     last = json.loads(doctor.stdout.splitlines()[-1])["data"]
     assert (last["name"], last["ok"]) == ("configuration", False)
     assert f"{file}: limits.jobs: 0 is not at least 1" in last["fix"]
+
+
+def test_a_daemon_that_is_served_stops_when_nobody_needs_it(tmp_path: Path):
+    served = understudy("serve", "--state", str(tmp_path / "state"), "--idle", "0.2")
+    assert served.returncode == 0, served.stderr
+    assert "nothing to do for 0 s" in served.stderr
+    wrong = understudy("serve", "--state", str(tmp_path / "state"), "--idle", "-1")
+    assert (wrong.returncode, "idle.seconds: -1 is not 0 to" in wrong.stderr) == (1, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import ssl
 import subprocess
@@ -323,6 +324,19 @@ def test_a_file_of_tokens_with_a_fault_is_refused_whole(tmp_path: Path, change: 
     path.write_text(json.dumps(said))
     with pytest.raises(InvalidInput, match="no file of tokens"):
         access.read(path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="who is not root cannot give files away")
+def test_root_leaves_the_file_of_tokens_to_whom_it_belongs(tmp_path: Path):
+    place = Place.at(tmp_path)
+    os.chown(place.tokens, 4711, 4712)
+    token = place.token("artist", "read")
+    access.revoke(place.tokens, token.split("_")[1])
+    found = place.tokens.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (4711, 4712, 0o600)
+    assert [each.user for each in access.kept(place.tokens)] == ["nobody"]
+    with pytest.raises(InvalidInput, match="belongs to user 4711"):
+        access.read(place.tokens)  # as a daemon of root would: somebody else could let himself in
 
 
 def test_reloading_takes_a_token_away_ends_its_watch_and_changes_the_certificate(tmp_path: Path):

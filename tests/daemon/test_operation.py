@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,18 +14,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import grpc
 import pynvml
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.daemon.listening import SECONDS, Place, jobs, listening
 from tests.daemon.support import Daemon, until
 from understudy.core.reports import FrameReport, FrameStatus
-from understudy.daemon import arguments, doctor, logs
+from understudy.daemon import arguments, doctor, logs, schema
 from understudy.daemon.config import Log
 from understudy.daemon.metrics import Metrics
 from understudy.daemon.scheduler import Scheduler
@@ -191,6 +195,14 @@ def test_a_daemon_that_nobody_needs_stops_by_itself(make_daemon: Callable[..., D
     assert daemon.start().job(job).state == job_pb2.JOB_STATE_SUCCEEDED
 
 
+def test_who_asks_for_its_health_keeps_no_daemon_that_nobody_needs(make_daemon: Callable[..., Daemon]):
+    daemon = make_daemon("--idle", "0.2").start()
+    watch = health_pb2_grpc.HealthStub(daemon.channel).Watch(health_pb2.HealthCheckRequest(), timeout=SECONDS)
+    assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+    assert daemon.process is not None
+    assert daemon.process.wait(SECONDS) == 0
+
+
 def test_while_it_drains_it_starts_nothing_and_still_answers(tmp_path: Path, monkeypatch):
     held, asked = threading.Event(), threading.Event()
     stop = Scheduler.stop
@@ -263,14 +275,39 @@ def test_no_secret_comes_into_a_log(tmp_path: Path, format_: str):
 
 def test_json_lines_have_fields_to_search_by(tmp_path: Path):
     said = ("job=j7 state=FAILED reason=%s and more", "DISK_FULL"), ("plain job=%s", "j8"), ("a=%r b", "x y")
-    first, second, third, last = (json.loads(line) for line in lines_of("json", tmp_path, *said))
+    first, second, third, quoted, last = (
+        json.loads(line) for line in lines_of("json", tmp_path, *said, ("a=%r b", "it's so"))
+    )
     assert (first["job"], first["state"], first["reason"]) == ("j7", "FAILED", "DISK_FULL")
     assert first["message"] == "and more"
     assert (first["level"], first["logger"]) == ("WARNING", "understudy.daemon.test")
     assert "job" not in second  # only what a message begins with: a path may hold anything
     assert (third["a"], third["message"]) == ("x y", "b")
+    assert (quoted["a"], quoted["message"]) == ("it's so", "b")
     assert (last["job"], last["error_id"]) == ("j1", "e1")
     assert "ValueError" in last["trace"]
+
+
+def test_a_refusal_is_logged_with_its_rpc_and_reason(make_daemon: Callable[..., Daemon], tmp_path: Path):
+    file = tmp_path / "daemon.toml"
+    file.write_text('[log]\nformat = "json"\n')
+    daemon = make_daemon("--config", str(file)).start()
+    with pytest.raises(grpc.RpcError):
+        daemon.jobs.GetJob(job_pb2.GetJobRequest(id="none"), timeout=SECONDS)
+    lines = [json.loads(line) for line in (daemon.state / "daemon.log").read_text().splitlines()]
+    (refused,) = [line for line in lines if line.get("rpc") == "GetJob"]
+    assert refused["reason"] == "NOT_FOUND"
+    assert "there is no job" in refused["message"]
+
+
+def test_a_supervisor_that_does_not_listen_stops_nobody(tmp_path: Path):
+    command = [sys.executable, "-m", "understudy.daemon", "--state", str(tmp_path / "state"), "--idle", "0.1"]
+    environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "none")}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "READY=1 not told" in done.stderr
 
 
 def findings(place: Place, text: str) -> dict[str, doctor.Finding]:
@@ -292,7 +329,7 @@ def test_the_doctor_finds_nothing_where_all_is_well_but_weights(tmp_path: Path):
     )
     wrong = {name for name, each in found.items() if each.fix}
     assert wrong == {"weights"}
-    assert "weights pull" in found["weights"].fix
+    assert f"--endpoint unix:{tmp_path}/state/daemon.sock weights pull" in found["weights"].fix
     assert found["tokens"].found.endswith("1 tokens")
     assert {"versions", "clock", "state", "socket", "network", "certificate", "device", "audit"} <= set(found)
     assert not list(tmp_path.glob(".understudy-*"))
@@ -321,6 +358,28 @@ def test_the_doctor_says_what_to_do(tmp_path: Path, spoil: Callable[[Place], obj
     wrong = {each.name: each.fix for each in found.values() if each.fix} | {"weights": ""}
     assert set(wrong) == {"weights", name}
     assert fix in wrong[name]
+
+
+def test_the_doctor_reads_the_job_store_of_any_version_and_leaves_nothing_beside_it(tmp_path: Path):
+    place = Place.at(tmp_path)
+    assert "begins with the first start" in findings(place, "")["jobs"].found
+    store = Store(tmp_path / "state" / "jobs.db")
+    newest = len(schema.MIGRATIONS)
+    assert f"0 jobs, schema {newest}" in findings(place, "")["jobs"].found  # beside a daemon that runs
+    store.close()
+    before = {path.name for path in (tmp_path / "state").iterdir()}
+    with closing(sqlite3.connect(tmp_path / "state" / "jobs.db", isolation_level=None)) as db:
+        for version, fix in ((newest, ""), (newest - 1, ""), (newest + 1, "newer")):
+            db.execute("DELETE FROM migrations WHERE version >= ?", (newest - 1,))
+            db.execute("INSERT INTO migrations VALUES (?, 0)", (version,))
+            found = findings(place, "")["jobs"]
+            assert f"schema {version}" in found.found
+            assert ("from the start on" in found.found) == (version < newest)
+            assert fix in found.fix
+            assert bool(fix) == bool(found.fix)
+    assert {path.name for path in (tmp_path / "state").iterdir()} == before
+    (tmp_path / "state" / "jobs.db").write_bytes(b"no store" * 1000)
+    assert findings(place, "")["jobs"].fix
 
 
 def test_the_doctor_reads_clocks(monkeypatch, tmp_path: Path):

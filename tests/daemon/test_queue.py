@@ -326,7 +326,7 @@ class Queueing(RuleBasedStateMachine):
             control.set_priority(self.store, job, priority)
         elif deed == "retry" and state.ended:
             control.retry(self.store, job)
-        elif deed == "resume" and state is State.PAUSED:
+        elif deed == "resume" and (state is State.PAUSED or self.store.pausing(job)):
             control.resume(self.store, job)
         elif deed == "cancel" and state in ACTIVE:
             control.cancel(self.store, job)

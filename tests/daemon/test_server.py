@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -139,6 +141,29 @@ def test_pause_resume_and_retry(daemon: Daemon, ingest: Spec):
     daemon.jobs.RetryJobFrames(job_pb2.RetryJobFramesRequest(id=job))
     assert daemon.succeed(job).attempts == 3
     assert {f.state for f in daemon.frames(job).values()} == {job_pb2.FRAME_STATE_SKIPPED}
+
+
+@pytest.mark.parametrize("field", ["label", "project"])
+@pytest.mark.parametrize("shown", ["\x1b[2Jgone", "two\nlines", "x" * 1001])
+def test_what_lists_show_is_printable_and_short(daemon: Daemon, ingest: Spec, field: str, shown: str):
+    code, reason, metadata = refused(lambda: daemon.submit(ingest(count=1), **{field: shown}))
+    assert (code, reason, metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT", field)
+
+
+def test_a_pause_is_taken_back_before_the_job_has_stopped(daemon: Daemon, ingest: Spec):
+    job = daemon.submit(ingest(count=400)).id
+    daemon.until_frames(job, 5)
+    os.kill(daemon.worker(), signal.SIGSTOP)  # so that it cannot stop in between
+    daemon.jobs.PauseJob(job_pb2.PauseJobRequest(id=job))
+    try:
+        resumed = daemon.jobs.ResumeJob(job_pb2.ResumeJobRequest(id=job)).job
+    finally:
+        os.kill(daemon.worker(), signal.SIGCONT)
+    assert resumed.state == job_pb2.JOB_STATE_RUNNING
+    daemon.succeed(job)
+    states = [m.event.state_change.to_state for m in daemon.watch(job) if m.event.HasField("state_change")]
+    assert job_pb2.JOB_STATE_PAUSED not in states
+    assert refused(lambda: daemon.jobs.ResumeJob(job_pb2.ResumeJobRequest(id=job)))[1] == "JOB_STATE"
 
 
 def test_a_queued_job_pauses_and_cancels_at_once(daemon: Daemon, ingest: Spec):

@@ -131,7 +131,10 @@ class Jobs(RuleBasedStateMachine):
                 State.RUNNING: State.RUNNING,
                 State.PAUSED: State.PAUSED,
             },
-            control.resume: {State.PAUSED: State.QUEUED},
+            control.resume: {
+                State.PAUSED: State.QUEUED,
+                **({State.RUNNING: State.RUNNING} if job in self.pausing else {}),
+            },
             control.retry: dict.fromkeys(ENDED, State.QUEUED),
         }[deed]
         if before not in allowed:
@@ -144,7 +147,7 @@ class Jobs(RuleBasedStateMachine):
         assert State(answer.state) is self.state[job]
         if deed is control.pause and before is State.RUNNING:
             self.pausing.add(job)
-        elif self.state[job] is not before:
+        elif self.state[job] is not before or deed is control.resume:
             self.pausing.discard(job)
 
     @rule()

@@ -86,11 +86,18 @@ def _next(orders: SimpleQueue[str], running: server.Running, idle: float) -> str
 
 
 def _notify(supervisor: str, state: str) -> None:
-    """Tell systemd where we are (sd_notify(3)); an address that begins with @ is an abstract one."""
+    """Tell systemd where we are (sd_notify(3)); an address that begins with @ is an abstract one.
+
+    One that does not listen stops nobody: the variable may be that of a service which started who started us.
+    """
     if supervisor:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
-            line.connect(supervisor.replace("@", "\0", 1) if supervisor.startswith("@") else supervisor)
-            line.send(state.encode())
+        address = supervisor.replace("@", "\0", 1) if supervisor.startswith("@") else supervisor
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.connect(address)
+                line.send(state.encode())
+        except OSError as error:
+            log.warning("%s not told to NOTIFY_SOCKET=%s: %s", state, supervisor, error.strerror)
 
 
 def _await_end_of_input(orders: SimpleQueue[str]) -> None:

@@ -260,8 +260,11 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-def read(path: Path) -> tuple[Token, ...]:
+def read(path: Path, *, ours: bool = True) -> tuple[Token, ...]:
     """The tokens in a file that nobody but its owner may read.
+
+    Args:
+        ours: refuse a file that is neither our user's nor root's.
 
     Raises:
         NotFound: there is no such file.
@@ -275,7 +278,7 @@ def read(path: Path) -> tuple[Token, ...]:
         raise NotFound(f"tokens {path}: there is no such file; {make}", path=path) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"tokens {path}: cannot be read: {error}", path=path, field="tokens") from error
-    refuse_shared(path, status)
+    refuse_shared(path, status, ours=ours)
     try:
         said = json.loads(text)
         if said["format"] != FORMAT:
@@ -290,7 +293,12 @@ def read(path: Path) -> tuple[Token, ...]:
     return found
 
 
-def refuse_shared(path: Path, status: os.stat_result) -> None:
+def kept(path: Path) -> tuple[Token, ...]:
+    """The tokens for who keeps the file: root does so for the daemon's user, whose it is. Raises as `read`."""
+    return read(path, ours=os.getuid() != 0)
+
+
+def refuse_shared(path: Path, status: os.stat_result, *, ours: bool) -> None:
     """Raises InvalidInput where anybody but the owner may read or write the file, or the owner is a stranger."""
     mode = stat.S_IMODE(status.st_mode)
     if mode & 0o077:
@@ -300,7 +308,7 @@ def refuse_shared(path: Path, status: os.stat_result) -> None:
             field="tokens",
             value=f"{mode:04o}",
         )
-    if status.st_uid not in (os.getuid(), 0):
+    if ours and status.st_uid not in (os.getuid(), 0):
         raise InvalidInput(
             f"tokens {path}: belongs to user {status.st_uid}, not to the daemon's ({os.getuid()})",
             path=path,
@@ -318,7 +326,7 @@ def create(
         InvalidInput: a scope or user that cannot be, or the file.
         WriteFailed: the file cannot be written.
     """
-    old = read(path) if path.exists() else ()
+    old = kept(path) if path.exists() else ()
     name, secret, now = secrets.token_hex(6), secrets.token_urlsafe(32), datetime.now(timezone.utc)
     if days is not None and not 0 < days <= 36500:
         raise InvalidInput(f"days {days} is not above 0 and at most 36500", field="days", value=days)
@@ -341,7 +349,7 @@ def revoke(path: Path, name: str) -> Token:
     Raises:
         NotFound: none has this id.
     """
-    old = read(path)
+    old = kept(path)
     gone = [token for token in old if token.id == name]
     if not gone:
         raise NotFound(f"tokens {path}: there is no token {name!r}", path=path, field="id", value=name)
@@ -350,10 +358,14 @@ def revoke(path: Path, name: str) -> Token:
 
 
 def _write(path: Path, tokens: tuple[Token, ...]) -> None:
+    """Write the file anew; root leaves it to whom it belongs, who is the daemon's user."""
     text = json.dumps({"format": FORMAT, "tokens": [token.dump() for token in tokens]}, indent=2) + "\n"
+    owner = path.stat() if path.exists() else None
     before = os.umask(0o177)
     try:
         write_text(path, text)
+        if owner is not None and os.getuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
     except WriteFailed as error:
         raise WriteFailed(f"tokens {error.message}", path=path) from error
     finally:

@@ -69,7 +69,7 @@ def _create(given: argparse.Namespace) -> None:
 
 def _list(given: argparse.Namespace) -> None:
     now = datetime.now(timezone.utc)
-    for token in access.read(given.tokens):
+    for token in access.kept(given.tokens):
         if given.json:
             said = token.dump()
             del said["sha256"]

@@ -21,7 +21,7 @@ from understudy.v1 import job_pb2
 
 Check = Callable[[job_pb2.JobSpec, tuple[Output, ...], str], Work]
 MOST_PRIORITY = 1000
-LONGEST_PROJECT = 64
+LONGEST_PROJECT, LONGEST_LABEL = 64, 1000  # they are shown in lists, on other people's terminals too
 Changed = Callable[[Course, Mapping[str, str], int, float], Course]
 
 
@@ -48,7 +48,8 @@ def start(
             value=request.request_id,
         ) from error
     _may_be_priority(request.priority)
-    _may_be_project(project)
+    _may_be_shown("project", project, LONGEST_PROJECT)
+    _may_be_shown("label", request.label, LONGEST_LABEL)
     digest = hashlib.sha256(request.spec.SerializeToString(deterministic=True)).hexdigest()
     with store.transaction():
         if found := _there(store, request_id, digest):
@@ -101,11 +102,14 @@ def pause(store: Store, job: str) -> job_pb2.Job:
 
 
 def resume(store: Store, job: str) -> job_pb2.Job:
-    """A paused job is QUEUED again."""
+    """A paused job is QUEUED again; one that has not stopped yet is no longer asked to pause, and goes on."""
     with store.transaction():
-        if (state := store.state(job)) is not State.PAUSED:
+        if store.pausing(job):
+            store.ask_pause(job, asked=False)
+        elif (state := store.state(job)) is State.PAUSED:
+            store.move(job, State.QUEUED)
+        else:
             raise JobStateRefused(f"job {job} is {state.name}, not PAUSED", job=job, value=state.name)
-        store.move(job, State.QUEUED)
         return store.job(job)
 
 
@@ -207,12 +211,12 @@ def _may_be_priority(priority: int) -> None:
         )
 
 
-def _may_be_project(project: str) -> None:
-    if len(project) > LONGEST_PROJECT or not project.isprintable():
+def _may_be_shown(field: str, text: str, longest: int) -> None:
+    if len(text) > longest or not text.isprintable():
         raise InvalidInput(
-            f"project: {project!r} is not at most {LONGEST_PROJECT} printable characters",
-            field="project",
-            value=project,
+            f"{field}: {text[:80]!r} is not at most {longest} printable characters",
+            field=field,
+            value=text[:80],
         )
 
 

@@ -9,9 +9,11 @@ import argparse
 import json
 import os
 import shutil
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from importlib import metadata
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.weights import State
-from understudy.daemon import access, audit, devices, tls
+from understudy.daemon import access, audit, devices, schema, tls
 from understudy.daemon.arguments import settled
 from understudy.daemon.config import DaemonConfig, version
 
@@ -63,6 +65,7 @@ def findings(given: argparse.Namespace, environment: Mapping[str, str]) -> Itera
         return
     yield Finding("configuration", str(given.config or "arguments and environment"))
     yield _state(config)
+    yield _jobs(config)
     yield _socket(config)
     yield from _network(config)
     for name in ("read", "write"):
@@ -123,6 +126,25 @@ def _state(config: DaemonConfig) -> Finding:
         fix = f"belongs to user {folder.stat().st_uid}, not to {os.getuid()}; choose another, or chown it"
         return Finding("state", str(folder), fix)
     return _disk("state", folder)
+
+
+def _jobs(config: DaemonConfig) -> Finding:
+    """Whether this version can use the job store that is there; a start brings an older one to its own schema."""
+    path = config.state / "jobs.db"
+    if not path.exists():
+        return Finding("jobs", f"{path}: begins with the first start")
+    newest = len(schema.MIGRATIONS)
+    # Without what a running or killed daemon keeps beside it, nothing need be made beside it to read it.
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)) as db:
+            (count,) = db.execute("SELECT count(*) FROM jobs").fetchone()
+            there = schema.applied(db)
+    except sqlite3.Error as error:
+        return Finding("jobs", f"{path}: {error}", "put the copy of it back, or move it away")
+    fix = "a newer understudy wrote it; run that version, or put the copy back" if there > newest else ""
+    later = f", {newest} from the start on: copy it first" if there < newest else ""
+    return Finding("jobs", f"{path}: {count} jobs, schema {there}{later}", fix)
 
 
 def _socket(config: DaemonConfig) -> Finding:
@@ -219,7 +241,9 @@ def _weights(config: DaemonConfig) -> Iterator[Finding]:
     store = config.site.weights()
     lacking = [entry.name for entry in store.entries() if entry.default and not store.has(entry.name)]
     wrong = [r.name for r in map(store.check, (e.name for e in store.entries())) if r.state is State.CORRUPT]
-    fix = f"run `understudy weights pull {' '.join(lacking + wrong)}`" if lacking or wrong else ""
+    names = " ".join(lacking + wrong)  # by the daemon, into its own cache
+    pull = f"`understudy --endpoint unix:{config.socket()} weights pull {names}`"
+    fix = f"start the daemon, then run {pull}" if names else ""
     said = [f"lacking: {', '.join(lacking)}"] if lacking else []
     said += [f"not what was published: {', '.join(wrong)}"] if wrong else []
     yield Finding("weights", "; ".join(said) or "all that runs by default is here", fix)

@@ -172,7 +172,7 @@ def translated(context: grpc.ServicerContext, rpc: str) -> Iterator[None]:
     try:
         yield
     except UnderstudyError as error:
-        log.info("rpc=%s refused=%s message=%r", rpc, error.reason, error.message)
+        log.info("rpc=%s reason=%s %r", rpc, error.reason, error.message)
         _abort(context, status(error))
     except Stopping as error:
         context.abort(grpc.StatusCode.UNAVAILABLE, str(error))

@@ -13,7 +13,8 @@ from understudy.daemon.config import Log
 
 LOG_BYTES, LOG_FILES = 4 << 20, 3
 _SECRET = re.compile(r"\bust_[0-9A-Za-z]+_[0-9A-Za-z_-]+|(?<=[Bb]earer )[^\s'\"]+")
-_PAIR = re.compile(r"([a-z][a-z_]*)=('(?:[^'\\]|\\.)*'|\S+)(?:\s+|$)")
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_PAIR = re.compile(rf"([a-z][a-z_]*)=({_QUOTED}|\S+)(?:\s+|$)")
 _OURS = frozenset({"time", "level", "logger", "message", "trace"})
 
 
@@ -50,7 +51,7 @@ class _Json(logging.Formatter):
         fields: dict[str, str] = {}
         at = 0
         while (pair := _PAIR.match(message, at)) and pair[1] not in _OURS:
-            fields.setdefault(pair[1], pair[2].strip("'"))
+            fields.setdefault(pair[1], pair[2].strip("'\""))
             at = pair.end()
         line = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),

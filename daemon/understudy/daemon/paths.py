@@ -109,8 +109,9 @@ def _within(path: Path, roots: tuple[Path, ...], field: str, verb: str) -> Path:
     real = os.path.realpath(path)
     leads = f" (a link to {real})" if real != os.path.normpath(path) else ""
     if roots and not any(Path(real).is_relative_to(os.path.realpath(root)) for root in roots):
+        named = ", ".join(map(str, dict.fromkeys(roots)))  # what may be written may be read too
         raise PathNotAllowed(
-            f"{field}: {path}{leads} is outside what this daemon may {verb}: {', '.join(map(str, roots))}",
+            f"{field}: {path}{leads} is outside what this daemon may {verb}: {named}",
             path=path,
             field=field,
             value=path,

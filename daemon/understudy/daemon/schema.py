@@ -120,7 +120,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied REAL NOT NULL)"
     )
-    (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()
+    version = applied(connection)
     if version > len(MIGRATIONS):
         raise WriteFailed(
             f"{path}: written by a newer understudy (schema {version}, this one knows {len(MIGRATIONS)}); "
@@ -131,3 +131,9 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {script}")  # which leaves the transaction open
         connection.execute("INSERT INTO migrations VALUES (?, ?)", (number, time.time()))
         connection.execute("COMMIT")
+
+
+def applied(connection: sqlite3.Connection) -> int:
+    """The schema of a file that was migrated once."""
+    (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()
+    return int(version)

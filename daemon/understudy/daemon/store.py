@@ -334,10 +334,10 @@ class Store:
             change = job_pb2.StateChange(from_state=int(before), to_state=int(to), error=error)  # type: ignore[arg-type]
             self.record(job, [job_pb2.JobEvent(state_change=change)])
 
-    def ask_pause(self, job: str) -> None:
-        """Note that a running job was asked to pause: this outlives the daemon."""
+    def ask_pause(self, job: str, *, asked: bool = True) -> None:
+        """Note that a running job was asked to pause, or that it no longer is: this outlives the daemon."""
         with self.transaction() as db:
-            db.execute("UPDATE jobs SET pausing = 1 WHERE id = ?", (job,))
+            db.execute("UPDATE jobs SET pausing = ? WHERE id = ?", (asked, job))
 
     def refuses_locked(self, job: str) -> bool:
         """Whether it fails rather than waits for its output."""

@@ -105,8 +105,7 @@ class Remote:
             if error.code() in network.REFUSED:
                 raise translate(error) from error
             raise Unreachable(
-                f"no daemon answers at {self.endpoint}: {error.details()}. Start one there with `understudy "
-                f"serve --listen {self.endpoint}`, or leave --endpoint and $UNDERSTUDY_ENDPOINT out",
+                f"no daemon answers at {self.endpoint}: {error.details()}. {_way_out(self.endpoint)}",
                 metadata={"field": "endpoint", "value": self.endpoint},
             ) from error
         return self._channel
@@ -322,6 +321,19 @@ def _socket(endpoint: str) -> str:
             f"{endpoint!r} is not a Unix socket; write unix:/path/of/the.sock, or tls://HOST:PORT",
         )
     return f"unix:{Path(path).absolute()}"
+
+
+def _way_out(endpoint: str) -> str:
+    """What to do where no daemon answers."""
+    if endpoint.startswith(network.SCHEME):
+        return (
+            f"If one listens there, see to the certificates: ${network.CA} names the authority of its own, "
+            f"${network.CERTIFICATE} and ${network.KEY} are ours where it wants one"
+        )
+    return (
+        f"Start one there with `understudy serve --listen {endpoint}`, or leave --endpoint and "
+        "$UNDERSTUDY_ENDPOINT out"
+    )
 
 
 def _open(endpoint: str) -> grpc.Channel:

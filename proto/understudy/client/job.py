@@ -247,7 +247,7 @@ class Job:
         return self._update(self._wire.call(JobServiceStub, "PauseJob", pb.PauseJobRequest(id=self.id)))
 
     def resume(self) -> Job:
-        """Queue it again after a pause."""
+        """Queue it again after a pause; one that has not stopped yet goes on."""
         return self._update(self._wire.call(JobServiceStub, "ResumeJob", pb.ResumeJobRequest(id=self.id)))
 
     def set_priority(self, priority: int) -> Job:

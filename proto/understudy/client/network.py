@@ -57,7 +57,7 @@ def refuse_old(ours: str, info: GetInfoResponse) -> None:
     Raises:
         Refused: names both versions.
     """
-    if _release(ours) < _release(info.min_client):
+    if release(ours) < release(info.min_client):
         raise Refused.invalid(
             "endpoint",
             info.min_client,
@@ -66,7 +66,7 @@ def refuse_old(ours: str, info: GetInfoResponse) -> None:
         )
 
 
-def _release(version: str) -> tuple[int, ...]:
+def release(version: str) -> tuple[int, ...]:
     """The numbers in front of a version: `0.2.0rc1` is 0.2.0; none where there are none, which comes before all."""
     numbers = re.match(r"\d+(\.\d+)*", version)
     return tuple(map(int, numbers[0].split("."))) if numbers else ()

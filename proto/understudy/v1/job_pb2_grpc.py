@@ -139,7 +139,7 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ResumeJob(self, request, context):
-        """Queues a paused job again.
+        """Queues a paused job again. One that was asked to pause and has not stopped yet goes on instead.
         NOT_FOUND: no such job.
         FAILED_PRECONDITION: it is not paused (JOB_STATE).
         """

@@ -14,7 +14,7 @@ from typing import NoReturn
 import typer
 from google.protobuf.message import Message
 
-from understudy.client import lines
+from understudy.client import lines, network
 from understudy.client.errors import OK, Refused, UnderstudyError, meant
 from understudy.client.farm import openjd
 from understudy.client.frames import parse
@@ -51,6 +51,11 @@ class State:
         state = context.obj
         assert isinstance(state, State)
         return state
+
+    @property
+    def remote(self) -> bool:
+        """Whether the daemon may be on another machine."""
+        return (self.endpoint or self.environ.get("UNDERSTUDY_ENDPOINT", "")).startswith(network.SCHEME)
 
     def session(self) -> Session:
         return Session(self.endpoint or None, asking=self.asking)

@@ -17,7 +17,7 @@ import grpc
 import typer
 from google import protobuf
 
-from understudy.client import specs
+from understudy.client import network, specs
 from understudy.client.cli import operate, options
 from understudy.client.cli.context import State
 from understudy.client.cli.weights import STATES
@@ -62,7 +62,7 @@ def command(
         ours.result(
             "check",
             {**asdict(finding), "ok": not finding.fix},
-            f"{mark} {finding.name:<14}{finding.found}{fix}",
+            f"{mark} {finding.name:<17}{finding.found}{fix}",
         )
         if finding.fix:
             ours.exit_code = INVALID
@@ -83,8 +83,8 @@ def findings(state: State, folder: Path) -> Iterator[Finding]:
         return
     with session:
         info = session.info()
-        yield from _daemon(info)
-        yield from _weights(session)
+        yield from _daemon(info, here=not state.remote)
+        yield from _weights(session, f"--endpoint {state.endpoint} " if state.endpoint else "")
 
 
 def checked(config: str) -> Iterator[Finding]:
@@ -100,15 +100,17 @@ def checked(config: str) -> Iterator[Finding]:
         yield Finding(said["name"], said["found"], said["fix"])
 
 
-def _daemon(info: GetInfoResponse) -> Iterator[Finding]:
+def _daemon(info: GetInfoResponse, *, here: bool) -> Iterator[Finding]:
+    """What a daemon says of itself; `here`: its disks are ours too."""
     how = "embedded for this command" if info.embedded else f"process {info.process_id}"
-    same = info.version == version()
+    older = network.release(info.version) < network.release(version())
     yield Finding(
         "daemon",
         f"understudy {info.version}, {', '.join(info.api_versions)}, {how}",
-        "" if same else "client and daemon differ; bring both to the same release",
+        "older than this client, whose requests it may not know; upgrade it" if older else "",
     )
-    yield _disk("state", Path(info.state_folder))
+    if here:
+        yield _disk("state", Path(info.state_folder))
     yield Finding("read roots", ", ".join(info.read_roots) or "whatever its user may read")
     yield Finding("write roots", ", ".join(info.write_roots) or "whatever its user may write")
     yield Finding("colour", f"{info.colour.config}, working in {info.colour.working_space}")
@@ -122,10 +124,10 @@ def _daemon(info: GetInfoResponse) -> Iterator[Finding]:
         yield Finding(family.name, ", ".join(names))
 
 
-def _weights(session: Session) -> Iterator[Finding]:
+def _weights(session: Session, endpoint: str) -> Iterator[Finding]:
     for weights in session.weights():
         state = STATES.get(weights.state, "unknown")
-        pull = f"understudy weights pull {weights.name}"
+        pull = f"understudy {endpoint}weights pull {weights.name}"
         if weights.state == WEIGHTS_STATE_MISSING and not weights.by_default:
             yield Finding("weights", f"{weights.name}: not here; another {weights.kind} needs it: {pull}")
         else:

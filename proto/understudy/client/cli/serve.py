@@ -63,6 +63,12 @@ def command(
     workers: Annotated[
         options.Whole, typer.Option("--workers", metavar="N", help="Workers that compute on the CPU.")
     ] = None,
+    idle: Annotated[
+        options.Real,
+        typer.Option(
+            "--idle", metavar="SECONDS", help="Stop after so long without a call and a job. Default: never."
+        ),
+    ] = None,
     path_mapping_rules: Annotated[
         options.Text,
         typer.Option("--path-mapping-rules", metavar="FILE", help="Open Job Description's pathmapping-1.0."),
@@ -80,6 +86,7 @@ def command(
         "--path-mapping-rules": path_mapping_rules,
         "--device": device,
         "--workers": None if workers is None else str(workers),
+        "--idle": None if idle is None else str(idle),
     }
     repeated = {
         "--read-root": read_root,
