@@ -4,7 +4,7 @@
 import bpy
 
 from . import ops_preview
-from .panels import CATEGORY
+from .panels import CATEGORY, draw_text
 
 
 class _Panel:
@@ -28,7 +28,7 @@ class UNDERSTUDY_PT_shot(_Panel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.fields(context, "clip", "colour_space", "src_faceset", "dst_faceset", "model", "track")
         row = layout.row(align=True)
-        row.prop(context.scene.understudy, "first")
+        row.prop(context.scene.understudy, "first", text="Frames")
         row.prop(context.scene.understudy, "last", text="")
         layout.operator("understudy.plate", icon="INFO")
         layout.operator("understudy.swap", icon="MOD_PHYSICS")
@@ -83,7 +83,7 @@ class UNDERSTUDY_PT_merge(_Panel, bpy.types.Panel):
         layout.operator("understudy.merge", icon="RENDER_ANIMATION")
         if ops_preview.icon():
             layout.template_icon(icon_value=ops_preview.icon(), scale=10.0)
-            layout.label(text=ops_preview.caption)
+            draw_text(layout, ops_preview.caption)
 
 
 classes = (
