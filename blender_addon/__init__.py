@@ -14,6 +14,7 @@ from types import ModuleType
 MODULES = (
     "preferences",
     "properties",
+    "ops_base",
     "ops_jobs",
     "ops_run",
     "ops_tracks",

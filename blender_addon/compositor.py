@@ -195,10 +195,12 @@ def _spot(
 
 def _place(node: bpy.types.Node, column: float, row: float) -> None:
     node.location = (column * _COLUMN, -row * _ROW)
+    node.select = False
 
 
 def _frame(group: bpy.types.NodeTree, label: str, colour: str, *nodes: bpy.types.Node) -> None:
     frame = group.nodes.new("NodeFrame")
     frame.label, frame.use_custom_color, frame.color = label, True, _COLOURS[colour]
+    frame.select = False
     for node in nodes:
         node.parent = frame

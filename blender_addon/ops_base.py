@@ -8,12 +8,15 @@ from collections.abc import Generator
 from typing import Any
 
 import bpy
+from bpy.app.handlers import persistent
 
 from . import runner
 from .runner import UnderstudyError
 
 STEP_S = 0.02  # the main thread is taken for so long at a time
 TICK_S = 0.05
+
+_undos = 0  # and redos: what an operator under way holds of the file is none of Blender's any more
 
 Steps = Generator[
     Any, None, None
@@ -22,7 +25,7 @@ Steps = Generator[
 
 class Steady(bpy.types.Operator):
     """An operator whose work is a generator, `steps`: in a window a timer takes the steps and ESC ends them, in
-    background or a script they are taken one after the other. It is one step of undo either way."""
+    background or a script they are taken one after the other. It is one step of undo either way; an undo ends it."""
 
     bl_options = {"REGISTER", "UNDO"}
 
@@ -31,15 +34,15 @@ class Steady(bpy.types.Operator):
         raise NotImplementedError
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        self._steps, self._waits = self.steps(context), None
+        self._steps, self._waits, self._undos = self.steps(context), None, _undos
         self._timer = context.window_manager.event_timer_add(TICK_S, window=context.window)
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if event.type == "ESC":
+        if event.type == "ESC" or self._undos != _undos:
             self._end(context)
-            self.report({"INFO"}, "cancelled")
+            self.report({"INFO"}, "cancelled" if self._undos == _undos else "cancelled by an undo")
             return {"CANCELLED"}
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
@@ -85,3 +88,22 @@ def fail(operator: bpy.types.Operator, error: UnderstudyError) -> set[str]:
     """Say it as an operator does: red, and for scripts a RuntimeError."""
     operator.report({"ERROR"}, error.message + (f" ({error.field})" if error.field else ""))
     return {"CANCELLED"}
+
+
+@persistent
+def _undone(*_: object) -> None:
+    global _undos
+    _undos += 1
+
+
+def register() -> None:
+    bpy.app.handlers.undo_pre.append(_undone)
+    bpy.app.handlers.redo_pre.append(_undone)
+
+
+def unregister() -> None:
+    bpy.app.handlers.undo_pre.remove(_undone)
+    bpy.app.handlers.redo_pre.remove(_undone)
+
+
+classes = ()

@@ -4,7 +4,7 @@
 import bpy
 
 from . import ops_preview
-from .panels import CATEGORY
+from .panels import CATEGORY, draw_text
 
 
 class Panel:
@@ -33,7 +33,7 @@ class UNDERSTUDY_PT_shot(Panel, bpy.types.Panel):
         if chosen is not None and chosen.source == "MOVIE":
             layout.operator("understudy.ingest", icon="FILE_MOVIE")
         row = layout.row(align=True)
-        row.prop(context.scene.understudy, "first")
+        row.prop(context.scene.understudy, "first", text="Frames")
         row.prop(context.scene.understudy, "last", text="")
         layout.operator("understudy.plate", icon="INFO")
         layout.operator("understudy.swap", icon="MOD_PHYSICS")
@@ -88,7 +88,7 @@ class UNDERSTUDY_PT_merge(Panel, bpy.types.Panel):
         layout.operator("understudy.merge", icon="RENDER_ANIMATION")
         if ops_preview.icon():
             layout.template_icon(icon_value=ops_preview.icon(), scale=10.0)
-            layout.label(text=ops_preview.caption)
+            draw_text(layout, ops_preview.caption)
 
 
 classes = (

@@ -19,10 +19,10 @@ class UNDERSTUDY_PT_comp(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         settings, layout = context.scene.understudy, self.layout
-        layout.use_property_split = True
+        layout.use_property_split, layout.use_property_decorate = True, False
         layout.prop(settings, "output")
-        draw_version(layout, settings, "understudy.comp_version")
         layout.operator("understudy.comp_add", icon="NODETREE")
+        draw_version(layout, settings, "understudy.comp_version")
         layout.operator("understudy.comp_refresh", icon="FILE_REFRESH")
         for group in compositor.groups():
             node = group.nodes.get(compositor.LAYERS)

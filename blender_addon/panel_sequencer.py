@@ -17,9 +17,8 @@ class UNDERSTUDY_PT_seq(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         settings, layout = compat.sequencer_scene(context).understudy, self.layout
-        layout.use_property_split = True
+        layout.use_property_split, layout.use_property_decorate = True, False
         layout.prop(settings, "output")
-        draw_version(layout, settings, "understudy.seq_version")
         column = layout.column(align=True)
         for kind, label, icon in (
             (sequencer.RESULT, "Result", "IMAGE_DATA"),
@@ -27,6 +26,7 @@ class UNDERSTUDY_PT_seq(bpy.types.Panel):
             (sequencer.MATTE, "Matte", "MOD_MASK"),
         ):
             column.operator("understudy.seq_add", text=f"Add {label}", icon=icon).kind = kind
+        draw_version(layout, settings, "understudy.seq_version")
         layout.operator("understudy.seq_refresh", icon="FILE_REFRESH")
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The job list, in the side bars of the three editors."""
 
+import textwrap
+
 import bpy
 
 from . import runner, way
@@ -9,6 +11,7 @@ from .link import jobs as told  # isort: skip - beside this file once it is buil
 
 CATEGORY = "Understudy"
 MOST = 8  # rows
+_LETTER = 6.0  # pixels, of the usual font
 _ICONS = {
     "JOB_STATE_QUEUED": "TIME",
     "JOB_STATE_RUNNING": "PLAY",
@@ -36,10 +39,12 @@ def draw_jobs(layout: bpy.types.UILayout) -> None:
     if runner.problem:
         row = layout.row()
         row.alert = True
-        row.label(text=runner.problem, icon="ERROR")
+        draw_text(row, runner.problem, "ERROR")
         row.operator("understudy.problem_clear", text="", icon="X", emboss=False)
     for job in runner.known()[:MOST]:
         _draw_job(layout.box(), job)
+    if not runner.known():
+        layout.label(text="No jobs yet")
     layout.operator("understudy.jobs_refresh", icon="FILE_REFRESH")
 
 
@@ -52,9 +57,19 @@ def _draw_job(layout: bpy.types.UILayout, job: runner.Json) -> None:
         button.job, button.what = job["id"], what
     words = told.words(job)
     if state == "JOB_STATE_RUNNING":
-        layout.progress(factor=told.fraction(job), text=words)
-    else:
-        layout.label(text=words)
+        said = words.split(", ")
+        layout.progress(factor=told.fraction(job), text=", ".join(said[:2]))
+        words = ", ".join(said[2:])
+    draw_text(layout, words)
+
+
+def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
+    """A text of any length, in lines as wide as the side bar: a label is one line, and is cut."""
+    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
+    letters = int((region.width / scale - 70) / _LETTER) if region else 40
+    column = layout.column(align=True)
+    for i, line in enumerate(textwrap.wrap(text, max(letters, 16))):
+        column.label(text=line, icon=icon if i == 0 or icon == "NONE" else "BLANK1")
 
 
 class JobsPanel:

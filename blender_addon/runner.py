@@ -59,6 +59,9 @@ _inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
 _link: Link | None = None
 _jobs: Jobs | None = None
 _listeners: list[Listener] = []
+_begun: dict[
+    str, list[str]
+] = {}  # ids of the jobs that were started, by the scene's name, in the file that is open
 problem = ""  # what last went wrong with no operator there to report it; panels show it
 
 
@@ -230,6 +233,7 @@ class Started:
         scene = bpy.data.scenes.get(self._scene)  # by name: the file may be another one by now
         if scene is not None:
             scene.understudy.jobs = to_remember(scene.understudy.jobs, ids)
+            _begun.setdefault(scene.name, []).extend(ids)
 
 
 def resume() -> None:
@@ -273,13 +277,25 @@ def _tick() -> float:
 
 
 @persistent
+def _undone(*_: object) -> None:
+    """An undo or redo takes back what the file remembers, and not the job."""
+    for name, ids in _begun.items():
+        scene = bpy.data.scenes.get(name)
+        if scene is not None:
+            scene.understudy.jobs = to_remember(scene.understudy.jobs, ids)
+
+
+@persistent
 def _loaded(*_: object) -> None:
+    _begun.clear()
     if not bpy.app.background:  # a render of the farm asks no daemon
         resume()
 
 
 def register() -> None:
     bpy.app.handlers.load_post.append(_loaded)
+    bpy.app.handlers.undo_post.append(_undone)
+    bpy.app.handlers.redo_post.append(_undone)
     bpy.app.timers.register(_tick, persistent=True)
     if not bpy.app.background and hasattr(
         bpy.data, "scenes"
@@ -291,6 +307,8 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     bpy.app.handlers.load_post.remove(_loaded)
+    bpy.app.handlers.undo_post.remove(_undone)
+    bpy.app.handlers.redo_post.remove(_undone)
     disconnect()
 
 

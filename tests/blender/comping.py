@@ -48,6 +48,11 @@ def render(tree, sockets, folder, first, last, size=(160, 120)):
     bpy.ops.render.render(animation=True)
     tree.nodes.remove(node)
 """
+# The scene's compositor, and the shot's group in it.
+NODES = """
+tree = lambda: getattr(bpy.context.scene, "compositing_node_group" if bpy.app.version >= (5, 0, 0) else "node_tree")
+shot = lambda: next(n for n in tree().nodes if n.bl_idname == "CompositorNodeGroup")
+"""
 # A plain scene: no 3D, nothing in the compositor; the shot's settings from the arguments.
 SCENE = (
     RENDER
@@ -58,9 +63,8 @@ if bpy.app.version < (5, 0, 0):
     scene.node_tree.nodes.clear()
 settings = scene.understudy
 settings.output = arguments[0]
-tree = lambda: scene.compositing_node_group if bpy.app.version >= (5, 0, 0) else scene.node_tree
-shot = lambda: next(n for n in tree().nodes if n.bl_idname == "CompositorNodeGroup")
 """
+    + NODES
 )
 
 

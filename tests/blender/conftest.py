@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 VERSIONS = ("4.2", "4.5", "5.0", "5.2")
 PATIENT = 540.0  # a busy machine; the test itself has 600
+BEGIN, END = "<!-- matrix -->", "<!-- end of matrix -->"
 _MATRIX = pytest.StashKey[dict[str, dict[str, str]]]()
 
 
@@ -45,7 +46,7 @@ class Blender:
     def __init__(self, version: str, python: Path, home: Path, bridge: Path, matrix: dict[str, str]) -> None:
         self.version, self.python, self.home = version, python, home
         self._bridge, self._matrix = bridge, matrix
-        self._count = 0
+        self._count, self._finished = 0, set[str]()
 
     def run(
         self, script: str, *arguments: object, endpoint: str = "", seconds: float = PATIENT
@@ -67,14 +68,21 @@ class Blender:
             endpoint=endpoint,
             seconds=seconds,
         )
-        return dict(json.loads(answer.read_text(encoding="utf-8")))
+        told = json.loads(answer.read_text(encoding="utf-8"))
+        self._finished.update(told["finished"])
+        for name in told["operators"]:
+            self._matrix.setdefault(name, "-")
+        return dict(told["result"])
 
     def install(self, path: Path) -> None:
         self._start("install", str(path))
 
     def ok(self, *operators: str) -> None:
-        """These operators did here what they should: for the matrix that is printed in the end."""
-        self._matrix.update(dict.fromkeys(operators, "ok"))
+        """These operators did here what they should: for the matrix that is printed in the end. Blender has to have
+        finished them."""
+        names = {name.removeprefix("understudy.") for name in operators}
+        assert names <= self._finished, f"never finished: {names - self._finished}"
+        self._matrix.update(dict.fromkeys(names, "ok"))
 
     def _start(self, *arguments: str, endpoint: str = "", seconds: float = PATIENT) -> None:
         keep = {
@@ -152,15 +160,23 @@ def endpoint(daemon: Daemon) -> str:
     return str(daemon.announced()["endpoint"])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Which operator did its work in which Blender."""
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Which operator did its work in which Blender; `UNDERSTUDY_MATRIX` names a page that has it, between marks."""
     matrix = config.stash.get(_MATRIX, {})
     names = sorted({name for row in matrix.values() for name in row})
     if not names:
         return
-    width = max(map(len, names))
+    heads = ("operator", *matrix)
+    rows = [(name, *(row.get(name, "-") for row in matrix.values())) for name in names]
+    table = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
     terminalreporter.section("Blender")
-    terminalreporter.line(" ".join([" " * width, *(f"{version:<5}" for version in matrix)]))
-    for name in names:
-        cells = (f"{row.get(name, '-'):<5}" for row in matrix.values())
-        terminalreporter.line(" ".join([f"{name:<{width}}", *cells]))
+    for line in table:
+        terminalreporter.line(line)
+    page = os.environ.get("UNDERSTUDY_MATRIX")
+    if page and not exitstatus:
+        before, begin, rest = Path(page).read_text(encoding="utf-8").partition(BEGIN)
+        _, end, after = rest.partition(END)
+        assert end, f"{page}: no place for the matrix"
+        Path(page).write_text(before + begin + "\n".join(["", *table, ""]) + end + after, encoding="utf-8")

@@ -4,7 +4,8 @@
     python inside.py run SCRIPT RESULT [ARGUMENT…]
 
 `BLENDER_USER_RESOURCES` is the isolated home. A script finds `bpy`, `us` (the extension's package), `module` (a
-module of it by name), `arguments` and `result`, a dict that becomes the file RESULT as JSON.
+module of it by name), `arguments` and `result`, a dict that becomes the file RESULT as JSON. There it stands beside
+the extension's operators, and those of them that Blender finished at least once.
 """
 
 import importlib
@@ -31,6 +32,7 @@ def run(script: str, path: str, *arguments: str) -> None:
     bpy.ops.preferences.addon_enable(module=PACKAGE)
     assert PACKAGE in bpy.context.preferences.addons, "the extension was not enabled"
     result: dict = {}
+    finished = watched()
     names = {
         "bpy": bpy,
         "us": sys.modules[PACKAGE],
@@ -40,7 +42,28 @@ def run(script: str, path: str, *arguments: str) -> None:
         "__name__": "__main__",
     }
     exec(compile(Path(script).read_text(encoding="utf-8"), script, "exec"), names)
-    Path(path).write_text(json.dumps(result), encoding="utf-8")
+    told = {"result": result, "operators": dir(bpy.ops.understudy), "finished": sorted(finished)}
+    Path(path).write_text(json.dumps(told), encoding="utf-8")
+
+
+def watched() -> set[str]:
+    """Names of the extension's operators that have finished, from now on."""
+    finished: set[str] = set()
+
+    def watch(kind: type) -> None:
+        execute = kind.execute
+
+        def counted(operator: bpy.types.Operator, context: bpy.types.Context) -> set[str]:
+            ended = execute(operator, context)
+            if ended == {"FINISHED"}:
+                finished.add(kind.bl_idname.partition(".")[2])
+            return ended
+
+        kind.execute = counted
+
+    for name in dir(bpy.ops.understudy):
+        watch(getattr(bpy.types, f"UNDERSTUDY_OT_{name}"))
+    return finished
 
 
 if __name__ == "__main__":

@@ -282,6 +282,7 @@ waited = SimpleNamespace(done=lambda: False, cancel=lambda: given_up.append(True
 modal = Pretended(
     _steps=(step for step in [waited]),
     _waits=None,
+    _undos=ops_base._undos,
     _timer=bpy.context.window_manager.event_timer_add(1.0, window=bpy.context.window),
     report=lambda kind, text: told.append(text),
 )
