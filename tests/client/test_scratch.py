@@ -241,7 +241,7 @@ def test_who_is_told_may_stop_it_and_it_goes_on_later(session: Session, mine: Pa
         session.send(mine / "plate.1002.exr", "stopped", report=stop)
     session.delete_scratch("stopped")  # it may have been faster
     data, half = (mine / "plate.1002.exr").read_bytes(), LARGE // 2
-    about = {
+    about: dict[str, Any] = {
         "name": "stopped/plate.1002.exr",
         "size_bytes": LARGE,
         "sha256": hashlib.sha256(data).hexdigest(),

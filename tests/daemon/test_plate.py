@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -40,7 +41,7 @@ def check(pattern: object, **ref) -> job_pb2.JobSpec:
 
 
 def decoded(
-    spec: job_pb2.JobSpec, tmp_path: Path, colour: ColourConfig, **roots: tuple[Path, ...]
+    spec: job_pb2.JobSpec, tmp_path: Path, colour: ColourConfig, **roots: Any
 ) -> decode.Work:
     site = Site(weights_cache=tmp_path / "weights", roots=Roots(**roots))
     return decode.work(spec, site=site, colour=colour)

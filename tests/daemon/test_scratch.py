@@ -22,7 +22,7 @@ from tests.daemon import facesets
 from tests.daemon.listening import SECONDS, Listener, Place, listening, shown
 from tests.daemon.support import Daemon, refusal
 from understudy.core import confine
-from understudy.core.errors import DiskFull, InvalidInput, NotFound
+from understudy.core.errors import DiskFull, InvalidInput, NotFound, WriteFailed
 from understudy.daemon import expiry, scratch
 from understudy.daemon.errors import LimitReached, PathNotAllowed
 from understudy.daemon.limits import Limits
@@ -97,7 +97,7 @@ def test_what_is_not_what_was_promised_never_gets_the_name(folder: Folder):
     receive(folder, "a")
     wrong = bytearray(SENT)
     wrong[12345] ^= 1
-    with pytest.raises(scratch.WriteFailed, match="changed on the way"):
+    with pytest.raises(WriteFailed, match="changed on the way"):
         folder.receive("a", len(SENT), digest(b"x"), 0, bytes(wrong))
     assert everything(folder.place) == {"a": SENT}
     receive(folder, "a", bytes(wrong))  # said honestly it is taken
@@ -226,7 +226,7 @@ def test_a_quota_and_a_full_disk_say_so(folder: Folder, monkeypatch: pytest.Monk
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(scratch.os, "pwrite", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(DiskFull, match=r"scratch:e: .*No space left"):
         receive(folder, "e")
     monkeypatch.undo()
@@ -451,7 +451,7 @@ def test_a_killed_daemon_goes_on_with_a_file(make_daemon: Callable[..., Daemon],
     (tmp_path / "own").mkdir()
     (tmp_path / "d.toml").write_text(f'[scratch]\nfolder = "{tmp_path / "own"}"\n')
     daemon = make_daemon("--config", str(tmp_path / "d.toml")).start()
-    about = {"name": "a/b", "size_bytes": len(SENT), "sha256": digest(SENT)}
+    about: dict[str, Any] = {"name": "a/b", "size_bytes": len(SENT), "sha256": digest(SENT)}
     first = pb.SendChunkRequest(**about, data=SENT[:100_000])
     assert ScratchServiceStub(daemon.channel).SendChunk(first, timeout=SECONDS).received_bytes == 100_000
     daemon.end(signal.SIGKILL)

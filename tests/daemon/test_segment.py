@@ -217,7 +217,8 @@ class TestClear:
             return sort(faces, key, *options, **more)
 
         monkeypatch.setattr(order, "order", counted)
-        servicer = SegmentServicer(Roots(read=(tmp_path,), write=(tmp_path,)))
+        roots = Roots(read=(tmp_path,), write=(tmp_path,))
+        servicer = SegmentServicer(lambda context: roots)
         request = pb.ClearSegmentationRequest(
             path=str(labelled), labels=True, query={"order": "yaw", "limit": 6}
         )
