@@ -40,9 +40,7 @@ def check(pattern: object, **ref) -> job_pb2.JobSpec:
     return job_pb2.JobSpec(check_plate={"plate": {"pattern": str(pattern), **ref}})
 
 
-def decoded(
-    spec: job_pb2.JobSpec, tmp_path: Path, colour: ColourConfig, **roots: Any
-) -> decode.Work:
+def decoded(spec: job_pb2.JobSpec, tmp_path: Path, colour: ColourConfig, **roots: Any) -> decode.Work:
     site = Site(weights_cache=tmp_path / "weights", roots=Roots(**roots))
     return decode.work(spec, site=site, colour=colour)
 
