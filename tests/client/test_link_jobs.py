@@ -82,6 +82,17 @@ def test_it_is_steered_and_says_why_it_ended(host: Host, daemon: FakeDaemon):
     assert jobs.words(host.jobs.known["job-1"]) == "the disk is full"
 
 
+def test_a_reply_that_comes_after_later_events_changes_nothing():
+    known = jobs.Jobs(None)  # type: ignore[arg-type] # nothing is asked here
+    known._event("j", {"snapshot": {"id": "j", "lastSequence": 5, "state": "JOB_STATE_PAUSED"}})
+    running = {"fromState": "JOB_STATE_PAUSED", "toState": "JOB_STATE_RUNNING"}
+    known._event("j", {"event": {"sequence": 7, "stateChange": running}})
+    known._read({"id": "j", "lastSequence": 6, "state": "JOB_STATE_QUEUED"})
+    assert known.known["j"]["state"] == "JOB_STATE_RUNNING"
+    known._read({"id": "j", "lastSequence": 7, "state": "JOB_STATE_RUNNING", "label": "anew"})
+    assert known.known["j"]["label"] == "anew"
+
+
 def test_a_snapshot_has_the_events_before_it():
     """Those that come again after it count no second time."""
     known = jobs.Jobs(None)  # type: ignore[arg-type] # nothing is asked here

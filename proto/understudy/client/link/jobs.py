@@ -132,8 +132,11 @@ class Jobs:
         return None if said["state"] == "JOB_STATE_SUCCEEDED" else _failure(said)
 
     def _read(self, job: Json) -> None:
-        self.known[job["id"]] = job
-        self._tell_all(job, None)
+        """Take what a reply says, but where the watch has told more meanwhile: the two are not in order."""
+        known = self.known.setdefault(job["id"], job)
+        if int(job.get("lastSequence", 0)) >= int(known.get("lastSequence", 0)):
+            self.known[job["id"]] = job
+        self._tell_all(self.known[job["id"]], None)
 
     def _event(self, job: str, message: Json) -> None:
         self.errors.pop(job, None)
