@@ -105,7 +105,7 @@ def jobs() -> Jobs:
 
 def known() -> list[Json]:
     """The jobs as they are known now, the newest first; asks nobody."""
-    return list(reversed(_jobs.known.values())) if _jobs is not None else []
+    return _jobs.newest() if _jobs is not None else []
 
 
 def connected() -> bool:

@@ -93,6 +93,13 @@ def test_a_reply_that_comes_after_later_events_changes_nothing():
     assert known.known["j"]["label"] == "anew"
 
 
+def test_the_newest_is_the_one_that_was_started_last_however_they_were_heard_of():
+    known = jobs.Jobs(None)  # type: ignore[arg-type] # nothing is asked here
+    for name, seconds in (("c", "05.25"), ("a", "05"), ("d", "06"), ("b", "05.1")):
+        known._event(name, {"snapshot": {"id": name, "createTime": f"2026-01-01T00:00:{seconds}Z"}})
+    assert [job["id"] for job in known.newest()] == ["d", "c", "b", "a"]
+
+
 def test_a_snapshot_has_the_events_before_it():
     """Those that come again after it count no second time."""
     known = jobs.Jobs(None)  # type: ignore[arg-type] # nothing is asked here

@@ -30,7 +30,7 @@ class Jobs:
     """What is known of the daemon's jobs.
 
     Attributes:
-        known: jobs by id, by the protobuf JSON mapping, kept up to date while they are watched. The newest last.
+        known: jobs by id, by the protobuf JSON mapping, kept up to date while they are watched, as they were heard of.
         errors: why a job could not be watched, by id; gone when it can be again.
         listeners: each is called with a job and the event that changed it, or None where it was read as a whole.
     """
@@ -120,6 +120,12 @@ class Jobs:
                 done(error if isinstance(error, UnderstudyError) else None)
 
         self._link.call("JobService/" + what, {"id": job}, done=told)
+
+    def newest(self) -> List[Json]:
+        """All that are known, the one that was started last first."""
+        return sorted(
+            self.known.values(), key=lambda job: str(job.get("createTime", "")).rstrip("Z"), reverse=True
+        )
 
     def ended(self, job: str) -> bool:
         return self.known.get(job, {}).get("state") in ENDED
