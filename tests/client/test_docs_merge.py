@@ -189,7 +189,7 @@ def test_what_is_hardly_meant_is_told_and_what_cannot_be_is_refused(story):
         ("blend=seamles", "did you mean 'seamless'"),
         ("mask=face*hul", "did you mean 'hull'"),
         ("opacity=1003:0,1004:2", "2 at frame 1004 is outside 0 to 1"),
-        ("smooth=1003:3,1004:5", "is not a whole number"),
+        ("smooth=1003:3,1004:5", "smooth takes no keys"),
         ("match@1003=mkl", "is fitted over the whole shot"),
     ):
         refused = understudy(*base, "--out", "refused/comp.####.exr", "--set", change)
