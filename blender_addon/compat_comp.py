@@ -106,8 +106,11 @@ def centred(
 def scene_tree(scene: bpy.types.Scene, make: bool = False) -> bpy.types.NodeTree | None:
     """The scene's compositor tree; from 5.0 on a node group of the file."""
     if not NEW_COMPOSITOR:
-        if make:
+        if make and not scene.use_nodes:
+            fresh = scene.node_tree is None
             scene.use_nodes = True
+            if fresh:  # what Blender puts there: the 3D scene's render, straight to the output
+                scene.node_tree.nodes.clear()
         return scene.node_tree if scene.use_nodes else None
     if make and scene.compositing_node_group is None:
         tree = bpy.data.node_groups.new(scene.name, "CompositorNodeTree")

@@ -175,7 +175,9 @@ def _plate(
 ) -> "bpy.types.NodeSocket | None":
     """The picture of the selected node, else of the plate's clip, else of its files in a node of their own."""
     active = tree.nodes.active
-    chosen = active.outputs if active and active.select else ()
+    # of the 3D scene no plate was filmed: Blender leaves its node selected where nobody has chosen one
+    picked = active is not None and active.select and active.bl_idname != "CompositorNodeRLayers"
+    chosen = active.outputs if picked else ()
     for socket in chosen:
         if socket.type == "RGBA":
             return socket

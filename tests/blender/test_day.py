@@ -95,7 +95,6 @@ def test_a_day(day: Day, clips: Clips, daemon: Daemon):
     assert [result[:3], over[:3], matte[:3]] == [[2, 1002, 1005], [3, 1002, 1005], [4, 1002, 1005]]
     assert result[3] in ("swap_v001", "flat")
     assert (over[3], matte[3]) == ("over", "matte")
-    assert "swap_v002" in seen["landed"]
     assert seen["taken_up"]
     assert seen["opened"] == [2, 14, 1, "Understudy: shot"]
     assert "/nowhere/model" in seen["problem"]

@@ -112,13 +112,24 @@ def undone(name, /, **settings):
     result["undo"].setdefault(name, []).append([before != after, back == before, state() == after])
 
 
+def told_of(value):
+    """A setting as JSON has it; of what Blender keeps, what is in it, and not where it lies."""
+    if isinstance(value, bpy.types.ID):
+        return value.name_full
+    if isinstance(value, bpy.types.bpy_prop_collection):
+        return [told_of(each) for each in value]
+    if not isinstance(value, bpy.types.PropertyGroup):
+        return str(value)
+    own = {p.identifier for p in value.bl_rna.properties} - {"rna_type"}
+    return {name: told_of(getattr(value, name)) for name in sorted(own)} | {
+        name: str(each) for name, each in value.items() if name not in own
+    }
+
+
 def state():
     """What of the file the extension's operators change."""
     scene = bpy.context.scene
-    plain = {
-        p.identifier: str(getattr(scene.understudy, p.identifier))
-        for p in type(scene.understudy).bl_rna.properties
-    }
+    plain = told_of(scene.understudy)
     plain.pop("jobs")
     trees = [
         t for t in (*bpy.data.node_groups, None if bpy.app.version >= (5, 0, 0) else scene.node_tree) if t
@@ -152,7 +163,14 @@ def state():
                 for t in trees
             ],
             [
-                (s.name, s.channel, *compat.handles(s), s.mute, len(getattr(s, "elements", ())))
+                (
+                    s.name,
+                    s.channel,
+                    *compat.handles(s),
+                    s.mute,
+                    getattr(s, "directory", ""),
+                    len(getattr(s, "elements", ())),
+                )
                 for s in strips
             ],
         ],
@@ -175,9 +193,14 @@ def job(kind):
 
 def runs(name, kind=None, jobs=1):
     """Press a button that starts jobs, and wait for their end; how the last one ended."""
-    wanted = len(runner.known()) + jobs
+
+    def begun():
+        return [j["id"] for j in runner.known() if j["createTime"].rstrip("Z") > before]
+
+    # by time: others of the daemon's jobs may be heard of meanwhile
+    before = next((j["createTime"].rstrip("Z") for j in runner.known()), "")
     press(name)
-    waits(lambda: len(runner.known()) >= wanted and all(runner.jobs().ended(j["id"]) for j in runner.known()))
+    waits(lambda: len(begun()) >= jobs and all(map(runner.jobs().ended, begun())))
     return job(kind or name).get("state")
 
 
@@ -290,7 +313,8 @@ press("seq_refresh")
 # Another version
 undone("version_up")
 result["second"] = runs("merge")
-result["landed"] = bpy.data.images[shot().node_tree.nodes["Layers"].image.name].filepath
+waits(lambda: "swap_v002" in bpy.data.images[shot().node_tree.nodes["Layers"].image.name].filepath, 60)
+press("seq_version", version=2)  # strips of 4.2 have to be flattened first
 undone("comp_version", version=1)
 undone("seq_version", version=1)
 result["strips"] = sorted(
