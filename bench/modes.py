@@ -68,7 +68,8 @@ def table(
     settings: MergeSettings, blends: Sequence[str], matches: Sequence[str], masks: Sequence[str]
 ) -> None:
     """Show what each blend with each match costs and what is wrong with it, and write a strip of each blend."""
-    rows, faults, warned, colour = list[tuple[str, ...]](), list[str](), list[str](), ColourConfig.open(None)
+    rows, faults, colour = list[tuple[str, ...]](), list[str](), ColourConfig.open(None)
+    warned = dict[str, list[str]]()  # what, and by which merges
     for blend in blends:
         cells, sheet = [blend], [_line(_COLUMNS)]
         for match in matches:
@@ -78,13 +79,15 @@ def table(
             name, found = f"{blend}, {match}, {recipe.mask}", wrong(tried, colour)
             cells.append(f"{1000 * taken.per_frame(len(tried.wanted)):.0f}{'!' * bool(found)}")
             faults += [f"{name}: {fault}" for fault in found]
-            warned += [f"{name}: warns: {warning}" for warning in taken.warnings]
+            for warning in taken.warnings:
+                warned.setdefault(warning, []).append(name)
             sheet += [_line([name]), _row(tried, next(iter(tried.wanted)), colour)]
         rows.append(tuple(cells))
         drawing.save(np.vstack(sheet), FOLDER / f"{blend}.png")
     title = f"modes: {WIDTH}×{HEIGHT}, {MODEL}² faces, CPU ms a frame"
     common.show(title, ("blend", *matches), rows)
-    print("\n".join([*warned, *faults, f"{len(rows) * len(matches)} merges, {len(faults)} faults\n"]))
+    told = [f"{names[0]} ({len(names)} merges) warns: {warning}" for warning, names in warned.items()]
+    print("\n".join([*told, *faults, f"{len(rows) * len(matches)} merges, {len(faults)} faults\n"]))
 
 
 def mask_of(blend: str, match: str, masks: Sequence[str]) -> str:
