@@ -71,7 +71,7 @@ def left() -> tuple[float, float]:
     return shots.CENTRE[0] + shots.EYES["left"], shots.CENTRE[1]
 
 
-@pytest.mark.parametrize("version", ["4.2", "5.2"])  # minutes: a daemon starts four times
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_daemon_is_started_from_inside_dies_and_is_there_again(
     version: str, blender: Callable[[str], Blender], tmp_path: Path
 ):
