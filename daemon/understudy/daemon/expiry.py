@@ -48,12 +48,7 @@ def _run(settings: Scratch, store: Store, stop: threading.Event) -> None:
         stop.wait(EVERY_SECONDS)
 
 
-def prune(
-    settings: Scratch,
-    store: Store,
-    now: float,
-    stop: threading.Event = threading.Event(),  # noqa: B008 - never set
-) -> int:
+def prune(settings: Scratch, store: Store, now: float, stop: threading.Event) -> int:
     """Delete what users have in their folders where its newest file is too old; gives how many files.
 
     Of files under way each is looked at alone.
