@@ -30,6 +30,7 @@ class Faces(QtWidgets.QWidget):
         super().__init__()
         self._way, self._serial = way, 0
         self._rejected = 0
+        self._trouble = False  # what is said is an error
         self.path = QtWidgets.QComboBox()
         self.path.setEditable(True)
         self.path.setMinimumContentsLength(12)
@@ -82,7 +83,7 @@ class Faces(QtWidgets.QWidget):
         path = self.path.currentText().strip().replace("\\", "/")
         self._serial += 1
         self.thumbs.begin(path)
-        self._rejected = 0
+        self._rejected, self._trouble = 0, False
         if not path:
             self.said.setText(HINT)
             return
@@ -98,7 +99,7 @@ class Faces(QtWidgets.QWidget):
 
             def moved(reply: Json) -> None:
                 if path == self.thumbs.path:
-                    self._rejected += int(reply.get("moved", 0))
+                    self._rejected, self._trouble = self._rejected + int(reply.get("moved", 0)), False
                     at = self.view.verticalScrollBar().value()
                     self.thumbs.drop(names)
                     self.view.doItemsLayout()
@@ -157,12 +158,13 @@ class Faces(QtWidgets.QWidget):
         self.reject_button.setEnabled(chosen > 0)
         self.restore_button.setEnabled(self._rejected > 0)
         self.reject_button.setText("Reject {:,}".format(chosen) if chosen else "Reject")
-        if self.thumbs.path:
+        if self.thumbs.path and not self._trouble:  # the count may come after the error
             words = "{:,} faces".format(len(self.thumbs.faces))
             self.said.setStyleSheet("color: {}".format(look.QUIET))
             self.said.setText(words + (", {:,} rejected".format(self._rejected) if self._rejected else ""))
 
     def _failed(self, trouble: Trouble) -> None:
+        self._trouble = True
         self.said.setStyleSheet("color: {}".format(look.BAD))
         self.said.setText(str(trouble))
 
