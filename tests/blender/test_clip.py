@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def day(
     clips: Clips,
     real_faces: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Day:
+) -> Iterator[Day]:
     host = blender(request.param)
     folder = tmp_path_factory.mktemp("shot sh 010")
     made = shots.make(folder, numbers=NUMBERS, without_face=[FACELESS])
@@ -71,7 +72,8 @@ def day(
     longest = 1000 * seen["longest"]["seconds"]
     print(f"\nBlender {request.param}: {longest:.0f} ms the longest step, of {seen['longest']['operator']}")
     host.ok(*OPERATORS.split())
-    return Day(request.param, made, out, seen)
+    yield Day(request.param, made, out, seen)
+    shutil.rmtree(out)  # hundreds of megabytes, which pytest would keep until the whole run has ended
 
 
 def test_the_clip_is_a_plate_whatever_its_offset(day: Day):

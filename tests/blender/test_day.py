@@ -6,7 +6,8 @@ All that happens on Blender's main thread is timed, in its processor time, and t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,15 @@ def day(
     clips: Clips,
     src: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Day:
+) -> Iterator[Day]:
     host = blender(request.param)
     out = tmp_path_factory.mktemp("shot é 010")
     script = comping.RENDER + comping.NODES + SCRIPT.read_text(encoding="utf-8")
     seen = host.run(
         script, out, clips.dst % 1001, src / "src", src / "a.release.json", endpoint=endpoint, seconds=1100
     )
-    return Day(host, out, seen)
+    yield Day(host, out, seen)
+    shutil.rmtree(out)  # hundreds of megabytes, which pytest would keep until the whole run has ended
 
 
 @pytest.mark.slow

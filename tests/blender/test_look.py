@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,15 @@ def day(
     blender: Callable[[str], Blender],
     endpoint: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Day:
+) -> Iterator[Day]:
     host = blender(request.param)
     folder, out = tmp_path_factory.mktemp("shot"), tmp_path_factory.mktemp("out")
     shots.make(folder, numbers=NUMBERS, without_face=[])
     shots.tiny_model(folder / "a.model")
     seen = host.run(SCRIPT.read_text(encoding="utf-8"), folder, out, endpoint=endpoint)
     host.ok("look_update")
-    return Day(out, seen)
+    yield Day(out, seen)
+    shutil.rmtree(out)  # hundreds of megabytes, which pytest would keep until the whole run has ended
 
 
 def message(said: dict[str, Any]) -> recipe_pb2.Recipe:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +41,7 @@ def commands(title: str) -> Iterator[tuple[str, ...]]:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, clips: Clips) -> tuple[Path, dict[str, Done]]:
+def story(tmp_path_factory: pytest.TempPathFactory, clips: Clips) -> Iterator[tuple[Path, dict[str, Done]]]:
     """The folder after the loop, and what each command said, by its words without options."""
     folder = tmp_path_factory.mktemp("mattes")
     understudy = Command(tmp_path_factory.mktemp("state"), folder=folder)
@@ -63,7 +64,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, clips: Clips) -> tuple[Path,
             case "merge":
                 _model(ran, clips)
         said[name] = ran(*words, *more)
-    return folder, said
+    yield folder, said
+    shutil.rmtree(folder)  # hundreds of megabytes, which pytest would keep until the whole run has ended
 
 
 def _plates(clips: Clips, folder: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def shortened(words: list[str]) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What the page takes for granted."""
     folder = tmp_path_factory.mktemp("training")
     for seed, name in enumerate(("src", "dst", "one", "two", "three", "four")):
@@ -75,7 +76,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "phases.toml").write_text(phases)
     (settings,) = blocks("json")
     (folder / "settings.json").write_text(settings)
-    return folder
+    yield folder
+    shutil.rmtree(folder)  # gigabytes, which pytest would keep until the whole run has ended
 
 
 @pytest.fixture(scope="module")
