@@ -144,6 +144,19 @@ def test_paths_say_what_they_are_and_which_way_files_go(understudy: Command):
     }  # fmt: skip
 
 
+def test_paths_in_scratch_are_texts_that_no_farm_maps_and_steps_still_wait(understudy: Command):
+    bundle = made(
+        understudy, "farm", "ingest", "a.mov", "scratch:p/a.####.exr",
+        "then", "extract", "scratch:p/a.####.exr", "faces",
+    )  # fmt: skip
+    types = {d["name"]: d["type"] for d in bundle.template["parameterDefinitions"]}
+    values = json.loads((bundle.folder / "parameters.json").read_text())
+    named = {name for name, value in values.items() if str(value).startswith("scratch:")}
+    assert len(named) == 2
+    assert {types[name] for name in named} == {"STRING"}
+    assert [each["dependsOn"] for each in bundle.steps["Extract"]["dependencies"]] == ["Ingest"]
+
+
 def test_every_option_of_every_verb_is_known_as_path_or_not():
     """An option that names a path in its help, and is not in the table, would not be mapped."""
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from typing import Any
 
 from understudy.client.errors import Refused
 from understudy.client.farm.paths import FILE, INOUT, OPTIONS, Kind, Place, place
+from understudy.client.specs.parts import SCRATCH
 
 LONGEST = 1024  # characters of a job parameter's value (2023-09 template schemas, 2)
 MOST = 50  # job parameters of a template (2023-09 template schemas, 1)
@@ -144,7 +145,7 @@ def arguments(command: Command, step: str, parameters: Parameters, *more: str) -
 
 
 def _said(name: str, value: str, given: Given, parameters: Parameters) -> str:
-    if given.kind is None or not value:
+    if given.kind is None or not value or value.startswith(SCRATCH):  # a farm has nothing to map or carry there
         return parameters.text(name, value)
     path, rest = _split(value, given.kind)
     if rest:
