@@ -145,7 +145,9 @@ def arguments(command: Command, step: str, parameters: Parameters, *more: str) -
 
 
 def _said(name: str, value: str, given: Given, parameters: Parameters) -> str:
-    if given.kind is None or not value or value.startswith(SCRATCH):  # a farm has nothing to map or carry there
+    if (
+        given.kind is None or not value or value.startswith(SCRATCH)
+    ):  # a farm has nothing to map or carry there
         return parameters.text(name, value)
     path, rest = _split(value, given.kind)
     if rest:
