@@ -109,3 +109,7 @@ def row(name: str, waits: Sequence[float], iteration: float, inference: float | 
     limit = "" if inference is None else f"{(iteration + inference) / iteration:.2f}"
     shares = (f"{p50 / iteration:.2f}", f"{p95 / iteration:.2f}", limit)
     return (name, f"{iteration:.3f}", alone_s, f"{p50:.3f}", f"{p95:.3f}", *shares)
+
+
+if __name__ == "__main__":
+    main()
