@@ -163,16 +163,18 @@ class Trainer:
 
     @torch.inference_mode()
     def look(self, src: Tensor, dst: Tensor) -> list[Tensor]:
-        """Rows of a preview, each (N, 3, S, S) in swap space, for crops (N, C, M, M) of both people.
+        """Rows of a preview, each (N, 3, S, S) in swap space, for crops (N, C, M, M) of both people; in the precision
+        that the training has.
 
         src, src → src, dst, dst → dst, the swap, the swap back, and the mattes of the second, fourth and fifth.
         """
         net = self.swaps
         side = self.config.resolution
         src, dst = (augment.straight(c[:, :3].to(self.device), side, share=SHARE) for c in (src, dst))
-        both = Made.of(net.reconstruct(src, dst))
+        with precision.autocast(self.device, self.bfloat16):  # half the time, which the training stands still
+            both = Made.of(net.reconstruct(src, dst))
+            (swap, matte), (back, _) = net.swap(dst), net.swap_back(src)
         (own_src, own_dst), (matte_src, matte_dst) = both.faces.chunk(2), both.mattes.chunk(2)
-        (swap, matte), (back, _) = net.swap(dst), net.swap_back(src)
         mattes = [each.expand(-1, 3, -1, -1) for each in (matte_src, matte_dst, matte)]
         return [src, own_src, dst, own_dst, swap, back, *mattes]
 
