@@ -43,14 +43,14 @@ class Here:
     def __init__(self, plate: Plate) -> None:
         self.plate, self.store, self.colour = plate, common.weights(), ColourConfig.open(None)
 
-    def model(self, src: Plate) -> Path:
-        """A model of the two plates' faces, hardly trained."""
+    def model(self, src: Plate, folder: Path = FOLDER) -> Path:
+        """A model of the two plates' faces, hardly trained; beside it, in `folder`, those: `src` and `dst`."""
         record = release.create(subject=src.template.prefix, kind="public-domain", granted_by="public domain")
         for plate, side, right in ((src, "src", record), (self.plate, "dst", None)):
-            settings = extract.ExtractSettings(plate=plate, faceset=FOLDER / side, release=right)
+            settings = extract.ExtractSettings(plate=plate, faceset=folder / side, release=right)
             done(extract.run(settings, store=self.store, colour=self.colour))
-        model = FOLDER / "model"
-        training = TrainSettings(model=model, src=FOLDER / "src", dst=FOLDER / "dst", target_iterations=2)
+        model = folder / "model"
+        training = TrainSettings(model=model, src=folder / "src", dst=folder / "dst", target_iterations=2)
         done(loop.run(training, colour=self.colour))
         return model
 

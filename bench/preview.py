@@ -28,9 +28,8 @@ PRESETS = ("quick64", "quick96")
 
 def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
-    shutil.rmtree(common.FOLDER / "daemon", ignore_errors=True)
     hopper = common.plate("hopper")
-    Here(hopper).model(common.plate("astronaut"))  # leaves the facesets
+    Here(hopper).model(common.plate("astronaut"), FOLDER)  # leaves the facesets
     plate = ClientPlate(hopper.template.text, str(hopper.frames), hopper.colour_space or "")
     rows = []
     with Session(state=FOLDER / "state") as session:
@@ -54,7 +53,7 @@ def main() -> None:
 
 def measured(session: Session, preset: str, plate: ClientPlate) -> list[tuple[str, ...]]:
     """A row for each kind of preview of a model of this preset."""
-    faces, model = common.FOLDER / "daemon", FOLDER / f"{preset}.model"
+    faces, model = FOLDER, FOLDER / f"{preset}.model"
 
     def frame(number: int) -> object:
         return session.preview(plate, faces / "dst", model, 1001 + number % common.FRAMES)

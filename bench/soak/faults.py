@@ -16,7 +16,6 @@ from pathlib import Path
 import grpc
 
 from bench import common
-from bench.daemon import FOLDER as FACES
 from bench.daemon import Here
 from bench.soak.host import SECONDS, Gauge, Host, until
 from bench.soak.part import SHORT, Alike, Found, Given, finished, ingest, manifested, video
@@ -49,9 +48,9 @@ class Work:
         self.merges: dict[str, Path] = {}
         self.trainings: dict[str, Path] = {}
         self._plate = common.plate("hopper", FRAMES)
-        if not (FACES / "model" / "checkpoint.json").is_file():
-            Here(self._plate).model(common.plate("astronaut", FRAMES))
-        self._faces = FACES.absolute()
+        self._faces = folder.parent / "faces"  # of the soak alone: what other benches make anew has frames made anew
+        if not (self._faces / "model" / "checkpoint.json").is_file():
+            Here(self._plate).model(common.plate("astronaut", FRAMES), self._faces)
 
     def fill(self) -> None:
         """Two of each kind in the queue or at work."""
