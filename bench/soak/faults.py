@@ -48,7 +48,9 @@ class Work:
         self.merges: dict[str, Path] = {}
         self.trainings: dict[str, Path] = {}
         self._plate = common.plate("hopper", FRAMES)
-        self._faces = folder.parent / "faces"  # of the soak alone: what other benches make anew has frames made anew
+        self._faces = (
+            folder.parent / "faces"
+        )  # of the soak alone: what other benches make anew has frames made anew
         if not (self._faces / "model" / "checkpoint.json").is_file():
             Here(self._plate).model(common.plate("astronaut", FRAMES), self._faces)
 
