@@ -24,7 +24,7 @@ import torch
 from bench import clips
 from bench.common import show
 from bench.train_peer import decoded, encoded, sample
-from understudy.core import align, faceset
+from understudy.core import align, faceset, pages
 from understudy.core.colour import SwapCurve
 from understudy.core.face import Face, Landmarks
 from understudy.core.faceset import FaceRecord, Faceset
@@ -183,7 +183,8 @@ def main(count: int = 24, rounds: int = 3) -> None:
             "ours, everything on": EVERYTHING,
         }
         for name, amount in amounts.items():
-            took = spent(ours(src, dst, amount), rounds) / (2 * BATCH)
+            with pages.kept():  # as a session has it
+                took = spent(ours(src, dst, amount), rounds) / (2 * BATCH)
             ratios = f"{plain / took:.1f}", f"{own / took:.1f}"
             rows.append((name, f"{took * 1e3:.1f}", f"{1 / took:.1f}", *ratios))
         rows.append(("peer, OpenCV", f"{plain * 1e3:.1f}", f"{1 / plain:.1f}", "1.0", f"{own / plain:.1f}"))

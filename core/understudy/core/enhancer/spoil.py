@@ -45,7 +45,7 @@ def spoilt(sharp: Tensor, generator: Generator) -> Tensor:
     noise = torch.randn(count, 3, side, side, generator=generator)
     with plainly(sharp.device):
         sigma = draws[:, 0] * _BLUR
-        x = _blurred(sharp, sigma)
+        x = degrade.blurred(sharp, sigma)
         boxed = functional.avg_pool2d(x, FACTOR)
         cubic = functional.interpolate(x, (side, side), mode="bicubic", align_corners=False, antialias=True)
         x = torch.where(onto(draws[:, 1] < 0.5, x.device)[:, None, None, None], boxed, cubic)
@@ -58,9 +58,4 @@ def spoilt(sharp: Tensor, generator: Generator) -> Tensor:
 
 def fixed(sharp: Tensor) -> Tensor:
     """(B, 3, M, M) → (B, 3, M/2, M/2), always in the same way: what enhancers are judged by."""
-    return functional.avg_pool2d(_blurred(sharp, torch.full((len(sharp),), _JUDGED)), FACTOR)
-
-
-def _blurred(x: Tensor, sigma: Tensor) -> Tensor:
-    kernel = degrade.gaussian(onto(sigma, x.device), x.shape[-1])
-    return degrade.both_ways(x, kernel, math.ceil(5.5 * max(float(sigma.max()), 0.05)))
+    return functional.avg_pool2d(degrade.blurred(sharp, torch.full((len(sharp),), _JUDGED)), FACTOR)

@@ -26,7 +26,8 @@ from torch.nn import functional
 
 from understudy.core.train import degrade, transfer
 from understudy.core.train.augmentation import Augmentation
-from understudy.core.train.colours import mixed, onto, plainly, power_, turns
+from understudy.core.train.colours import apart, mixed, onto, plainly, power_, turns
+from understudy.core.train.resampling import sampled
 
 CELLS = (2, 4, 8)  # of the warp's grid along a side
 REACH = 0.24 * math.sqrt(2)  # the farthest a grid point moves, in cells
@@ -67,14 +68,14 @@ def pairs(
     targets = torch.empty(sum(sizes), src_BCHW.shape[1], side, side, device=device)
     with plainly(device):
         change = _transfer(src_BCHW[:, :3], dst_BCHW[:, :3], amount.transfer, generator)
-        drawn = _draw(sizes, amount, generator, share=share)
+        drawn = _draw(sizes, size, amount, generator, share=share)
         for person, first, seen in ((src_BCHW, 0, change), (dst_BCHW, len(src_BCHW), transfer.none)):
             for some in _parts(person):
                 rows = slice(first + some.start, first + some.stop)
                 (down, along), own = drawn.part(rows).within(size)
-                crops = person[some, :, down, along].float()
-                rgb = seen(crops[:, :3], transfer.Part(some, down, along, (size, size)))
-                inputs[rows] = _made(rgb, crops[:, 3:], own, amount, targets[rows])
+                rgb, mattes = apart(person[some, :, down, along], 3)
+                rgb = seen(rgb, transfer.Part(some, down, along, (size, size)))
+                _make(rgb, mattes, own, amount, made=inputs[rows], target=targets[rows])
     return inputs, targets
 
 
@@ -85,7 +86,7 @@ def _parts(x: Tensor) -> list[slice]:
 
 
 class _Drawn(NamedTuple):
-    """What B samples differ by, on the CPU; see the functions that draw it."""
+    """What B samples differ by, on the CPU; see the functions that draw it. Places are pixels of a crop, x and y."""
 
     moves: Tensor  # (B, 2, 3)
     bends: Tensor  # (B, 2, N, N)
@@ -104,23 +105,22 @@ class _Drawn(NamedTuple):
         The rest, a quarter of a crop, need not be worked out.
         """
         low, high = self.ends[:, 0].amin(0).tolist(), self.ends[:, 1].amax(0).tolist()
-        columns, rows = shown = [_shown(*ends, size) for ends in zip(low, high, strict=True)]
-        wider = torch.tensor([[size / (at.stop - at.start)] for at in shown])
-        moves = self.moves * wider
-        moves[..., 2] += torch.tensor([(size - at.start - at.stop) / (at.stop - at.start) for at in shown])
-        return (rows, columns), self._replace(moves=moves, bends=self.bends * wider[..., None])
+        columns, rows = (_shown(*ends, size) for ends in zip(low, high, strict=True))
+        moves = self.moves.clone()
+        moves[..., 2] -= torch.tensor([columns.start, rows.start])
+        return (rows, columns), self._replace(moves=moves)
 
 
 def _shown(low: float, high: float, size: int) -> slice:
-    """The pixels, of `size`, that a cubic reads between two places from -1 to 1; one more, as places are rounded."""
-    first, last = (math.floor(((at + 1) * size - 1) / 2) for at in (low, high))
-    return slice(min(max(first - 2, 0), size - 1), min(max(last + 4, 1), size))
+    """The pixels, of `size`, that a cubic reads between two places; one more, as places are rounded."""
+    return slice(min(max(math.floor(low) - 2, 0), size - 1), min(max(math.floor(high) + 4, 1), size))
 
 
-def _draw(sizes: list[int], amount: Augmentation, generator: Generator, *, share: float) -> _Drawn:
-    """Of both people's samples, src's first."""
+def _draw(sizes: list[int], size: int, amount: Augmentation, generator: Generator, *, share: float) -> _Drawn:
+    """Of both people's samples, src's first, in crops of `size` pixels."""
     count = sum(sizes)
-    moves, bends = _places(sizes, amount, generator, share=share)
+    moves, bends = (each * (size / 2) for each in _strays(sizes, amount, generator, share=share))
+    moves[..., 2] += (size - 1) / 2
     light = _light(count, amount, generator)
     shift = uniform(generator, count, 2)
     hues = turns(shift[:, 0] * math.radians(amount.hue), 1 + shift[:, 1] * amount.saturation)
@@ -129,7 +129,7 @@ def _draw(sizes: list[int], amount: Augmentation, generator: Generator, *, share
 
 
 def _ends(moves: Tensor, bends: Tensor) -> Tensor:
-    """(B, 2, 2): where in the crop, from -1 to 1, samples begin and end along x and y; arguments as those of `_grids`.
+    """(B, 2, 2): where in the crop samples begin and end along x and y; arguments as those of `_places`.
 
     The warp's nodes say it, as what lies between four of them stays there.
     """
@@ -140,18 +140,20 @@ def _ends(moves: Tensor, bends: Tensor) -> Tensor:
     return torch.stack([both.amin(2), both.amax(2)], 1)
 
 
-def _made(rgb: Tensor, mattes: Tensor, drawn: _Drawn, amount: Augmentation, target: Tensor) -> Tensor:
-    """Inputs (B, 3, S, S) of crops (B, 3, M, M) and mattes (B, C - 3, M, M); their targets are written to `target`."""
+def _make(
+    rgb: Tensor, mattes: Tensor, drawn: _Drawn, amount: Augmentation, *, made: Tensor, target: Tensor
+) -> None:
+    """Write inputs (B, 3, S, S) and targets (B, C, S, S) of crops (B, 3, H, W) and mattes (B, C - 3, H, W)."""
     moves, bends, gains, curves = (onto(each, rgb.device) for each in drawn[:4])
-    plain, bent = _grids(moves, bends, target.shape[-1])
-    torch.clamp(_sample(mattes, plain, "bilinear"), 0, 1, out=target[:, 3:])
-    _lit(_sample(rgb, plain, "bicubic"), gains, curves, amount, target[:, :3])
+    plain, bent = _places(moves, bends, made.shape[-1])
+    sampled(mattes, plain, "bilinear", target[:, 3:]).clamp_(0, 1)
+    clean = _lit(sampled(rgb, plain, "bicubic", target[:, :3]), gains, curves, amount)
     if amount.warp:
-        x = _sample(rgb, bent, "bilinear")
-        _lit(x, gains, curves, amount, x)
+        _lit(sampled(rgb, bent, "bilinear", made), gains, curves, amount)
     else:
-        x = target[:, :3].clone()
-    return _spoilt(x, drawn, amount)
+        made.copy_(clean)
+    # a filter's weights add up to 1 but for rounding
+    torch.clamp(_spoilt(made, drawn, amount), 0, 1, out=made)
 
 
 def straight(crops_BCHW: Tensor, side: int, *, share: float) -> Tensor:
@@ -174,7 +176,10 @@ class Moves(Protocol):
 
 def sample(x_BCHW: Tensor, grid: Tensor, mode: str) -> Tensor:
     """(B, C, h, w) of the picture at `grid`, held to [0, 1]; beyond the crop are its edge pixels."""
-    return _sample(x_BCHW, grid, mode).clamp_(0, 1)  # bicubic overshoots
+    places = [
+        (at + 1) * (size / 2) - 0.5 for at, size in zip(grid.unbind(-1), x_BCHW.shape[:1:-1], strict=True)
+    ]
+    return sampled(x_BCHW, torch.stack(places, 1), mode).clamp_(0, 1)  # bicubic overshoots
 
 
 def uniform(generator: Generator, *shape: int) -> Tensor:
@@ -208,10 +213,11 @@ def field(count: int, side: int, strength: float, generator: Generator) -> Tenso
     return total.permute(0, 2, 3, 1)
 
 
-def _places(
+def _strays(
     sizes: list[int], amount: Augmentation, generator: Generator, *, share: float
 ) -> tuple[Tensor, Tensor]:
-    """Moves (B, 2, 3) of both people's samples, src's first, and bends (B, 2, N, N): see `_grids`."""
+    """Moves (B, 2, 3) of both people's samples, src's first, and bends (B, 2, N, N), see `_places`; the crop from -1
+    to 1."""
     flips = torch.tensor([amount.flip_src, amount.flip_dst]).repeat_interleave(torch.tensor(sizes))
     moves = affine(len(flips), amount, flips, generator) * share
     bends = field(len(flips), CELLS[-1] + 1, amount.warp, generator)
@@ -219,18 +225,17 @@ def _places(
     return moves, torch.einsum("bij,byxj->biyx", moves[:, :, :2], bends)
 
 
-def _grids(moves: Tensor, bends: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Where in the crop, from -1 to 1, the pixels lie: (B, side, side, 2), not warped and warped; planes in memory.
+def _places(moves: Tensor, bends: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Where in the crop the pixels lie, along x and y: (B, 2, side, side), not warped and warped.
 
     Args:
-        moves: (B, 2, 3).
+        moves: (B, 2, 3), by which a point of the sample, from -1 to 1, lies in the crop.
         bends: (B, 2, N, N): how far the warp moves its nodes, in the crop; between them it is linear.
     """
     at, spread = _raster(side, bends.shape[-1], moves.device)
     along, down, shift = moves[..., None, None].unbind(2)
     plain = (along * at + shift) + down * at[:, None]
-    bent = (spread @ bends @ spread.T).add_(plain)
-    return plain.permute(0, 2, 3, 1), bent.permute(0, 2, 3, 1)
+    return plain, (spread @ bends @ spread.T).add_(plain)
 
 
 @lru_cache(maxsize=2)
@@ -253,25 +258,22 @@ def _transfer(src: Tensor, dst: Tensor, kind: str, generator: Generator) -> tran
     """What gives src's colours (B, 3, M, M) those of dst samples (B', 3, M, M), for each of any of them."""
     like = torch.randint(len(dst), (len(src),), generator=generator)
     own = Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    if kind == "none":
+        return transfer.none
     every = max(1, src.shape[-1] // _LOOKED_AT)
-    some, wanted = (each[..., ::every, ::every].float() for each in (src, dst))
+    some, wanted = (each[..., ::every, ::every].contiguous().float() for each in (src, dst))
     change = transfer.fit(kind, some, wanted[onto(like, dst.device)], own)
-    return transfer.none if kind == "none" else lambda x, part: change(x, part).clamp_(0, 1)
+    return lambda x, part: change(x, part).clamp_(0, 1)
 
 
-def _lit(x: Tensor, gain: Tensor, curve: Tensor, amount: Augmentation, out: Tensor) -> None:
-    """Write x (B, 3, S, S), whose memory it takes, in another light, maybe to x; held to [0, 1]."""
-    torch.clamp(x.mul_(gain), 1e-6 if amount.gamma else 0, 1, out=out)
-    if amount.gamma:
-        power_(out, curve)
-
-
-def _sample(x: Tensor, grid: Tensor, mode: str) -> Tensor:
-    return functional.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=False)
+def _lit(x: Tensor, gain: Tensor, curve: Tensor, amount: Augmentation) -> Tensor:
+    """x (B, 3, S, S) in another light, in place; held to [0, 1]."""
+    x.mul_(gain).clamp_(1e-6 if amount.gamma else 0, 1)
+    return power_(x, curve) if amount.gamma else x
 
 
 def _spoilt(x: Tensor, drawn: _Drawn, amount: Augmentation) -> Tensor:
-    """What befalls the inputs (B, 3, S, S) alone, whose memory it takes; in [0, 1]."""
+    """What befalls the inputs (B, 3, S, S) alone, whose memory it takes; in [0, 1] but for rounding."""
     if amount.hue or amount.saturation:
         x = mixed(x, drawn.turns).clamp_(0, 1)
     for draws, dice, (name, change) in zip(
@@ -283,7 +285,7 @@ def _spoilt(x: Tensor, drawn: _Drawn, amount: Augmentation) -> Tensor:
         elif chosen:
             there = onto(torch.tensor(chosen), x.device)
             x.index_copy_(0, there, change(x.index_select(0, there), draws[chosen, 1:]))
-    return x.clamp_(0, 1)  # a filter's weights add up to 1 but for rounding
+    return x
 
 
 def _shadowed(x: Tensor, draws: Tensor) -> Tensor:
@@ -300,10 +302,7 @@ def _moved(x: Tensor, draws: Tensor) -> Tensor:
 
 
 def _blurred(x: Tensor, draws: Tensor) -> Tensor:
-    side = x.shape[-1]
-    sigma = (0.3 + 1.7 * draws[:, 0]) * side / _WIDE
-    kernel = degrade.gaussian(onto(sigma, x.device), side)
-    return degrade.both_ways(x, kernel, math.ceil(5.5 * sigma.max().item()))
+    return degrade.blurred(x, (0.3 + 1.7 * draws[:, 0]) * x.shape[-1] / _WIDE)
 
 
 def _shrunk(x: Tensor, draws: Tensor) -> Tensor:
@@ -313,11 +312,15 @@ def _shrunk(x: Tensor, draws: Tensor) -> Tensor:
 
 def _noisy(x: Tensor, draws: Tensor) -> Tensor:
     """Finer or coarser, more or less of it in colour."""
-    tint, strong = onto(draws[:, :2, None, None, None], x.device).unbind(1)
     noise = _noise(x.shape[-1], x.device)
-    picks = onto((draws[:, 2:9] * torch.tensor([len(noise)] + 6 * [noise.shape[1]])).long(), x.device)
-    own = noise[picks[:, :1], picks[:, 1:4], picks[:, 4:]]
-    return torch.lerp(own[:, :1], own, tint).mul_(strong * _GRAIN).add_(x).clamp_(0, 1)
+    picks = (draws[:, 2:9] * torch.tensor([len(noise)] + 6 * [noise.shape[1]])).long()
+    for planes, (tint, strong), (kind, *places) in zip(x, draws[:, :2].tolist(), picks.tolist(), strict=True):
+        own = [noise[kind, row, column] for row, column in zip(places[:3], places[3:], strict=True)]
+        for plane, coloured in zip(planes, own, strict=True):
+            plane.add_(own[0], alpha=(1 - tint) * strong * _GRAIN).add_(
+                coloured, alpha=tint * strong * _GRAIN
+            )
+    return x.clamp_(0, 1)
 
 
 @lru_cache(maxsize=2)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from understudy.core.train import colours
 from understudy.core.train.colours import RGB, YCC, mixed, onto
 
 # Annex K of ITU-T T.81: how coarsely luminance and colour are rounded, at quality 50
@@ -33,7 +37,10 @@ _COLOUR = torch.tensor(
         *([[99] * 8] * 4),
     ]
 )
+_BLACK = torch.tensor([[-128.0], [0], [0]])  # which is added to luma and the colour differences
 _NOTHING = 1e-6  # of a Gaussian: numbers too small to be normal ones make products ten times slower
+_FAR = math.sqrt(-2 * math.log(_NOTHING))  # deviations at which it is that
+_SHARP = 0.05  # pixels: the least deviation
 _TIE = 1e-9  # pixels: a centre on the line between two belongs to the second
 _BLOCK = 32  # rows that a banded product works out at a time
 
@@ -64,10 +71,27 @@ def _rows(x: Tensor, kernel: Tensor, reach: int) -> Tensor:
     )
 
 
+def blurred(x: Tensor, sigma: Tensor) -> Tensor:
+    """x (B, C, S, S) blurred as `gaussian` says by `sigma` (B,) pixels, on the CPU."""
+    side, sigma = x.shape[-1], sigma.clamp(min=_SHARP)
+    if not colours.by_opencv(x):
+        return both_ways(x, gaussian(onto(sigma, x.device), side), math.ceil(_FAR * sigma.max().item()))
+    made = torch.empty(x.shape)
+    for planes, found, wide in zip(x.detach(), made, sigma.tolist(), strict=True):
+        reach = math.floor(_FAR * wide)
+        weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / wide) ** 2)
+        kernel = (weights / weights.sum()).numpy()
+        for plane, blurry in zip(planes.numpy(), found.numpy(), strict=True):
+            cv2.sepFilter2D(plane, -1, kernel, kernel, blurry, borderType=cv2.BORDER_CONSTANT)
+        inside = np.convolve(np.ones(side, np.float32), kernel)[reach : reach + side]
+        found.div_(torch.from_numpy(np.outer(inside, inside)))
+    return made
+
+
 def gaussian(sigma: Tensor, side: int) -> Tensor:
     """(B, side, side): blurs of `sigma` (B,) pixels; beyond the border are its pixels' own mean, not black."""
     away = torch.arange(1 - side, side, dtype=torch.float32, device=sigma.device)
-    weights = torch.exp(-0.5 * (away / sigma.clamp(min=0.05)[:, None]) ** 2)
+    weights = torch.exp(-0.5 * (away / sigma.clamp(min=_SHARP)[:, None]) ** 2)
     weights = weights * (weights > _NOTHING)
     weights = weights.unfold(1, side, 1).flip(1)  # each row has the curve's middle on the diagonal
     return weights / weights.sum(2, keepdim=True)
@@ -75,13 +99,20 @@ def gaussian(sigma: Tensor, side: int) -> Tensor:
 
 def shrunk(x: Tensor, sizes: list[int]) -> Tensor:
     """x (B, C, S, S) to `sizes` (B,) pixels and back, linearly and without a low-pass, as by `resize`."""
-    # plane by plane: three channels at once take twice the time on CPUs
-    planes = ((sample[:, None], size) for sample, size in zip(x, sizes, strict=True))
-    return torch.stack([_linearly(_linearly(each, size), x.shape[-1])[:, 0] for each, size in planes])
+    side = x.shape[-1]
+    return torch.stack(
+        [linearly(linearly(each[None], size), side)[0] for each, size in zip(x, sizes, strict=True)]
+    )
 
 
-def _linearly(x: Tensor, side: int) -> Tensor:
-    return functional.interpolate(x, (side, side), mode="bilinear", align_corners=False)
+def linearly(x: Tensor, side: int) -> Tensor:
+    """x (B, C, h, w) at (B, C, side, side), without a low-pass."""
+    if not colours.by_opencv(x):
+        return functional.interpolate(x, (side, side), mode="bilinear", align_corners=False)
+    made = x.new_empty(*x.shape[:2], side, side)
+    for plane, found in zip(x.detach().flatten(0, 1).numpy(), made.flatten(0, 1).numpy(), strict=True):
+        cv2.resize(plane, (side, side), found, interpolation=cv2.INTER_LINEAR)
+    return made
 
 
 def resize(sizes: Tensor, side: int, nearest: Tensor) -> Tensor:
@@ -118,12 +149,26 @@ def moved(x: Tensor, length: Tensor, angle: Tensor, taps: int = 7) -> Tensor:
         for way in (angle.cos(), angle.sin())
     )  # (cells, B, taps)
     kernel = torch.einsum("jbt,ibt->bji", down, right) / taps
+    if colours.by_opencv(x):
+        made = torch.empty(x.shape)
+        for planes, found, weights in zip(x.detach().numpy(), made.numpy(), kernel.numpy(), strict=True):
+            _correlated(planes, weights, found)
+        return made
     padded = functional.pad(x, (reach,) * 4, mode="replicate")
     total = torch.zeros_like(x)
     places, weights = kernel.nonzero().tolist(), kernel[kernel > 0].tolist()
     for (sample, row, column), weight in zip(places, weights, strict=True):
         total[sample].add_(padded[sample, :, row : row + side, column : column + side], alpha=weight)
     return total
+
+
+def _correlated(planes: Any, kernel: Any, found: Any) -> None:
+    """Write the planes (C, S, S) through a kernel (2R + 1, 2R + 1), most of which is 0; border pixels go on."""
+    rows, columns = (np.flatnonzero(kernel.any(axis)) for axis in (1, 0))
+    some = kernel[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # OpenCV transforms large ones
+    anchor = len(kernel) // 2 - int(columns[0]), len(kernel) // 2 - int(rows[0])
+    for plane, into in zip(planes, found, strict=True):
+        cv2.filter2D(plane, -1, some, into, anchor, borderType=cv2.BORDER_REPLICATE)
 
 
 def discs(centre: Tensor, inner: Tensor, outer: Tensor, side: int) -> Tensor:
@@ -133,9 +178,9 @@ def discs(centre: Tensor, inner: Tensor, outer: Tensor, side: int) -> Tensor:
     """
     at = (torch.arange(side, device=centre.device) + 0.5) / side
     dx, dy = (at[None] - centre[:, i : i + 1] for i in (0, 1))
-    away = torch.hypot(dx[:, None, :], dy[:, :, None])
+    away = (dx.square()[:, None, :] + dy.square()[:, :, None]).sqrt_()
     inner, outer = inner[:, None, None], outer[:, None, None]
-    return ((outer - away) / (outer - inner).clamp(min=1e-3)).clamp(0, 1)[:, None]
+    return away.sub_(outer).div_((inner - outer).clamp(max=-1e-3)).clamp_(0, 1)[:, None]
 
 
 def jpeg(x: Tensor, quality: Tensor) -> Tensor:
@@ -147,17 +192,11 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
     side = x.shape[-1]
     over = -side % 16
     padded = functional.pad(x, (0, over, 0, over), mode="replicate") if over else x
-    ycc = mixed(padded * 255, YCC)
+    ycc = mixed(padded, 255 * YCC, _BLACK)
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
-    light = _rounded(ycc[:, :1] - 128, _LUMINANCE, scale) + 128
-    upper, lower = (
-        ycc[:, 1:, ::2],
-        ycc[:, 1:, 1::2],
-    )  # their mean, in less time than `avg_pool2d` takes on CPUs
-    tint = (upper[..., ::2] + upper[..., 1::2]).add_(lower[..., ::2]).add_(lower[..., 1::2]).mul_(0.25)
-    tint = _rounded(tint, _COLOUR, scale)
-    tint = functional.interpolate(tint, scale_factor=2.0, mode="bilinear", align_corners=False)
-    back = mixed(torch.cat([light, tint], 1), RGB / 255)
+    light = _rounded(ycc[:, :1], _LUMINANCE, scale)
+    tint = _rounded(linearly(ycc[:, 1:], padded.shape[-1] // 2), _COLOUR, scale)
+    back = mixed(torch.cat([light, linearly(tint, padded.shape[-1])], 1), RGB / 255, -RGB @ _BLACK / 255)
     return back[..., :side, :side].clamp_(0, 1)
 
 
@@ -167,10 +206,12 @@ def _rounded(x: Tensor, table: Tensor, scale: Tensor) -> Tensor:
     steps = (table * scale[:, None, None] + 0.5).floor().clamp(1, 255)
     steps = onto(steps.repeat(1, 1, width // 8), x.device)[:, None, None]  # of each row of blocks
     base = onto(_cosines(), x.device)
+    two = base.new_zeros(16, 16)  # blocks side by side: a product with 8 columns takes thrice the time
+    two[:8, :8] = two[8:, 8:] = base
     strips = base @ x.reshape(count, channels, height // 8, 8, width)
-    coefficients = (strips.reshape(-1, 8) @ base.T).view_as(strips)
+    coefficients = (strips.reshape(-1, 16) @ two.T).view_as(strips)
     kept = coefficients.div_(steps).round_().mul_(steps)
-    return ((base.T @ kept).reshape(-1, 8) @ base).reshape(x.shape)
+    return ((base.T @ kept).reshape(-1, 16) @ two).reshape(x.shape)
 
 
 @cache

@@ -58,7 +58,7 @@ _DARK = (6 / 29) ** 3  # below which the root of L*a*b* is a line
 # L*, a* and b* of the three roots, up to scale, and back
 _LAB = torch.tensor([[0.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])
 _BACK = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, -1.0]])
-_TILE = 2**17  # numbers
+_TILE = 2**18  # numbers
 _LEAST = 1e-3  # a deviation below it is noise, and is not stretched: a quarter of a code of 8 bits
 _NOISE = {"lct": 1e-5, "mkl": _LEAST**2}  # variance that either picture is given; lct's is DeepFaceLab's
 _ROUNDS = 48  # of a root by Newton's method: enough for float64 and any matrix with such a noise
@@ -163,7 +163,12 @@ def _rct(_: str, x: _Weighed, like: _Weighed, __: Generator) -> Change:
     gain = wide.diagonal(dim1=1, dim2=2).sqrt() / spread.diagonal(dim1=1, dim2=2).sqrt().clamp(min=_LEAST)
     lab, back = (onto(each.double(), gain.device) for each in (_LAB, _BACK))
     change = _affine(back @ (gain[:, :, None] * lab), back @ mean, back @ wanted, device)
-    return lambda picture, part: torch.cat([_unrooted(change(_roots(t), part)) for t in _tiles(picture)], 2)
+
+    def changed(picture: Tensor, part: Part) -> Tensor:
+        made = [_unrooted(change(_roots(tile), part)) for tile in _tiles(picture)]
+        return torch.cat(made, 2) if made[1:] else made[0]
+
+    return changed
 
 
 def _tiles(x: Tensor) -> tuple[Tensor, ...]:
@@ -174,9 +179,9 @@ def _tiles(x: Tensor) -> tuple[Tensor, ...]:
 
 def _affine(matrix: Tensor, mean: Tensor, wanted: Tensor, device: torch.device) -> Change:
     """The map by `matrix` (B, 3, 3) that takes `mean` (B, 3, 1) to `wanted`."""
-    offset = (wanted - matrix @ mean)[..., None].float().to(device)
+    offset = (wanted - matrix @ mean).float().to(device)
     matrix = matrix.float().to(device)
-    return lambda picture, part: mixed(picture, matrix[part.samples]).add_(offset[part.samples])
+    return lambda picture, part: mixed(picture, matrix[part.samples], offset[part.samples])
 
 
 def _roots(x: Tensor) -> Tensor:
@@ -185,7 +190,7 @@ def _roots(x: Tensor) -> Tensor:
     Here and in the inverse, each curve is a power of what is above its knee plus a line of what is below: on CPUs that
     is much faster than to choose by pixel.
     """
-    light = torch.add(x, 0.055, out=x.new_empty(x.shape))
+    light = torch.add(x, 0.055, out=torch.empty_like(x))
     scale = 1.055**-2.4
     light = _kneed(light, _FOOT * _SLOPE + 0.055, 2.4, 1 / _SLOPE / scale)
     return _kneed(mixed(light, _CONES * scale), _DARK, 1 / 3, _DARK ** (-2 / 3) / 3)
