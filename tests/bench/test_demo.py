@@ -145,6 +145,8 @@ def test_a_cancel_reaches_the_command_and_waits_for_its_end(small, number):
     here = small.folder.parent
     (here / "hangs").write_text("swap")
     options = ("--folder", str(small.folder), "--frames", "1", "--understudy", small.understudy)
+    # What a shell starts with `&` ignores it, and so would its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.demo", *options],
         cwd=Path(demo.__file__).parents[1],

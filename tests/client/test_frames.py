@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from fileseq.exceptions import FileSeqException
 from fileseq.frameset import FrameSet
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from understudy.client import frames
@@ -47,6 +47,8 @@ def read(text: str, dialect: str = "fileseq") -> list[int]:
 
 class TestFileseq:
     @given(_typed | _anything)
+    @example("- 0")
+    @example("1- - 5")
     @settings(max_examples=300, deadline=None)
     def test_what_we_read_fileseq_reads_alike(self, text):
         """And what we refuse it refuses too, or reads as one of the few things that we refuse by intention."""

@@ -107,7 +107,7 @@ def _item(item: str, text: str, dialect: str, field: str) -> Iterator[FrameSegme
 
 def _explain(item: str, dialect: str) -> str:
     """Why an item is none: the first reason that holds."""
-    plain = item.translate(_TYPESET)
+    plain, joined = item.translate(_TYPESET), re.sub(r"-\s+(?=[0-9-])", "-", item)
     reasons = (
         (not item, "an item between commas is empty"),
         (
@@ -125,6 +125,7 @@ def _explain(item: str, dialect: str) -> str:
             f"{item!r} has a blank between two numbers; separate them by a comma, or name the dialect nuke"
             + " (fileseq itself drops blanks, and would read one long number)" * (dialect == "fileseq"),
         ),
+        (_ITEM.fullmatch(joined), f"{item!r} has a blank between a minus and its number; write {joined}"),
         (plain != item and _ITEM.fullmatch(plain), f"{item!r} has typeset signs; write {plain}"),
     )
     otherwise = f"{item!r} is not a frame or range; write e.g. 1001-1100, 1001-1100x2 or 1001,1005-1010"
