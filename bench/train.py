@@ -27,7 +27,7 @@ from understudy.core import pages
 from understudy.core.model.device import pick
 from understudy.core.model.presets import PRESETS, ModelConfig
 from understudy.core.model.summary import summarise
-from understudy.core.pipeline import cores
+from understudy.core.pipeline import cores, patience
 from understudy.core.train.data import Crops, side_of
 from understudy.core.train.plan import Plan, plan
 from understudy.core.train.precision import bfloat16
@@ -101,6 +101,7 @@ def serve(pipe: Connection, kind: str, name: str) -> None:
 
 def alternating(name: str, kinds: Sequence[str], rounds: int) -> dict[str, float]:
     """The median seconds of each, taken in turns after two rounds that warm up."""
+    os.environ.update(patience(os.environ))  # as the daemon's workers have it; for the peer as well
     context, pipes = multiprocessing.get_context("spawn"), {}
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
     for kind in kinds:

@@ -58,6 +58,21 @@ def test_work_is_cut_into_rows_and_channels_without_a_seam(monkeypatch, block):
         assert apart(found, wanted) < NEAR
 
 
+@pytest.mark.parametrize("threads", [2, 3, 16])
+@pytest.mark.parametrize("shape", [(3, 40, 18, 23), (4, 40, 18, 23), (4, 40, 4, 4)])
+def test_parts_of_a_layer_on_several_threads_are_the_whole(shape, threads):
+    """Of the pictures, of channels out, and of both; the same to the bit each time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found, again = both(shape, 150), both(shape, 150)[0]
+    finally:
+        torch.set_num_threads(before)
+    for made, twice, wanted in zip(found[0], again, found[1], strict=True):
+        assert apart(made.double(), wanted) < NEAR
+        assert torch.equal(made, twice)
+
+
 def test_what_is_kept_between_calls_is_not_what_was_given():
     first = both((2, 33, 9, 9), 35, seed=1)[0]
     again = [each.clone() for each in first]
@@ -152,44 +167,44 @@ class TestWho:
         return calls
 
     def test_a_training_in_float32(self, calls):
-        Convolution(32, 64)(torch.randn(4, 32, 16, 16))
+        Convolution(64, 96)(torch.randn(4, 64, 64, 64))
         assert len(calls) == 1
 
-    @pytest.mark.parametrize("shape", [(4, 31, 16, 16), (1, 32, 16, 16)])
-    def test_not_of_few_channels_or_tiles(self, calls, shape):
-        Convolution(shape[1], 64)(torch.randn(shape))
+    @pytest.mark.parametrize("shape", [(4, 60, 64, 64), (1, 512, 20, 20), (4, 64, 32, 32)])
+    def test_not_of_few_channels_tiles_or_products(self, calls, shape):
+        Convolution(shape[1], 256 if shape[1] > 64 else 96)(torch.randn(shape))
         assert not calls
 
     def test_not_who_only_looks_and_it_is_torchs_to_the_bit(self, calls):
-        layer, x = Convolution(32, 64), torch.randn(4, 32, 16, 16)
+        layer, x = Convolution(64, 96), torch.randn(4, 64, 64, 64)
         with torch.no_grad():
             assert torch.equal(layer(x), functional.conv2d(x, layer.weight, layer.bias, padding=1))
         assert not calls
 
     def test_not_a_network_that_is_told_not_to(self, calls):
-        net = nn.Sequential(Convolution(32, 64))
+        net = nn.Sequential(Convolution(64, 96))
         winograd.allow(net, False)
-        net(torch.randn(4, 32, 16, 16))
+        net(torch.randn(4, 64, 64, 64))
         winograd.allow(net, True)
-        net(torch.randn(4, 32, 16, 16))
+        net(torch.randn(4, 64, 64, 64))
         assert len(calls) == 1
 
     def test_not_weights_that_stay(self, calls):
-        Convolution(32, 64).requires_grad_(False)(torch.randn(4, 32, 16, 16))
+        Convolution(64, 96).requires_grad_(False)(torch.randn(4, 64, 64, 64))
         assert not calls
 
     def test_not_in_other_precisions(self, calls):
-        Convolution(32, 64).double()(torch.randn(4, 32, 16, 16, dtype=torch.float64))
+        Convolution(64, 96).double()(torch.randn(4, 64, 64, 64, dtype=torch.float64))
         with torch.autocast("cpu", torch.bfloat16, enabled=True):
             assert not winograd._trains(torch.randn(1), nn.Parameter(torch.randn(1)))
         assert not calls
 
     def test_not_on_another_device(self, calls):
-        layer = Convolution(32, 64).to("meta")
-        assert layer(torch.randn(4, 32, 16, 16, device="meta")).shape == (4, 64, 16, 16)
+        layer = Convolution(64, 96).to("meta")
+        assert layer(torch.randn(4, 64, 64, 64, device="meta")).shape == (4, 96, 64, 64)
         assert not calls
 
     def test_not_what_is_exported(self, calls):
-        program = torch.export.export(Convolution(32, 64), (torch.randn(4, 32, 16, 16),))
+        program = torch.export.export(Convolution(64, 96), (torch.randn(4, 64, 64, 64),))
         assert any("conv2d" in str(node.target) for node in program.graph.nodes)
         assert not calls

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from understudy.core.pipeline import overlapped
+from understudy.core.pipeline import overlapped, patience
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
@@ -34,3 +34,8 @@ def test_ahead_bounds_what_is_read_and_not_yet_written(ahead: int):
 
     assert list(overlapped(range(40), read, same, write, ahead=ahead)) == list(range(40))
     assert most <= 2 * ahead + 2
+
+
+def test_threads_of_a_process_wait_as_its_environment_says_or_less():
+    assert patience({"PATH": "/bin"}) == {"GOMP_SPINCOUNT": "10000"}
+    assert patience({"GOMP_SPINCOUNT": "7"}) == patience({"OMP_WAIT_POLICY": "active"}) == {}

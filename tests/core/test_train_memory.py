@@ -50,7 +50,7 @@ def test_weights_and_moments_are_held():
         ({"average": 0.99}, 16),
         ({"offload": True}, 4),
     ):
-        held = needed(BATCH, **options).held - winograd.KEPT
+        held = needed(BATCH, **options).held - winograd.kept()
         assert held == pytest.approx(numbers * parameters(), rel=0.05 if numbers == 4 else 0.02)
     assert needed(BATCH, form="dfl").held == pytest.approx(12 * parameters(), rel=0.02)  # keeps nothing
 
@@ -81,7 +81,7 @@ def test_discriminators_and_styles_are_counted():
 def test_bfloat16_keeps_half_of_what_networks_keep():
     wide = replace(WIDER, d_dims=32)
     narrow, full = (memory.need(wide, replace(BATCH, batch_size=16), bfloat16=each) for each in (True, False))
-    assert narrow.held == pytest.approx(full.held - winograd.KEPT, rel=0.02)
+    assert narrow.held == pytest.approx(full.held - winograd.kept(), rel=0.02)
     assert 0.5 < (narrow.peak - narrow.held) / (full.peak - full.held) < 0.95
 
 

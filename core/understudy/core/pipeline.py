@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -17,6 +17,15 @@ Result = TypeVar("Result")
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def patience(outer: Mapping[str, str]) -> dict[str, str]:
+    """What to add to the environment of a process that computes, unless it (`outer`) says so itself.
+
+    A thread of GNU's OpenMP, which torch works with, waits for more work by asking for it 300,000 times, which holds a
+    core for milliseconds: from other threads, and in a virtual machine from this one's own core (docs/LOG.md).
+    """
+    return {} if {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & outer.keys() else {"GOMP_SPINCOUNT": "10000"}
 
 
 def share() -> int:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from understudy.core.pipeline import patience
 from understudy.daemon import slots
 from understudy.daemon.slots import Slot
 from understudy.daemon.worker import FromWorker, Setup, ToWorker
@@ -60,7 +61,12 @@ class WorkerProcess:
                 [sys.executable, "-c", "\n".join(lines)],
                 pass_fds=[descriptor, held.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment, **slots.environment(place, os.environ)},
+                env={
+                    **os.environ,
+                    **patience(os.environ),
+                    **environment,
+                    **slots.environment(place, os.environ),
+                },
                 stdout=2,  # what native libraries print is for the log, not for a pipe's reader
             )
         self._connection = Connection(ours.detach())

@@ -3,8 +3,9 @@
 Winograd's minimal filtering F(4 × 4, 3 × 3) as Lavin and Gray give it for networks ("Fast Algorithms for Convolutional
 Neural Networks", CVPR 2016): of each 6 × 6 tile of the input come 4 × 4 pixels of the output, by 36 products for each
 pair of channels in place of 144. Here input and output are brought over by their matrices along one side of a tile
-and then the other, weights by the Kronecker square of theirs, in pieces that stay in cache; the products of all tiles
-are 36 matrix products. The backward pass is its transpose: it costs as few, and nothing is kept for it but the input.
+and then the other, weights by the Kronecker square of theirs; the products of all tiles are 36 matrix products, of
+which 6 are made at a time, so that what is brought over of weights stays in cache. Each of torch's threads does a part
+of the layer. The backward pass is the transpose: it costs as few, and nothing is kept for it but the input.
 Results differ from the plain sum's by 1e-5 of the largest.
 
 What torch calls here (oneDNN) runs at the rate of plain sums: docs/LOG.md has what this gains.
@@ -16,25 +17,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from math import gcd
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from understudy.core.model.parallel import together
+
 _TILE, _OUT = 6, 4  # pixels along a side of what a tile sees, and gives
 _POINTS = _TILE * _TILE
 _TAPS = 9
-_LEAST_CHANNELS = 32  # fewer, and bringing over costs more than is saved
+_LEAST_CHANNELS = 64  # fewer, and bringing over costs more than is saved
 _LEAST_TILES = 32  # fewer, and the weights' bringing over does
+_LEAST_PRODUCTS = 3 << 20  # tiles by channels in by channels out: fewer, and there is little to save
 _FEW_PIXELS = 512  # of a batch; more, and oneDNN's convolution is as fast in bfloat16
-# Numbers, 8 MiB: what one step of the work has at the most of tiles, of weights or of their products.
-_BLOCK = 1 << 21
-_PIECE = 1 << 19  # numbers, 2 MiB: what is brought over in one go
+# Numbers of 4 bytes
+_BLOCK = 5 << 19  # what one step of the work has at the most of tiles or of their products
+_LAYER = 3 << 17  # and of weights brought over
+_PIECE = 1 << 19  # what is brought over in one go of tiles
 
-KEPT = 4 * (5 * _BLOCK + 3 * _PIECE)
-"""Bytes that a process keeps for it at the most, but where a row of tiles is more than a block: see `_kept`."""
+_PARTS = 8  # of a layer, at the most: each has memory of its own
+_KEPT = 4 * (2 * _BLOCK + 5 * _LAYER // 2 + 2 * _PIECE)  # bytes, of one part: see `_kept`
 
 # Lavin and Gray, equation (14): input, weights, output
 _INPUT = torch.tensor(
@@ -47,6 +53,7 @@ _SIDE = torch.tensor(
 )  # fmt: skip
 _WEIGHT = torch.kron(_SIDE, _SIDE).float().contiguous()
 _OUTPUT = torch.tensor([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+_ROWS = tuple(slice(first, first + _TILE) for first in range(0, _POINTS, _TILE))  # of a tile's points
 
 
 class Convolution(nn.Conv2d):
@@ -82,7 +89,14 @@ def pays(shape_BCHW: torch.Size, channels_out: int) -> bool:
     """Whether the short way is shorter for an input of this shape."""
     count, channels, height, width = shape_BCHW
     tiles = count * -(-height // _OUT) * -(-width // _OUT)
-    return min(channels, channels_out) >= _LEAST_CHANNELS and tiles >= _LEAST_TILES
+    wide = min(channels, channels_out) >= _LEAST_CHANNELS
+    return wide and tiles >= _LEAST_TILES and tiles * channels * channels_out >= _LEAST_PRODUCTS
+
+
+def kept() -> int:
+    """Bytes that a process keeps for it at the most, but where a row of tiles is more than a block."""
+    parts = min(_PARTS, torch.get_num_threads())
+    return _KEPT * (parts + (parts > 1))  # a training also tries one thread, which is another
 
 
 def convolved(x_BCHW: Tensor, weight_OC33: Tensor, bias_O: Tensor | None = None) -> Tensor:
@@ -134,23 +148,20 @@ class _Convolved(torch.autograd.Function):
     def forward(ctx: Any, x_BCHW: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x_BCHW, weight)
         ctx.biased = bias is not None
-        (b, c, h, w), o = x_BCHW.shape, len(weight)
+        (b, _, h, w), o = x_BCHW.shape, len(weight)
         tiles = _tiles(x_BCHW)
         rows, columns = tiles.shape[3:5]
         out = x_BCHW.new_empty(b, o, _OUT * rows, _OUT * columns).contiguous(
             memory_format=torch.channels_last
         )
         pixels = _pixels(out)
-        for images, bands in _blocks(tiles.shape, o):
-            seen = _seen(tiles[:, :, images, bands])
-            for some in _channels(o, c):
-                size = some.stop - some.start
-                products = torch.bmm(
-                    seen,
-                    _weights(weight[some]).transpose(1, 2),
-                    out=_kept("products", _POINTS, seen.shape[1], size),
-                )
-                _put(pixels[:, :, images, bands, :, some], products, None if bias is None else bias[some])
+
+        def work(part: _Part) -> None:
+            images, some = part
+            own = None if bias is None else bias[some]
+            _forward(tiles[:, :, images], weight[some], own, pixels[:, :, images, ..., some])
+
+        together(work, _parts(tiles.shape, o))
         if (h, w) != out.shape[2:]:
             out = out[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
         return out
@@ -165,29 +176,106 @@ class _Convolved(torch.autograd.Function):
         margin = 0, _OUT * columns - w, 0, _OUT * rows - h
         grad = functional.pad(grad_BOHW, margin) if any(margin) else grad_BOHW
         pixels = _pixels(grad.contiguous(memory_format=torch.channels_last))
-        to_weight = torch.empty(_TAPS, o * c)
-        to_x = torch.zeros(b, _OUT * (rows + 1), _OUT * (columns + 1), c) if ctx.needs_input_grad[0] else None
-        for number, (images, bands) in enumerate(_blocks(tiles.shape, o)):
-            part = tiles[:, :, images, bands]
-            seen = _seen(part)
-            to_seen = _kept("to seen", *seen.shape)
-            for some in _channels(o, c):
-                size = some.stop - some.start
-                to_products = _brought(_OUTPUT.t(), pixels[:, :, images, bands, :, some], "products")
-                if to_x is not None:
-                    beta = min(some.start, 1)
-                    torch.baddbmm(to_seen, to_products, _weights(weight[some]), beta=beta, out=to_seen)
-                to_weights = torch.bmm(
-                    to_products.transpose(1, 2), seen, out=_kept("to weight", _POINTS, size, c)
-                )
-                sums = to_weight[:, some.start * c : some.stop * c]
-                torch.addmm(sums, _WEIGHT.t(), to_weights.view(_POINTS, -1), beta=min(number, 1), out=sums)
-            if to_x is not None:
-                onto = _pixels(to_x.permute(0, 3, 1, 2))[:, :, images, bands.start : bands.stop + 1]
-                _overlay(onto, to_seen, part.shape)
-        found = None if to_x is None else to_x[:, 1 : h + 1, 1 : w + 1].permute(0, 3, 1, 2)
+        parts = _parts(tiles.shape, o)
+        # of what several parts add to, one for each
+        to_weights = {images.start: torch.empty(o, c, _TAPS) for images, _ in parts}
+        shape = b, _OUT * (rows + 1), _OUT * (columns + 1), c
+        to_xs = {some.start: torch.zeros(shape) for _, some in parts} if ctx.needs_input_grad[0] else {}
+
+        def work(part: _Part) -> None:
+            images, some = part
+            _backward(
+                tiles[:, :, images],
+                pixels[:, :, images, ..., some],
+                weight[some],
+                to_weights[images.start][some],
+                to_xs[some.start][images] if to_xs else None,
+            )
+
+        together(work, parts)
+        to_x = _added(to_xs)[:, 1 : h + 1, 1 : w + 1].permute(0, 3, 1, 2) if to_xs else None
         to_bias = grad_BOHW.sum(dim=(0, 2, 3)) if ctx.biased else None
-        return found, to_weight.t().reshape(weight.shape), to_bias
+        return to_x, _added(to_weights).view(weight.shape), to_bias
+
+
+_Part: TypeAlias = tuple[slice, slice]  # pictures, and channels out
+
+
+def _parts(tiles: torch.Size, o: int) -> list[_Part]:
+    """A part for each of torch's threads, of tiles (6, 6, B, R, Q, C): some of the pictures, or of channels out.
+
+    All parts of the pictures bring all weights over, those of channels out all tiles: whichever is less.
+    """
+    count, rows, columns = tiles[2:5]
+    threads = min(_PARTS, torch.get_num_threads())
+    many = gcd(count, threads) if 2 * count * rows * columns >= o else 1
+    few = max(1, min(threads // many, o // _LEAST_CHANNELS))
+    wide = -(-o // (16 * few)) * 16
+    return [
+        (slice(first, first + count // many), slice(channel, min(o, channel + wide)))
+        for first in range(0, count, count // many)
+        for channel in range(0, o, wide)
+    ]
+
+
+def _added(some: dict[int, Tensor]) -> Tensor:
+    first, *others = some.values()
+    for each in others:
+        first += each
+    return first
+
+
+def _forward(tiles: Tensor, weight_OC33: Tensor, bias_O: Tensor | None, pixels: Tensor) -> None:
+    """Tiles (6, 6, B, R, Q, C) convolved, written to pixels (4, 4, B, R, Q, O)."""
+    o, c = weight_OC33.shape[:2]
+    for images, bands in _blocks(tiles.shape, o):
+        seen = _brought(_INPUT, tiles[:, :, images, bands], "seen")
+        products = _kept("products", _POINTS, seen.shape[1], o)
+        for points in _ROWS:
+            for some in _channels(o, c):
+                weights = _weights(weight_OC33[some], points)
+                torch.bmm(seen[points], weights.transpose(1, 2), out=products[points, :, some])
+        _put(pixels[:, :, images, bands], products, bias_O)
+
+
+def _backward(
+    tiles: Tensor, pixels: Tensor, weight_OC33: Tensor, to_weight: Tensor, to_x: Tensor | None
+) -> None:
+    """From the gradient of pixels: that of the weights, written to (O, C, 9), and of x, added to (B, H, W, C)."""
+    o, c = weight_OC33.shape[:2]
+    for number, (images, bands) in enumerate(_blocks(tiles.shape, o)):
+        part = tiles[:, :, images, bands]
+        to_products = _brought(_OUTPUT.t(), pixels[:, :, images, bands], "products")
+        if to_x is not None:
+            to_seen = _kept("seen", _POINTS, to_products.shape[1], c)
+            for points in _ROWS:
+                onto = to_seen[points]
+                for some in _channels(o, c):
+                    weights = _weights(weight_OC33[some], points)
+                    torch.baddbmm(
+                        onto, to_products[points, :, some], weights, beta=min(some.start, 1), out=onto
+                    )
+            _overlay(
+                _pixels(to_x.permute(0, 3, 1, 2))[:, :, images, bands.start : bands.stop + 1],
+                to_seen,
+                part.shape,
+            )
+        seen = _brought(_INPUT, part, "seen")
+        for some in _channels(o, c):
+            size = some.stop - some.start
+            sums = _kept("sums", _TAPS, size * c)
+            for points in _ROWS:
+                to_weights = torch.bmm(
+                    to_products[points, :, some].transpose(1, 2),
+                    seen[points],
+                    out=_kept("weights", _TILE, size, c),
+                ).view(_TILE, -1)
+                torch.addmm(sums, _WEIGHT[points].t(), to_weights, beta=min(points.start, 1), out=sums)
+            here = to_weight[some].view(-1, _TAPS)
+            if number:
+                here += sums.t()
+            else:
+                here.copy_(sums.t())
 
 
 def _tiles(x_BCHW: Tensor) -> Tensor:
@@ -212,9 +300,8 @@ def _pixels(x_BOHW: Tensor) -> Tensor:
 
 
 def _blocks(tiles: torch.Size, o: int) -> Iterator[tuple[slice, slice]]:
-    """Pictures and rows of tiles (6, 6, B, R, Q, C) that are one block. `o`: channels out."""
-    c = tiles[-1]
-    return _cut(tiles, max(c, min(o, _width(c))), _BLOCK)
+    """Pictures and rows of tiles (6, 6, B, R, Q, C) that are one block."""
+    return _cut(tiles, max(o, tiles[-1]), _BLOCK)
 
 
 def _cut(tiles: torch.Size, channels: int, most: int) -> Iterator[tuple[slice, slice]]:
@@ -234,12 +321,7 @@ def _channels(o: int, c: int) -> Iterator[slice]:
 
 
 def _width(c: int) -> int:
-    return max(16, _BLOCK // (_POINTS * c) // 16 * 16)
-
-
-def _seen(tiles: Tensor) -> Tensor:
-    """(36, P, C) tiles brought over."""
-    return _brought(_INPUT, tiles, "seen")
+    return max(16, _LAYER // (_TILE * c) // 16 * 16)
 
 
 def _brought(side: Tensor, x: Tensor, name: str) -> Tensor:
@@ -287,15 +369,11 @@ def _put(pixels: Tensor, products: Tensor, bias: Tensor | None) -> None:
         here.copy_(made.view(here.shape))
 
 
-def _weights(weight_OC33: Tensor) -> Tensor:
-    """(36, O, C) weights brought over."""
+def _weights(weight_OC33: Tensor, points: slice) -> Tensor:
+    """(6, O, C) weights brought over, those of some points."""
     o, c = weight_OC33.shape[:2]
     taps = weight_OC33.reshape(-1, _TAPS).t()
-    weights = _kept("weights", _POINTS, o * c)
-    for first in range(0, o * c, _PIECE // _POINTS):
-        piece = slice(first, first + _PIECE // _POINTS)
-        torch.mm(_WEIGHT, taps[:, piece], out=weights[:, piece])
-    return weights.view(_POINTS, o, c)
+    return torch.mm(_WEIGHT[points], taps, out=_kept("weights", _TILE, o * c)).view(_TILE, o, c)
 
 
 def _overlay(onto: Tensor, to_seen: Tensor, tiles: torch.Size) -> None:

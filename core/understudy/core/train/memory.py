@@ -103,7 +103,7 @@ def need(config: ModelConfig, plan: Plan, *, bfloat16: bool) -> Need:
     moments, gradients, chunk = step.moments_bytes, step.gradients, step.chunk
     held, peak = watch.live, watch.peak
     if not bfloat16 and plan.form == "ours":  # a rehearsal takes the plain way
-        held, peak = held + winograd.KEPT, peak + winograd.KEPT
+        held, peak = held + winograd.kept(), peak + winograd.kept()
     if bfloat16:  # in the rehearsal all is narrow; in truth there is a narrow copy of each weight beside
         held, peak = held + 2 * weights + moments, peak + 4 * weights + moments + gradients
         moments, gradients, chunk = 2 * moments, 2 * gradients, 2 * chunk

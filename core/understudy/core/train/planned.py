@@ -45,7 +45,8 @@ def peak(config: ModelConfig, course: Course, *, bfloat16: bool, share: int = 1)
 @lru_cache(maxsize=256)
 def _rehearsed(asked: str) -> int:
     command = [sys.executable, "-m", "understudy.core.train.planned"]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    # As many threads as a worker has: each keeps memory.
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
         command, input=asked, capture_output=True, text=True, timeout=SECONDS, check=True, env=environment
     )
