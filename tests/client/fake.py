@@ -180,6 +180,10 @@ class FakeDaemon(
             self.refuse.pop("extract", None)
         return job_pb2.StartJobResponse(job=job)
 
+    def _heard(self, context) -> bool:
+        """Whether there is somebody to answer, and a daemon to do it."""
+        return context.is_active() and not self._stopping.is_set()
+
     def _job(self, id_, context):
         if id_ not in self.jobs:
             context.abort_with_status(
@@ -235,7 +239,7 @@ class FakeDaemon(
     def WaitJob(self, request, context):
         until = time.monotonic() + request.timeout.ToTimedelta().total_seconds()
         job = self._job(request.id, context)
-        while job.state not in ENDED and time.monotonic() < until:
+        while job.state not in ENDED and time.monotonic() < until and self._heard(context):
             time.sleep(0.01)
         return job_pb2.WaitJobResponse(job=job)
 
@@ -244,7 +248,7 @@ class FakeDaemon(
         self.watches.append(request.after_sequence)
         if self.silent:
             self.silent = False
-            while context.is_active() and not self._stopping.is_set():
+            while self._heard(context):
                 time.sleep(0.01)
             return
         yield job_pb2.WatchJobResponse(snapshot=job)
@@ -255,7 +259,7 @@ class FakeDaemon(
             waits.state, waits.waits_for = job_pb2.JOB_STATE_QUEUED, text
             yield job_pb2.WatchJobResponse(snapshot=waits)
         sent = request.after_sequence
-        while context.is_active() and not self._stopping.is_set():
+        while self._heard(context):
             for event in [e for e in self.events[job.id] if e.sequence > sent]:
                 yield job_pb2.WatchJobResponse(event=event)
                 sent = event.sequence
