@@ -62,6 +62,7 @@ _listeners: list[Listener] = []
 _begun: dict[
     str, list[str]
 ] = {}  # ids of the jobs that were started, by the scene's name, in the file that is open
+_loads = 0  # files that were opened: which one is
 problem = ""  # what last went wrong with no operator there to report it; panels show it
 
 
@@ -211,7 +212,7 @@ class Started:
     def __init__(self, scene: bpy.types.Scene, stages: Sequence[Stage]) -> None:
         self.ids: list[str] = []
         self.error: UnderstudyError | None = None
-        self._scene = scene.name
+        self._scene, self._file = scene.name, (_loads, bpy.data.filepath)
         self._answered = False
         label = bpy.path.display_name_from_filepath(bpy.data.filepath) or "untitled"
         jobs().start(stages, f"{label}, {scene.name}", self._begun)
@@ -230,10 +231,15 @@ class Started:
         self.ids, self.error, self._answered = ids, error, True
         if error is not None:
             complain(error)
-        scene = bpy.data.scenes.get(self._scene)  # by name: the file may be another one by now
+        scene = bpy.data.scenes.get(self._scene) if self._open() else None
         if scene is not None:
             scene.understudy.jobs = to_remember(scene.understudy.jobs, ids)
             _begun.setdefault(scene.name, []).extend(ids)
+
+    def _open(self) -> bool:
+        """Whether its scene's file is still open, or again: another one may have a scene of the same name."""
+        loads, path = self._file
+        return loads == _loads or (bool(path) and path == bpy.data.filepath)
 
 
 def resume() -> None:
@@ -287,6 +293,8 @@ def _undone(*_: object) -> None:
 
 @persistent
 def _loaded(*_: object) -> None:
+    global _loads
+    _loads += 1
     _begun.clear()
     if not bpy.app.background:  # a render of the farm asks no daemon
         resume()

@@ -56,6 +56,7 @@ class Run:
         self._stages, self._plate, self._done, self._after = stages, plate, done, after
         self._id, self._name, self._label = str(node["us_id"].value()), node.fullName(), nodes.label(node)
         self._at, self._reloaded = 0, 0.0
+        self._cancelled = False  # set before `cancel` looks which jobs there are, read after one is added
         self._over = threading.Event()  # nothing more comes from the daemon
         self._link = daemon.link()
         self._task: Any = nuke.ProgressTask("Understudy")  # None while there is no bar
@@ -77,7 +78,8 @@ class Run:
         return self
 
     def cancel(self) -> None:
-        """Ask the daemon to stop; finished frames stay. From any thread."""
+        """Ask the daemon to stop; finished frames stay. From any thread, also before the daemon has the job."""
+        self._cancelled = True
         for job in reversed(self.jobs):
             self._link.call("JobService/CancelJob", {"id": job})
 
@@ -99,7 +101,9 @@ class Run:
             self.cancel()
             self._finish(error)
             return
-        if len(self.jobs) < len(self._stages):
+        if self._cancelled:
+            self.cancel()
+        elif len(self.jobs) < len(self._stages):
             self._start()
             return
         daemon.on_main(self._begun)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import json
 import os
 import signal
@@ -313,9 +314,27 @@ def test_it_ends_with_its_parent_although_others_hold_its_input(daemon: Counting
     os.close(writer)
 
 
+def test_it_ends_where_its_host_has_gone_before_it_says_hello(daemon: Counting):
+    environment = {**os.environ, "UNDERSTUDY_ENDPOINT": daemon.endpoint}
+    process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    assert process.stdout is not None
+    process.stdout.close()
+    try:
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_it_ends_when_another_release_was_installed(daemon: Counting, monkeypatch, tmp_path: Path):
     monkeypatch.setattr(server, "WATCH_S", 0.01)
-    releases = iter(["0.1.0"] * 3 + ["0.2.0"] * 1000)
+    monkeypatch.setattr(server, "WATCHES", 1)
+    releases = iter(["0.1.0"] * 3 + [None] + ["0.2.0"] * 1000)
+
+    def installed() -> str:
+        if (found := next(releases)) is None:  # while it is installed there is none
+            raise importlib.metadata.PackageNotFoundError("understudy")
+        return found
 
     async def run() -> bytes:
         source, theirs = os.pipe()
@@ -325,7 +344,7 @@ def test_it_ends_when_another_release_was_installed(daemon: Counting, monkeypatc
             os.fdopen(sink, "wb", buffering=0) as lines_out,
         ):
             wire = AsyncWire(Remote(daemon.endpoint))
-            bridge = bridges.Bridge(wire, lines_in, lines_out, lambda: next(releases))
+            bridge = bridges.Bridge(wire, lines_in, lines_out, installed)
             await asyncio.wait_for(bridge.run(), 60)
             os.close(theirs)
             return os.read(ours, 100_000)

@@ -288,6 +288,22 @@ def test_a_hung_bridge_is_replaced(daemon: FakeDaemon, open_link: Link, monkeypa
     assert _frames(list(stream)) == [1]
 
 
+def test_a_bridge_that_had_nothing_to_do_for_long_is_not_taken_for_hung(slow: Slow):
+    with Link(COMMAND, endpoint=slow.endpoint) as opened:
+        opened.call("SystemService/GetInfo", deadline_s=PATIENT).result(PATIENT)
+        bridge = opened._bridge
+        assert bridge is not None
+        bridge.heard_at -= 1000
+        before = bridge.heard_at
+        spec = {"checkPlate": {"plate": {"pattern": "/p.%04d.exr"}}}
+        call = opened.call("JobService/StartJob", {"spec": spec}, deadline_s=PATIENT)
+        until(lambda: bridge.heard_at > before, 20)  # it was asked, and said that it lives
+        slow.go.set()
+        call.result(PATIENT)
+        assert _bridge(opened) == bridge.pid
+    assert len(slow.asked_to_start) == 1
+
+
 def test_a_silent_stream_is_taken_up_anew(daemon: FakeDaemon, open_link: Link, monkeypatch):
     daemon.script = [frame(1001)]
     id_ = _start(open_link)
@@ -459,6 +475,15 @@ def test_closing_twice_and_from_a_callback_is_fine(daemon: FakeDaemon):
     opened.close()
     with pytest.raises(link.Closed):
         next(opened.stream("JobService/WatchJob", {"id": "a"}))
+
+
+def test_a_call_after_it_was_closed_is_told_so(daemon: FakeDaemon):
+    told: queue.Queue[link.Call] = queue.Queue()
+    with Link(COMMAND, endpoint=daemon.endpoint) as opened:
+        opened.call("SystemService/GetInfo", done=told.put)
+        assert told.get(timeout=PATIENT).exception() is None
+    opened.call("SystemService/GetInfo", done=told.put)
+    assert isinstance(told.get(timeout=PATIENT).exception(), link.Closed)
 
 
 def test_the_example_of_the_docs_runs(daemon: FakeDaemon, monkeypatch, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -62,3 +64,14 @@ def test_an_error_is_raised_here_when_nobody_works_any_more(threads: int, bad: i
     finished = list(done)
     spread(done.append, range(6))
     assert len(done) == len(finished) + 6
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_forked_child_has_threads_of_its_own(threads: int):
+    spread(lambda _: None, range(2))
+    if (child := os.fork()) == 0:
+        signal.alarm(60)  # it is ended where it waits for threads that it does not have
+        done: list[int] = []
+        spread(done.append, range(2))
+        os._exit(0 if sorted(done) == [0, 1] else 1)
+    assert os.waitpid(child, 0)[1] == 0

@@ -75,7 +75,9 @@ def weights(model: Path) -> torch.Tensor:
     return torch.cat([w.flatten() for w in store.load(model)[1].values()])
 
 
-@pytest.mark.parametrize("more", [{}, ALL], ids=["plain", "all"])
+@pytest.mark.parametrize(
+    "more", [{}, ALL, {"accumulate": "4"}], ids=["plain", "all", "more parts than samples"]
+)
 def test_two_processes_train_as_one_with_the_whole_batch(facesets, colour, tmp_path, more):
     alone = asked(facesets, tmp_path / "alone", options={**STEADY, **more})
     curve = trained(alone, colour)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -323,6 +324,34 @@ def test_old_folders_go_but_for_what_a_job_is_to_read_or_write(tmp_path: Path):
     assert not (home / ".hidden").exists()
     assert not (home / "link").is_symlink()
     assert (tmp_path / "jobs.db").exists()  # no link was followed
+    store.close()
+
+
+def test_what_cannot_be_deleted_keeps_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = Scratch(folder=tmp_path, days=10)
+    old = time.time() - 11 * 86400
+    for user in ("ann", "bob", "eve"):
+        home = settings.home(user)
+        assert home is not None
+        for name in ("a/x", "b/x"):
+            receive(Folder(home, 0), name)
+            os.utime(home / name, (old, old))
+    store, real = Store(tmp_path / "jobs.db"), Folder.newest
+
+    def newest(folder: Folder, names: tuple[str, ...]) -> float:
+        if folder.place == settings.home("ann") and names == ("a",):
+            raise PermissionError(errno.EACCES, "somebody else's")
+        return real(folder, names)
+
+    def entries(folder: Folder) -> list[tuple[str, ...]]:
+        raise PermissionError(errno.EACCES, "somebody else's")
+
+    monkeypatch.setattr(Folder, "newest", newest)
+    expiry.prune(settings, store, time.time(), threading.Event())
+    left = {str(each.relative_to(tmp_path)) for each in tmp_path.glob("*/*/x")}
+    assert left == {f"{Path(str(settings.home('ann'))).name}/a/x"}
+    monkeypatch.setattr(Folder, "entries", entries)
+    assert expiry.prune(settings, store, time.time(), threading.Event()) == 0
     store.close()
 
 

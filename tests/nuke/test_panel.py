@@ -6,12 +6,14 @@ UNDERSTUDY_SCREENSHOTS names a folder to keep the pictures in.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import types
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -123,6 +125,28 @@ def stage(
     for pid in pids.read_text().split() if pids.exists() else []:
         with suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
+
+
+def test_a_watch_that_ends_before_it_is_held_goes_on(nuke: Any, monkeypatch: pytest.MonkeyPatch):
+    """The link's thread may be the faster one."""
+    way = types.ModuleType("understudy_nuke.panel.way")  # the real one wants Qt
+    way.Way = object  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, way.__name__, way)
+    watch = importlib.import_module("understudy_nuke.panel.watch")
+    begun: list[Any] = []
+
+    class Link:
+        def stream(self, method: str, request: Any, *, on_event: Any, on_end: Any) -> object:
+            begun.append(request)
+            if len(begun) == 1:
+                on_end(watch.UnderstudyError("gone"))
+            return self
+
+    found = Link()
+    followed = watch.Watch(types.SimpleNamespace(link=lambda: found), "a", print)
+    for _ in range(3):
+        followed.go_on()
+    assert len(begun) == 2
 
 
 def test_an_artists_day(stage: Stage):

@@ -252,7 +252,9 @@ def test_a_node_that_goes_meanwhile_harms_nobody(nuke: Any, plug: Any, scene: sh
     assert nuke._fake.state.messages == []
 
 
-def test_cancel_in_the_progress_bar_ends_the_job(nuke: Any, plug: Any, scene: shots.Shot):
+def _to_train(nuke: Any, plug: Any, scene: shots.Shot, model: str) -> Any:
+    """A node that trains for an hour."""
+    src = scene.folder / "src"
     nuke.GUI = False
     node = node_of(
         nuke,
@@ -260,12 +262,26 @@ def test_cancel_in_the_progress_bar_ends_the_job(nuke: Any, plug: Any, scene: sh
         scene,
         us_preset="quick64",
         us_minutes=60,
-        us_src=str(scene.folder / "src"),
-        us_model=str(scene.folder / "b"),
+        us_src=str(src),
+        us_model=str(scene.folder / model),
     )
     nuke.GUI = True
-    shots.write_faceset(scene.folder / "src", [1001, 1002], "elsewhere.####.exr")
+    if not src.exists():
+        shots.write_faceset(src, [1001, 1002], "elsewhere.####.exr")
     node["us_release"].setValue(release(scene.folder))
+    return node
+
+
+def test_cancel_before_the_daemon_has_the_job_is_not_lost(nuke: Any, plug: Any, scene: shots.Shot):
+    node, ended = _to_train(nuke, plug, scene, "c"), list[Any]()
+    plug.train(node, done=ended.append).cancel()
+    (run,) = nuke._fake.serve(lambda: ended, PATIENT)
+    assert run.report["state"] == "JOB_STATE_CANCELLED", run.report
+    assert "cancelled" in node["us_status"].value()
+
+
+def test_cancel_in_the_progress_bar_ends_the_job(nuke: Any, plug: Any, scene: shots.Shot):
+    node = _to_train(nuke, plug, scene, "b")
     ended: list[Any] = []
     plug.train(node, done=ended.append)
     task = nuke._fake.state.tasks[-1]

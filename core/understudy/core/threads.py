@@ -6,6 +6,7 @@ go of the interpreter while they work. What comes of a part may not depend on wh
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,3 +52,7 @@ def _do(work: Callable[[Part], object], parts: Sequence[Part]) -> None:
 def _helpers(count: int) -> ThreadPoolExecutor:
     """Made once for a count: threads start when they are first needed, and wait without taking time."""
     return ThreadPoolExecutor(count, "spread")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a child has no threads but its own

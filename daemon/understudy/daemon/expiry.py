@@ -59,14 +59,24 @@ def prune(settings: Scratch, store: Store, now: float, stop: threading.Event) ->
         if home.is_symlink() or not home.is_dir():
             continue
         folder, before = scratch.Folder(home, 0), now - settings.days * 86400
-        for entry in folder.entries():
-            if stop.is_set():
-                return count
-            path = home.joinpath(*entry)
-            if folder.newest(entry) < before and not _needed(store, home, entry):
-                count += (gone := folder.remove(entry))
-                log.info("scratch: %s was old and is deleted, files=%d", path, gone)
+        with _apart(home):
+            for entry in folder.entries():
+                if stop.is_set():
+                    return count
+                with _apart(home.joinpath(*entry)):
+                    if folder.newest(entry) < before and not _needed(store, home, entry):
+                        count += (gone := folder.remove(entry))
+                        log.info("scratch: %s was old and is deleted, files=%d", home.joinpath(*entry), gone)
     return count
+
+
+@contextmanager
+def _apart(path: Path) -> Iterator[None]:
+    """What cannot be looked at or deleted is no reason to keep all that comes after it."""
+    try:
+        yield
+    except (UnderstudyError, OSError) as error:
+        log.error("scratch: %s could not be looked through, will try again: %s", path, error)
 
 
 def _needed(store: Store, home: Path, entry: tuple[str, ...]) -> bool:

@@ -33,15 +33,17 @@ class Watch:
         self._lock = threading.Lock()
         self._batch: List[Told] = []
         self._stream: Any = None
+        self._follows = False  # there is a stream that has not ended; it may end before we have it
         self._over = False  # all was told that there is
         self.go_on()
 
     def go_on(self, *, more: bool = False) -> None:
         """Take it up where it broke off, if it did; `more`: also where it had ended, for a job that runs again."""
-        if self._stream is None and (more or not self._over):
-            self._over = False
+        if not self._follows and (more or not self._over):
+            link = self._way.link()
+            self._over, self._follows = False, True
             request = {"id": self.job, "afterSequence": self.last}
-            self._stream = self._way.link().stream(
+            self._stream = link.stream(
                 "JobService/WatchJob", request, on_event=self._event, on_end=self._ended
             )
 
@@ -68,7 +70,7 @@ class Watch:
             self._way.hop(self._flush)
 
     def _ended(self, error: UnderstudyError | None) -> None:
-        self._over, self._stream = error is None, None
+        self._over, self._follows = error is None, False
 
     # On the main thread
 

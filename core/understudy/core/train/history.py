@@ -41,20 +41,24 @@ class History:
         return self
 
     def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._writer.close()
-        self._opened.close()
+        try:
+            with self._opened:
+                self._writer.close()
+        except OSError as error:
+            if kind is None or issubclass(kind, GeneratorExit):  # else that is what matters
+                raise failed(self._path, error) from error
 
     def write(self, report: TrainReport) -> None:
         """Raises WriteFailed, DiskFull."""
-        for name, value in report.losses.items():
-            self._writer.add_scalar(f"loss/{name}", value, report.iteration)
-        for name, value in report.scores.items():
-            self._writer.add_scalar(f"score/{name}", value, report.iteration)
-        self._writer.add_scalar("iterations_per_second", report.rate, report.iteration)
         said = {"iteration": report.iteration, "losses": report.losses, "scores": report.scores}
         try:
+            for name, value in report.losses.items():
+                self._writer.add_scalar(f"loss/{name}", value, report.iteration)
+            for name, value in report.scores.items():
+                self._writer.add_scalar(f"score/{name}", value, report.iteration)
+            self._writer.add_scalar("iterations_per_second", report.rate, report.iteration)
             self._lines.write(
                 f"\n{json.dumps(said)}"
             )  # the break goes before: a kill may have cut the last line

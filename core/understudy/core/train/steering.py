@@ -138,6 +138,7 @@ class Steering:
         """A plan with what memory asks for, and what that is."""
         if self._team is not None:
             self._team.part(plan.batch_size)
+            plan = _shared(plan, self._team.size)
         if self._settings.memory is None:
             return plan, ()
         if plan not in self._fits:
@@ -154,3 +155,10 @@ class Steering:
             )
             self._fits[plan] = replace(fitted, batch_size=plan.batch_size), sentences
         return self._fits[plan]
+
+
+def _shared(plan: Plan, devices: int) -> Plan:
+    """A plan whose parts each device's own share of the batch can be dealt out to evenly."""
+    own = plan.batch_size // devices
+    parts = next(n for n in range(min(plan.accumulate, own), own + 1) if own % n == 0)
+    return replace(plan, accumulate=parts)

@@ -90,11 +90,9 @@ class Bridge:
     async def run(self) -> None:
         """Until the input ends, nobody reads, or the parent has gone; then cancels what is under way."""
         self._writer.start()
-        await self._say({"hello": self._hello()})
-        self._reader.start()
-        watch = asyncio.ensure_future(self._watch())
+        own = [asyncio.ensure_future(each) for each in (self._greet(), self._watch())]
         await self._ended.wait()
-        tasks = [watch, *(call.task for call in self._calls.values() if call.task is not None)]
+        tasks = [*own, *(call.task for call in self._calls.values() if call.task is not None)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -104,6 +102,11 @@ class Bridge:
         if not self._ended.is_set():
             log.info("ending: %s", why)
             self._ended.set()
+
+    async def _greet(self) -> None:
+        """Nobody may read it: a host that has gone meanwhile, or one that is killed before it does."""
+        await self._say({"hello": self._hello()})
+        self._reader.start()
 
     def _hello(self) -> dict[str, Any]:
         facts = {
@@ -136,8 +139,14 @@ class Bridge:
             idle = all(
                 call.method.streams for call in self._calls.values()
             )  # streams resume in the next bridge
-            if beat % WATCHES == 0 and idle and self._release() != self._software:
+            if beat % WATCHES == 0 and idle and self._upgraded():
                 self.end("another release is installed; the host starts that one")
+
+    def _upgraded(self) -> bool:
+        try:
+            return self._release() != self._software
+        except importlib.metadata.PackageNotFoundError:  # the old one is gone, the new one not there yet
+            return False
 
     # Lines in
 

@@ -16,14 +16,19 @@ class Callbacks:
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def put(self, work: Work) -> None:
+        if self._closed:  # that it is closed is told all the same
+            threading.Thread(target=work, name="understudy-callback", daemon=True).start()
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="understudy-callbacks", daemon=True)
             self._thread.start()
         self._work.put(work)
 
     def close(self) -> None:
+        self._closed = True
         self._work.put(None)
 
     def _run(self) -> None:

@@ -32,7 +32,7 @@ PROTOCOL = 1
 CALL_S = 60.0  # deadline of a call
 GRACE_S = 1.0  # the bridge ends a call at its deadline; one that does not is given up so much later
 HELLO_S = 60.0  # how long a bridge may take to start, from a network disk say
-PING_S, HUNG_S = 10.0, 30.0  # a bridge that is silent for so long while it has calls is asked, then killed
+PING_S, HUNG_S = 10.0, 30.0  # a bridge that is silent for so long is asked while it has calls, then killed
 SILENCE_S = 60.0  # a stream that resumes has heartbeats; one silent for so long is taken up anew
 TICK_S = 1.0
 
@@ -74,6 +74,7 @@ class Link:
         self._facts: Json = {}  # of the contract's methods, as it says
         self._bridge: Process | None = None
         self._ready = self._met = False  # the bridge has said hello; a daemon has answered
+        self._asked_at = float("-inf")  # when a bridge was last asked whether it lives
         self._restarts, self._not_before = pauses(), 0.0
         self._requests: dict[str, Request] = {}
         self._ids = itertools.count(1)
@@ -291,11 +292,14 @@ class Link:
         if bridge is None or not self._requests:
             return
         silent = now - bridge.heard_at
-        if silent > (HUNG_S if self._ready else HELLO_S):
+        asked = self._ready and self._asked_at > bridge.heard_at  # one that had nothing to say was not
+        hung = now - self._asked_at > HUNG_S - PING_S if asked else not self._ready and silent > HELLO_S
+        if hung:
             self._log(f"the bridge has been silent for {silent:.0f} s; it is started again")
             bridge.kill()
-        elif silent > PING_S:
+        elif silent > PING_S and not asked:
             self.write({"ping": int(now)})
+            self._asked_at = now
         for request in list(self._requests.values()):
             if isinstance(request, Stream) and request.silent(now, SILENCE_S):
                 self.write({"cancel": request.id})
