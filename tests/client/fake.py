@@ -154,7 +154,10 @@ class FakeDaemon(
     def StartJob(self, request, context):
         kind = request.spec.WhichOneof("kind")
         refusal = self.refuse.get(kind)
-        if refusal is not None:
+        waits_for_weights = any(
+            self.jobs[id_].spec.WhichOneof("kind") == "pull_weights" for id_ in request.depends_on
+        )
+        if refusal is not None and not waits_for_weights:
             self.refusals[kind] = self.refusals.get(kind, 0) + 1
             context.abort_with_status(refusal)
         self.requests.append(request)
@@ -176,8 +179,6 @@ class FakeDaemon(
         if self.script is not None:
             self.play(job.id, self.script)
             self.end(job.id, self.ending)
-        if kind == "pull_weights":
-            self.refuse.pop("extract", None)
         return job_pb2.StartJobResponse(job=job)
 
     def _heard(self, context) -> bool:

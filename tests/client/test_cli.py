@@ -55,6 +55,17 @@ def test_wrong_usage_is_1_because_2_means_failed_frames(understudy: Command, arg
     assert understudy(*arguments).code == 1
 
 
+@pytest.mark.parametrize(
+    "arguments", [("--json", "merge", "--nonsense"), ("merge", "--json"), ("--no", "--json")]
+)
+def test_wrong_usage_ends_with_a_line_too(understudy: Command, arguments):
+    done = understudy(*arguments)
+    assert done.code == 1
+    (line,) = done.lines
+    assert (line["event"], line["data"]["reason"], line["data"]["exitCode"]) == ("error", "INVALID_INPUT", 1)
+    assert line["data"]["message"].startswith(("No such option: --no", "Missing argument"))
+
+
 def test_frames_translates_without_a_daemon(tmp_path):
     offline = Command(tmp_path, f"unix:{tmp_path}/none.sock")
     assert offline("frames", "1001-1010x3,1020", "--to", "openjd").out == "1001-1010:3,1020\n"
@@ -92,6 +103,7 @@ def test_single_frames_decide_the_exit_code_of_a_job_that_succeeded(
     done = understudy("ingest", "a.mov", "plate.####.exr")
     assert done.code == code
     assert "frame 1004 failed: zero bytes" in done.err
+    assert f"frames        {3 - failed - missing} of 4 done" in done.out
     assert ("1 failed" in done.out) is bool(failed)
     assert ("2 missing" in done.out) is (missing == 2)
 

@@ -132,7 +132,7 @@ def test_missing_weights_are_fetched_first(daemon: FakeDaemon, session: Session)
     daemon.refuse["extract"] = status(grpc.StatusCode.FAILED_PRECONDITION, "WEIGHTS_MISSING", "pull")
     swap = session.swap(PLATES)
     assert [job.label for job in swap.jobs] == ["weights", "extract src", "extract dst", "train", "merge"]
-    assert list(daemon.jobs["job-2"].depends_on) == ["job-1"]
+    assert [list(daemon.jobs[job].depends_on) for job in ("job-2", "job-3")] == [["job-1"], ["job-1"]]
 
 
 def test_weights_that_stay_missing_are_an_error(daemon: FakeDaemon, session: Session, monkeypatch):

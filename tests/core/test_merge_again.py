@@ -76,6 +76,19 @@ class TestRecipe:
         settings.out.path(1002).write_bytes(b"")
         assert statuses(settings, colour) == {1001: "done", 1002: "done", 1003: "skipped"}
 
+    def test_a_frame_that_a_copy_cut_off_is_made_again(self, tmp_path, model, colour):
+        """Its header, which says what it was made of, is whole."""
+        scene = shots.make(tmp_path, numbers=[1001, 1002, 1003], without_face=[1003])
+        settings = scene.settings(model)
+        reports(settings, colour)
+        for number in (1001, 1003):
+            path = settings.out.path(number)
+            whole = path.read_bytes()
+            path.write_bytes(whole[:-100])
+            assert statuses(settings, colour)[number] != "skipped"
+            assert len(path.read_bytes()) == len(whole)
+        assert statuses(settings, colour)[1002] == "skipped"
+
     def test_another_plate_frame_is_noticed(self, tmp_path, model, colour):
         scene = shots.make(tmp_path, numbers=[1001, 1002], without_face=[])
         settings = scene.settings(model)

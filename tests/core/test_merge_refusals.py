@@ -49,6 +49,7 @@ class TestRefusals:
         [
             ("out", {"out": "plate/plate.####.exr"}),
             ("out", {"out": "out/../plate/plate.%04d.exr"}),
+            ("out", {"out": "plate/plate.######.exr"}),  # which would make the plate unreadable
             ("out", {"out": "faceset/comp.####.exr"}),
             ("out", {"out": "out/comp.####.dpx"}),
             ("out", {"out": "out/comp.####.png"}),

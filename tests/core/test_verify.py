@@ -127,7 +127,10 @@ def test_other_channels_and_header(out, colour):
     assert "channel depth.Z: 1 pixels differ" in found(out, colour)[1001].message
     plate.write(frame, out.path(1001))
     altered(out, metadata={**frame.metadata, "timeCode": plate.Typed("timecode", (23, 0))})
-    assert "header entry timeCode is" in found(out, colour)[1001].message
+    assert (
+        "header entry timeCode is timecode 00:00:00:17 (23, 0), the plate's"
+        in found(out, colour)[1001].message
+    )
     kept = {name: value for name, value in frame.metadata.items() if name != "acme/shot"}
     altered(out, metadata=kept)
     assert "header entry acme/shot is lost" in found(out, colour)[1001].message

@@ -84,6 +84,24 @@ def train(shot: Shot, folder: Path, **changes) -> dict:
     }
 
 
+def test_an_output_beside_itself_with_another_padding_is_refused(work: Work, shot: Shot, tmp_path: Path):
+    """Nothing could read either of the two afterwards."""
+    (tmp_path / "p.0999.exr").write_bytes(b"")
+    pattern, video = str(tmp_path / "p.#.exr"), str(tmp_path / "a.mov")
+    why = ("another padding, p.0999.exr",)
+    spec = {**merge(shot, tmp_path), "output": pattern}
+    refused(lambda: work(merge=spec), "INVALID_INPUT", *why, field="merge.output")
+    spec = {"video": video, "pattern": pattern}
+    refused(lambda: work(ingest=spec), "INVALID_INPUT", *why, field="ingest.pattern")
+
+
+def test_a_preset_that_is_mistyped_is_refused_with_the_one_that_was_meant(
+    work: Work, shot: Shot, tmp_path: Path
+):
+    spec = train(shot, tmp_path, dst=str(shot.faceset), preset="quik64")
+    refused(lambda: work(train=spec), "INVALID_INPUT", "; did you mean 'quick64'?", field="train.preset")
+
+
 def test_extract_needs_weights_unless_a_job_will_pull_them(work: Work, shot: Shot, tmp_path: Path):
     spec = {"plate": plate(shot), "faceset": str(tmp_path / "f")}
     refused(lambda: work(extract=spec), "WEIGHTS_MISSING", "understudy weights pull blazeface")

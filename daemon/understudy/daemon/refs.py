@@ -10,7 +10,14 @@ from pathlib import Path
 
 from understudy.core import plate
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, NotFound, UnderstudyError
+from understudy.core.errors import (
+    FrameMissing,
+    FrameUnreadable,
+    InvalidInput,
+    NotFound,
+    UnderstudyError,
+    meant,
+)
 from understudy.core.faceset.beside import LABELS, MATTES
 from understudy.core.frames import FrameRange, Segment
 from understudy.core.plate import Header, Plate, Template, sequences
@@ -123,9 +130,11 @@ class Refs:
             return Template.parse(pattern)
 
     def sequence_out(self, pattern: str, field: str) -> Template:
-        """A pattern that may be written."""
+        """A pattern that may be written, and whose frames can be told from what is there."""
         template = self.template(pattern, field)
         self.site.roots.writable(template.path(0), field)
+        with named("", {"path": field}):
+            plate.refuse_other_padding(template)
         return template
 
     def folder_out(self, path: str, field: str) -> Path:
@@ -250,5 +259,6 @@ def device(name: str, field: str, *, several: bool = False) -> str:
 def one_of(name: str, choices: Iterable[str], field: str) -> str:
     """The name, if it is one of the choices. Raises InvalidInput, which lists them."""
     if name not in (known := tuple(choices)):
-        raise InvalidInput(f"{field}: {name!r} is none of {', '.join(known)}", field=field, value=name)
+        listed = f"{', '.join(known)}{meant(name, known)}"
+        raise InvalidInput(f"{field}: {name!r} is none of {listed}", field=field, value=name)
     return name

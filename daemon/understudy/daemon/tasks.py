@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from understudy.core import confine, contact, review
 from understudy.core.colour import ColourConfig
 from understudy.core.enhancer.settings import EnhancerTrainSettings
-from understudy.core.errors import ModelInvalid, NotFound
+from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput, ModelInvalid, NotFound
 from understudy.core.extract import ExtractSettings
 from understudy.core.kept import Kept
-from understudy.core.reports import Advanced, Artifact, FrameReport, FrameStatus, Report, Started
+from understudy.core.reports import Advanced, Artifact, FrameReport, FrameStatus, Report, Started, Warned
 from understudy.core.review import ReviewSettings
 from understudy.core.train.control import Control
 from understudy.core.train.settings import SessionSettings, TrainSettings
@@ -26,6 +26,7 @@ from understudy.v1 import job_pb2
 
 if TYPE_CHECKING:
     from understudy.core.merge.preview import Previewer
+    from understudy.core.merge.settings import Person
 
 CONTACT_SHEET = "contact_sheet.png"  # beside the frames
 _SEGMENT = ("label_faces", "train_segmenter", "apply_segmenter", "preview_segmentation")
@@ -199,7 +200,6 @@ class Tasks:
         """The merge, and a contact sheet of each person where a frame was made or there is none yet."""
         from understudy.core.merge import shot
         from understudy.core.merge.manifest import folder_of
-        from understudy.core.model import store as models
 
         first = folder_of(work.core.out) / CONTACT_SHEET
         made = there = False
@@ -215,17 +215,30 @@ class Tasks:
             name = person.name if index else ""
             sheet = first.with_stem(f"{first.stem}_{name}") if name else first
             if made or (there and not sheet.exists()):
-                src = Path(models.read_state(person.model).src_folder)
-                contact.sheet(
-                    work.core.out,
-                    sheet,
-                    colour=self._colour,
-                    plate=work.core.plate.template,  # a header might name one outside the roots
-                    src=src if src.is_dir() else None,
-                    person=name,
-                    title=f"{Path(work.core.out.hashes).name} {person.name}".rstrip(),
-                )
-                yield Artifact(kind="contact_sheet", path=sheet)
+                yield self._contact_sheet(work, person, name, sheet)
+
+    def _contact_sheet(self, work: Merge, person: Person, name: str, path: Path) -> Report:
+        """The sheet of a person; it shows what others left among the frames too, and what is wrong with that fails
+        no merge whose frames are made.
+        """
+        from understudy.core.model import store as models
+
+        src = Path(models.read_state(person.model).src_folder)
+        try:
+            contact.sheet(
+                work.core.out,
+                path,
+                colour=self._colour,
+                plate=work.core.plate.template,  # a header might name one outside the roots
+                src=src if src.is_dir() else None,
+                person=name,
+                title=f"{Path(work.core.out.hashes).name} {person.name}".rstrip(),
+            )
+        except (FrameMissing, FrameUnreadable, InvalidInput, NotFound) as error:
+            return Warned(
+                reason="NO_CONTACT_SHEET", message=f"the contact sheet was not made: {error.message}"
+            )
+        return Artifact(kind="contact_sheet", path=path)
 
 
 def _ingest(work: Ingest, colour: ColourConfig) -> Iterator[Report]:

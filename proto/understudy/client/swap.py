@@ -312,9 +312,10 @@ def start(session: Session, settings: SwapSettings) -> Swap:
             try:
                 started[stage.name] = session.start(stage.spec, label=stage.name, depends_on=needs)
             except WeightsMissing as error:
-                if error.reason != "WEIGHTS_MISSING" or "weights" in started:
+                if error.reason != "WEIGHTS_MISSING":
                     raise
-                started["weights"] = session.pull_weights(label="weights")
+                if "weights" not in started:  # the second stage comes while the first one's are on their way
+                    started["weights"] = session.pull_weights(label="weights")
                 needs.append(started["weights"])
                 started[stage.name] = session.start(stage.spec, label=stage.name, depends_on=needs)
     except Unreachable:  # there is nobody to ask

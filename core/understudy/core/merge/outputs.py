@@ -165,7 +165,7 @@ def write_aligned(path: Path, number: int, images: Mapping[str, Float], header: 
 
 def _header_digest(path: Path) -> str | None:
     try:
-        return str(read_header(path).metadata.get(headers.DIGEST))
+        return str(read_header(path, whole=True).metadata.get(headers.DIGEST))
     except FrameUnreadable:
         return None  # whatever lies there is not ours, or broken: it is made again
 

@@ -250,9 +250,11 @@ class MergeSettings:
         for name, template in self._sequences():
             if len(self.wanted):
                 first = next(iter(self.wanted))
-                if _real(template.path(first)) == _real(self.out.path(first)):
+                alike = _alike(template, self.out)
+                if alike or _real(template.path(first)) == _real(self.out.path(first)):
+                    but = ", but for its padding" if alike and template.width != self.out.width else ""
                     raise InvalidInput(
-                        f"out {self.out.text}: is the {name} itself; write to another folder or name",
+                        f"out {self.out.text}: is the {name} itself{but}; write to another folder or name",
                         field="out",
                         value=self.out.text,
                     )
@@ -350,3 +352,9 @@ def _extension(template: Template) -> str:
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
+
+
+def _alike(one: Template, other: Template) -> bool:
+    """Whether two sequences have one name, however wide their numbers: `p.#.exr` and `p.####.exr` share frame 1001."""
+    named = (one.prefix, one.suffix) == (other.prefix, other.suffix)
+    return named and _real(one.directory) == _real(other.directory)

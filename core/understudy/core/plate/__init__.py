@@ -1,6 +1,6 @@
 """Plates: OpenEXR and DPX sequences on disk; what we do not touch keeps its bits."""
 
-from understudy.core.plate.find import Plate, find, views_of
+from understudy.core.plate.find import Plate, find, refuse_other_padding, views_of
 from understudy.core.plate.header import LOSSLESS, Header
 from understudy.core.plate.hints import guess_colour_space
 from understudy.core.plate.ingest import PLATE_SPACE, ingest
@@ -31,6 +31,7 @@ __all__ = [
     "read",
     "read_file",
     "read_header",
+    "refuse_other_padding",
     "views_of",
     "write",
 ]

@@ -175,25 +175,45 @@ def _list(folder: Path) -> list[str]:
         return []
 
 
+def refuse_other_padding(template: Template) -> None:
+    """Refuse to write where the same name with another padding is: no reader could tell the two sequences apart.
+
+    Raises:
+        InvalidInput: so it is.
+    """
+    if others := _by_padding(template)[1]:
+        raise _two_paddings(template, others)
+
+
 def _numbers(template: Template) -> list[int]:
     """The frames on disk; refuses a folder where one name comes with two paddings."""
+    numbers, others = _by_padding(template)
+    if numbers and others:
+        raise _two_paddings(template, others)
+    return numbers
+
+
+def _by_padding(template: Template) -> tuple[list[int], list[str]]:
+    """The frames on disk, and the files that would be frames but for their padding."""
     numbers: list[int] = []
-    others: dict[int, str] = {}
+    others: list[str] = []
     for name in _list(template.directory):
         number = template.number(name)
         if number is not None:
             numbers.append(number)
-        elif (width := template.padding(name)) is not None:
-            others[width] = name
-    if numbers and others:
-        raise InvalidInput(
-            f"{template}: the folder has the same name with another padding, {min(others.values())}; "
-            "move one of the two sequences away",
-            path=template.hashes,
-            field="path",
-            value=template.hashes,
-        )
-    return numbers
+        elif template.padding(name) is not None:
+            others.append(name)
+    return numbers, others
+
+
+def _two_paddings(template: Template, others: list[str]) -> InvalidInput:
+    return InvalidInput(
+        f"{template}: the folder has the same name with another padding, {min(others)}; "
+        "move one of the two sequences away",
+        path=template.hashes,
+        field="path",
+        value=template.hashes,
+    )
 
 
 def _hint(template: Template) -> str:

@@ -61,10 +61,19 @@ def read_file(path: Path, number: int | None = None, *, writable: bool = False) 
         return replace(first, others=tuple(others))
 
 
-def read_header(path: Path, number: int | None = None) -> Header:
-    """What `read` would give but the pixels; raises the same, yet cannot see that pixels are cut off."""
+def read_header(path: Path, number: int | None = None, *, whole: bool = False) -> Header:
+    """What `read` would give but the pixels; raises the same, yet cannot see that pixels are cut off.
+
+    Args:
+        whole: look at that too, of an OpenEXR: at a few bytes of every chunk.
+    """
     with _opened(path, number) as (file, is_dpx):
-        return dpx.read_header(path, number) if is_dpx else _headers(exr.parse(file))
+        if is_dpx:
+            return dpx.read_header(path, number)
+        layout = exr.parse(file)
+        if whole:
+            chunks.check(file.fileno(), layout)
+        return _headers(layout)
 
 
 def _headers(layout: exr.Layout) -> Header:

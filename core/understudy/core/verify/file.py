@@ -14,7 +14,8 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.frames import Frame, Window
 from understudy.core.merge import headers, layers
 from understudy.core.merge.outputs import layered
-from understudy.core.plate import LOSSLESS, Template, dpx, exr, read
+from understudy.core.plate import LOSSLESS, TIMECODE_KEY, Template, Timecode, Typed, dpx, exr, read
+from understudy.core.plate.facts import window_text
 from understudy.core.plate.metadata import carried, encode, same
 from understudy.core.plate.views import MONO, names, select
 from understudy.core.verify.picture import Picture, bits, differing
@@ -146,7 +147,7 @@ class File:
         for name in ("display", "data"):
             ours, theirs = getattr(made, name), getattr(plate, name)
             if ours != theirs:
-                yield f"{name} window is {ours}, the plate's is {theirs}"
+                yield f"{name} window is {window_text(ours)}, the plate's is {window_text(theirs)}"
         if np.float32(made.pixel_aspect) != np.float32(plate.pixel_aspect):
             yield f"pixel aspect is {made.pixel_aspect}, the plate's is {plate.pixel_aspect}"
         kept = dpx.comparable(plate.metadata) if self._codes else carried(plate.metadata, self._present)
@@ -157,7 +158,7 @@ class File:
             if name not in found:
                 yield f"header entry {name} is lost"
             elif not same(value, found[name]):
-                yield f"header entry {name} is {found[name]!r}, the plate's is {value!r}"
+                yield f"header entry {name} is {_short(found[name])}, the plate's is {_short(value)}"
         if made.data == plate.data:
             yield from self._channels(made, plate)
 
@@ -222,6 +223,9 @@ class File:
 def _short(value: object) -> str:
     """As the entry reads, or the beginning of it."""
     text = repr(value)
+    if isinstance(value, Typed):
+        time = Timecode.from_header({TIMECODE_KEY: value})
+        text = f"{value.type} {f'{time} ' if time else ''}{value.value!r}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from understudy.client import lines
 from understudy.client.cli import (
     blender,
     bridge,
@@ -167,6 +168,8 @@ def run(arguments: Sequence[str], state: State) -> int:
             app(hoisted(arguments), obj=state, prog_name="understudy")
     except SystemExit as end:  # how typer ends, well or not
         if end.code == USAGE:
+            if "--json" in arguments:  # typer has told people, and only them
+                print(lines.error_line(_misused(end)), flush=True)
             return INVALID
         return end.code if isinstance(end.code, int) and end.code else state.exit_code
     except Interrupted as interrupted:
@@ -174,6 +177,12 @@ def run(arguments: Sequence[str], state: State) -> int:
     except UnderstudyError as error:
         return state.fail(error)
     return state.exit_code
+
+
+def _misused(end: SystemExit) -> Refused:
+    """What typer ended of: it exits while it handles the error of its parser."""
+    told = getattr(end.__context__, "format_message", str)
+    return Refused(told() or "a command is missing", reason="INVALID_INPUT")
 
 
 def hoisted(arguments: Sequence[str]) -> list[str]:

@@ -101,7 +101,8 @@ def made(state: State, job: Job) -> None:
         print(f"{artifact.kind.replace('_', ' '):<14}{artifact.path}")
     if progress.unit in ("frame", "face", "plate"):
         trouble = "".join(f", {number} {name}" for name, number in counts.items() if number)
-        print(f"{progress.unit + 's':<14}{progress.done} of {progress.total} done{trouble}")
+        lost = sum(counts.values()) if progress.unit == "frame" else 0  # progress has come past these too
+        print(f"{progress.unit + 's':<14}{progress.done - lost} of {progress.total} done{trouble}")
     elif job.stage in ("train", "train_segmenter", "train_enhancer"):
         losses = ", ".join(
             f"{name} {value:.4f}" for name, value in sorted(job.message.training.losses.items())
