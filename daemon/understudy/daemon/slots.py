@@ -77,16 +77,21 @@ class Workers:
         """GPUs first, then the CPU's; `cores` are those of this process."""
         if not self.devices and not self.cpu:
             return (Slot("auto"),)
-        there = sorted(os.sched_getaffinity(0) if cores is None else cores)
+        there = sorted(_own_cores() if cores is None else cores)
         return (
             *(Slot(name) for name in self.devices),
             *(Slot(f"cpu:{at}", _shared(there, at, self.cpu)) for at in range(self.cpu)),
         )
 
 
+def _own_cores() -> Collection[int]:
+    """The cores that this process may use, by number; none where processes cannot be bound to some, as on macOS."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+
+
 def _shared(cores: Sequence[int], at: int, count: int) -> tuple[int, ...]:
     """The cores of one of so many workers: as many for each, or one where there are fewer cores than workers."""
-    if count == 1:
+    if count == 1 or not cores:
         return ()
     each = max(1, len(cores) // count)
     return tuple(cores[(at * each + i) % len(cores)] for i in range(each))
