@@ -32,6 +32,11 @@ def test_workers_of_the_cpu_share_its_cores_evenly():
     assert [slot.cores for slot in Workers(cpu=1).slots(range(8))] == [()]
 
 
+def test_workers_are_bound_to_no_cores_where_that_cannot_be(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr("os.sched_getaffinity")  # as on macOS
+    assert [slot.cores for slot in Workers(cpu=2).slots()] == [(), ()]
+
+
 @pytest.mark.parametrize(
     ("workers", "field", "said"),
     [
