@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,35 +17,44 @@ ROOM = 1000  # bytes of a file
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[History]:
-    """A history whose files may grow no more, with a report that is not on the disk."""
-    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+def history(tmp_path: Path) -> History:
+    """With a report that is not on the disk yet."""
     history = History(tmp_path, 0)
     history.__enter__()
     history._writer.add_text("note", "x" * ROOM)
+    return history
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process grows beyond `ROOM`; not to be left on between tests, whose output is a file as well."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, usual[1]))
-    yield history
-    resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 # tensorboard's thread ends by it
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 class TestAFullDisk:
-    def test_is_told_as_one(self, full: History):
-        with pytest.raises(WriteFailed, match=r"losses\.jsonl"):
-            full.__exit__(None, None, None)
+    def test_is_told_as_one(self, history: History):
+        with full_disk(), pytest.raises(WriteFailed, match=r"losses\.jsonl"):
+            history.__exit__(None, None, None)
 
-    def test_takes_no_other_errors_place(self, full: History):
+    def test_takes_no_other_errors_place(self, history: History):
         error = OutOfMemory("no memory")
-        full.__exit__(OutOfMemory, error, None)
+        with full_disk():
+            history.__exit__(OutOfMemory, error, None)
 
-    def test_ends_the_writing(self, full: History):
+    def test_ends_the_writing(self, history: History):
         report = TrainReport(iteration=1, seconds=1.0, losses={"src": 1.0}, rate=1.0)
 
         def written() -> None:
-            with full:
+            with history:
                 for _ in range(100):
-                    full.write(report)
+                    history.write(report)
 
-        with pytest.raises(WriteFailed):
+        with full_disk(), pytest.raises(WriteFailed):
             written()
