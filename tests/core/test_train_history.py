@@ -18,11 +18,7 @@ ROOM = 1000  # bytes of a file
 
 @pytest.fixture
 def history(tmp_path: Path) -> History:
-    """With a report that is not on the disk yet."""
-    history = History(tmp_path, 0)
-    history.__enter__()
-    history._writer.add_text("note", "x" * ROOM)
-    return history
+    return History(tmp_path, 0).__enter__()
 
 
 @contextmanager
@@ -40,12 +36,15 @@ def full_disk() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 class TestAFullDisk:
     def test_is_told_as_one(self, history: History):
-        with full_disk(), pytest.raises(WriteFailed, match=r"losses\.jsonl"):
-            history.__exit__(None, None, None)
+        with full_disk():
+            history._writer.add_text("note", "x" * ROOM)
+            with pytest.raises(WriteFailed, match=r"losses\.jsonl"):
+                history.__exit__(None, None, None)
 
     def test_takes_no_other_errors_place(self, history: History):
         error = OutOfMemory("no memory")
         with full_disk():
+            history._writer.add_text("note", "x" * ROOM)
             history.__exit__(OutOfMemory, error, None)
 
     def test_ends_the_writing(self, history: History):
