@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from understudy.core.errors import InvalidInput, NotFound
 from understudy.core.frames import Frame, FrameRange, Window
-from understudy.core.plate import Plate, Template, find, read, write
+from understudy.core.plate import Plate, Template, find, read, refuse_other_padding, write
 
 
 class TestTemplate:
@@ -116,6 +116,12 @@ class TestFind:
         touch(tmp_path, "p.0001.exr", "p.001.exr")
         with pytest.raises(InvalidInput, match=r"another padding, p\.001\.exr"):
             find(str(tmp_path / "p.####.exr"))
+
+    def test_a_folder_that_cannot_be_listed_is_left_to_who_writes(self, tmp_path):
+        template = Template.parse(str(tmp_path / "out" / "p.####.exr"))
+        refuse_other_padding(template)  # not there yet
+        (tmp_path / "out").symlink_to("out")
+        refuse_other_padding(template)
 
     def test_a_range_outside_gives_both_ranges(self, tmp_path):
         touch(tmp_path, *(f"p.{n}.exr" for n in range(1001, 1011)))

@@ -181,7 +181,13 @@ def refuse_other_padding(template: Template) -> None:
     Raises:
         InvalidInput: so it is.
     """
-    if others := _by_padding(template)[1]:
+    try:
+        others = _by_padding(template)[1]
+    except (
+        OSError
+    ):  # a folder that may not be listed, say: what cannot be written is told where it is written
+        return
+    if others:
         raise _two_paddings(template, others)
 
 
