@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,11 @@ ROOM = 1000  # bytes of a file
 
 
 @pytest.fixture
-def history(tmp_path: Path) -> History:
-    return History(tmp_path, 0).__enter__()
+def history(tmp_path: Path) -> Iterator[History]:
+    others = set(threading.enumerate())
+    yield History(tmp_path, 0).__enter__()
+    for thread in set(threading.enumerate()) - others:
+        thread.join()  # tensorboard's, that what it ends by is told in this test, not in the next one
 
 
 @contextmanager
