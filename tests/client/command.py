@@ -27,18 +27,23 @@ class Done:
 
 @dataclass(frozen=True)
 class Command:
-    """Runs `understudy` with one state folder and, if given, one endpoint."""
+    """Runs `understudy` with one state folder and, if given, one endpoint.
+
+    Attributes:
+        program: what Python runs.
+    """
 
     state: Path
     endpoint: str = ""
     folder: Path | None = None
+    program: tuple[str, ...] = ("-m", "understudy.client.cli")
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("UNDERSTUDY_")}
         environment |= {"UNDERSTUDY_STATE": str(self.state), "COLUMNS": "200", "NO_COLOR": "1"}
         environment |= {"UNDERSTUDY_ENDPOINT": self.endpoint} if self.endpoint else {}
         return subprocess.Popen(
-            [sys.executable, "-m", "understudy.client.cli", *map(str, arguments)],
+            [sys.executable, *self.program, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

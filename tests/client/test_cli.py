@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import time
-
 import grpc
 import pytest
 
@@ -331,49 +328,6 @@ def test_doctor_says_what_to_do(daemon: FakeDaemon, understudy: Command):
     assert away.code == 1
     assert away.lines[-1]["data"]["name"] == "daemon"
     assert away.lines[-1]["data"]["ok"] is False
-
-
-def _until(condition, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_cancels_what_the_command_started(daemon: FakeDaemon, understudy: Command, number, code):
-    daemon.script = None
-    with understudy.start(
-        "swap", "--src", "a.mp4", "--dst", "d.####.exr", "--out", "comp.####.exr"
-    ) as process:
-        _until(lambda: daemon.watches)
-        process.send_signal(number)
-        _, err = process.communicate(timeout=20)
-    assert process.returncode == code
-    assert "what is finished stays" in err
-    assert {job.state for job in daemon.jobs.values()} == {job_pb2.JOB_STATE_CANCELLED}
-
-
-def test_a_second_signal_leaves_at_once(daemon: FakeDaemon, understudy: Command):
-    daemon.script, daemon.stubborn = None, True
-    with understudy.start("ingest", "a.mov", "p.####.exr") as process:
-        _until(lambda: daemon.watches)
-        process.send_signal(signal.SIGINT)
-        _until(lambda: daemon.jobs["job-1"].state == job_pb2.JOB_STATE_CANCELLING)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=5)
-    assert process.returncode == 130
-
-
-def test_a_signal_to_a_watcher_leaves_the_job(daemon: FakeDaemon, understudy: Command):
-    daemon.script = None
-    understudy("ingest", "a.mov", "p.####.exr", "--detach")
-    with understudy.start("jobs", "watch", "job-1") as process:
-        _until(lambda: daemon.watches)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert daemon.jobs["job-1"].state == job_pb2.JOB_STATE_QUEUED
 
 
 def test_nobody_reads_on_and_nobody_is_bothered(daemon: FakeDaemon, understudy: Command):

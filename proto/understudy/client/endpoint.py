@@ -21,6 +21,7 @@ import grpc
 import grpc.aio
 
 from understudy.client import network
+from understudy.client.aside import aside
 from understudy.client.errors import TEMPORARY, Refused, Unreachable, translate
 from understudy.v1.system_pb2 import GetInfoRequest, GetInfoResponse
 from understudy.v1.system_pb2_grpc import SystemServiceStub
@@ -276,8 +277,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def alive(channel: grpc.Channel) -> bool:
     """Whether a daemon is there and takes calls; quicker than to `ask` it who it is."""
+    health = channel.unary_unary(HEALTH, AS_IT_IS, AS_IT_IS)
     try:
-        said = channel.unary_unary(HEALTH, AS_IT_IS, AS_IT_IS)(b"", timeout=ANSWER_S)
+        said = aside(lambda: health(b"", timeout=ANSWER_S))
     except grpc.RpcError as error:
         return error.code() not in GONE
     return bool(said != NOT_SERVING)
@@ -291,7 +293,7 @@ def ask(channel: grpc.Channel) -> GetInfoResponse:
         Refused: it speaks another version of the contract.
     """
     stub: Stub = SystemServiceStub
-    info: GetInfoResponse = stub(channel).GetInfo(GetInfoRequest(), timeout=INFO_S)
+    info: GetInfoResponse = aside(lambda: stub(channel).GetInfo(GetInfoRequest(), timeout=INFO_S))
     if info.api_versions and API not in info.api_versions:
         raise Refused.invalid(
             "endpoint",

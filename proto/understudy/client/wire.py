@@ -17,6 +17,7 @@ from typing import Any
 import grpc.aio
 
 from understudy.client import contract
+from understudy.client.aside import aside
 from understudy.client.backoff import Patience
 from understudy.client.endpoint import Stub, Transport, alive
 from understudy.client.errors import TimedOut, Unreachable, translated
@@ -142,7 +143,8 @@ class Wire:
         channel = self._channel
         try:
             with translated():
-                return getattr(stub(channel), method)(request, timeout=_left(timeout))
+                ask, left = getattr(stub(channel), method), _left(timeout)
+                return aside(lambda: ask(request, timeout=left))
         except (
             ValueError
         ) as error:  # as gRPC says that another thread has closed the channel to open a new one
@@ -163,7 +165,7 @@ class Wire:
         watchdog = _Watchdog(call)
         try:
             with translated():
-                for reply in call:
+                while (reply := aside(lambda: next(call, None))) is not None:
                     watchdog.heard()
                     yield reply
         finally:
