@@ -165,6 +165,8 @@ def test_an_anamorphic_plate_gives_the_same_faces(run, clips, tmp_path: Path, as
     squeezed, plain = (Faceset.open(tmp_path / n) for n in ("faces", "plain"))
     for a, b in zip(squeezed.records, plain.records, strict=True):
         assert a.pixel_aspect == pytest.approx(aspect)
+        width, height = b.plate_size.split("x")
+        assert a.plate_size == f"{round(int(width) / aspect)}x{height}"
         off = np.linalg.norm(a.face.landmarks.points * (aspect, 1.0) - b.face.landmarks.points, axis=1)
         assert off.mean() < 1.5
         np.testing.assert_allclose(

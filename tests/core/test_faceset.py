@@ -20,7 +20,21 @@ def test_all_of_a_record_comes_back(tmp_path: Path):
     written = record(tmp_path)
     faceset.write(written, pixels())
     (found,) = Faceset.open(tmp_path).records
-    for name in ("path", "plate", "gain", "colour", "config", "release", "pixel_aspect", "digest", "faces"):
+    kept = (
+        *(
+            "path",
+            "plate",
+            "plate_size",
+            "gain",
+            "colour",
+            "config",
+            "release",
+            "pixel_aspect",
+            "digest",
+            "faces",
+        ),
+    )
+    for name in kept:
         assert getattr(found, name) == getattr(written, name)
     for name in ("frame", "box", "score", "pitch", "yaw", "roll", "track"):
         assert getattr(found.face, name) == pytest.approx(getattr(written.face, name), abs=1e-4)

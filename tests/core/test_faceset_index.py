@@ -100,6 +100,7 @@ def assert_same_record(got: FaceRecord, wanted: FaceRecord) -> None:
     for name in (
         "path",
         "plate",
+        "plate_size",
         "gain",
         "colour",
         "config",

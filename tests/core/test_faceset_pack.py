@@ -309,6 +309,12 @@ def test_a_forged_table_is_refused_before_anything_is_made_of_it(change, whole, 
         Faceset.open(file)
 
 
+def test_a_pack_of_before_plates_sizes_were_kept_is_read(whole, tmp_path):
+    file = tmp_path / "a.faceset"
+    file.write_bytes(forged(whole, lambda arrays: [arrays.pop("plate_size"), arrays.pop("plate_size.table")]))
+    assert {record.plate_size for record in Faceset.open(file).records} == {""}
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

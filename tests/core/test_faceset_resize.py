@@ -125,7 +125,7 @@ def test_headers_are_kept_but_for_what_changes(tmp_path: Path):
     resize(tmp_path / "a", tmp_path / "b", size=64)
     (new,) = Faceset.open(tmp_path / "b").records
     assert new.path == tmp_path / "b" / old.path.name
-    for name in ("plate", "gain", "colour", "pixel_aspect", "faces", "view", "release"):
+    for name in ("plate", "plate_size", "gain", "colour", "pixel_aspect", "faces", "view", "release"):
         assert getattr(new, name) == getattr(old, name)
     for name in ("frame", "box", "track", "pitch", "yaw", "roll"):
         assert getattr(new.face, name) == getattr(old.face, name)

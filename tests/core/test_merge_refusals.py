@@ -11,6 +11,7 @@ import pytest
 
 from tests.core import shots
 from tests.core.merging import made, reports, statuses
+from understudy.core import faceset
 from understudy.core.errors import (
     InvalidInput,
     NoFace,
@@ -109,8 +110,6 @@ class TestRefusals:
     def test_two_people(self, tmp_path, scene, model, colour):
         folder = tmp_path / "two"
         shots.write_faceset(folder, [1001, 1002], scene.plate.template.text)
-        from understudy.core import faceset
-
         for record in faceset.Faceset.open(folder).records:
             other = replace(record.face, track=1)
             moved = replace(record, face=other, path=folder / f"dst_t1.{record.face.frame}.exr")
@@ -129,6 +128,16 @@ class TestRefusals:
         said = [r for r in shot.run(settings, colour=colour) if isinstance(r, Warned)]
         assert [w.reason for w in said] == ["PLATE_DIFFERS"]
         assert "other.%04d.exr" in said[0].message
+
+    def test_a_faceset_of_the_plate_in_another_size_is_said(self, tmp_path, scene, model, colour):
+        shots.write_faceset(tmp_path / "f", [1001, 1002], scene.plate.template.text)
+        faces, shown = faceset.Faceset.open(tmp_path / "f"), shots.DISPLAY.size
+        for record, size in zip(faces.records, (shown, "4096x2160"), strict=True):
+            faceset.write(replace(record, plate_size=size), faces.load(record))
+        settings = scene.settings(model, faceset=tmp_path / "f", out="sized/comp.####.exr")
+        said = [r for r in shot.run(settings, colour=colour) if isinstance(r, Warned)]
+        assert [w.reason for w in said] == ["PLATE_DIFFERS"]
+        assert f"pictures of 4096x2160, {settings.plate.template} is {shown}" in said[0].message
 
     def test_a_comp_as_plate_has_our_layers_already(self, scene, model, colour):
         settings = scene.settings(model, out="comp/comp.####.exr", frames=FrameRange.of(1001, 1001))

@@ -43,6 +43,11 @@ class Window:
         return self.y + self.height
 
     @property
+    def size(self) -> str:
+        """`4096x2160`."""
+        return f"{self.width}x{self.height}"
+
+    @property
     def empty(self) -> bool:
         return self.width <= 0 or self.height <= 0
 

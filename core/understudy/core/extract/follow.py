@@ -65,6 +65,7 @@ class Sight:
         cut: it shows another picture than the frame before, where that is of the same block.
         thumbnail: `track.thumbnail`.
         aspect: width over height of a plate pixel.
+        size: of the display window, as `Window.size` says it.
         warnings: what a report should say.
     """
 
@@ -75,6 +76,7 @@ class Sight:
     cut: bool
     thumbnail: Float
     aspect: float
+    size: str
     warnings: tuple[str, ...] = ()
 
 
@@ -261,6 +263,7 @@ class Follower:
             cut=cut,
             thumbnail=thumbnail,
             aspect=shown.aspect,
+            size=shown.frame.display.size,
             warnings=shown.picture.warnings,
         )
 

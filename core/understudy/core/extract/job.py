@@ -301,6 +301,7 @@ class _Shot:
             face=find.face,
             alignment=find.alignment,
             plate=self._plate,
+            plate_size=look.sight.size,
             gain=self._gain,
             colour=self._colour.working,
             config=self._colour.cache_id,

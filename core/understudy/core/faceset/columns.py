@@ -37,7 +37,7 @@ NUMBERS: dict[str, tuple[type, tuple[int, ...]]] = {
 }
 """Column of numbers → its type and the shape of a row."""
 
-TEXTS = ("view", "plate", "face_type", "colour", "config", "release", "digest", "origin")
+TEXTS = ("view", "plate", "plate_size", "face_type", "colour", "config", "release", "digest", "origin")
 
 _BLOCK = 1024  # records made at a time while all are gone through
 
@@ -288,6 +288,7 @@ def _record(path: Path, value: dict[str, Any], landmarks: Landmarks, matrix: Arr
         digest=value["digest"],
         faces=value["faces"],
         view=value["view"],
+        plate_size=value["plate_size"],
     )
 
 

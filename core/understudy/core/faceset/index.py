@@ -36,7 +36,7 @@ FOLDER = ".index"
 """Hidden in a faceset's folder: what can be made again from its files."""
 
 _FILE = "faces"
-_FORMAT = "understudy.index/1"
+_FORMAT = "understudy.index/2"
 _GRAIN = 2 * 10**9  # ns: of the coarsest clock of a file system (FAT)
 _READERS = 8  # threads: reading headers is waiting where the folder is on another machine
 _BLOCK = 2048  # headers on their way

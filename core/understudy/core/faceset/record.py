@@ -34,6 +34,7 @@ class FaceRecord:
         face: in the coordinates of the plate it was found on.
         alignment: plate px → this image's px.
         plate: template of that plate, in `%04d` form, with `%V` where each view has files of its own.
+        plate_size: of its display window, as `4096x2160`; empty where that was not kept.
         view: of that plate, such as `left`; empty for a plate without views.
         gain: exposure of the shot: working space × gain has the face near 0.18.
         colour: name of the working space the pixels are in.
@@ -56,6 +57,7 @@ class FaceRecord:
     digest: str = ""
     faces: int = 1
     view: str = MONO
+    plate_size: str = ""
 
     def header(self) -> dict[str, Any]:
         """As header entries: strings and numbers, names of at most 31 characters, which all hosts carry."""
@@ -65,6 +67,7 @@ class FaceRecord:
             "version": version("understudy"),
             "frame": face.frame,
             "plate": self.plate,
+            "plateSize": self.plate_size,
             "view": self.view,
             "track": face.track,
             "score": float(face.score),
@@ -124,6 +127,7 @@ class FaceRecord:
                 gain=float(json.loads(entries["gain"])),
                 pixel_aspect=float(json.loads(entries["pixelAspect"])),
                 faces=int(entries["faces"]),
+                plate_size=str(entries.get("plateSize", "")),
                 **{name: str(entries.get(name, "")) for name in _TEXTS},
             )
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
+from understudy.core import plate
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import InvalidInput
+from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput
 from understudy.core.faceset import FaceRecord, Faceset
 from understudy.core.frames import FrameRange
+from understudy.core.merge.settings import MergeSettings
+from understudy.core.plate import Header, Template
 from understudy.core.reports import Warned
 
 
-def strangers(faceset: Faceset, frames: FrameRange, colour: ColourConfig) -> list[Warned]:
-    """What should be said of a person's faces before they are put into a plate.
+def first_header(template: Template, settings: MergeSettings) -> Header | None:
+    """Of the first frame that can be opened; None where none can, which every frame's report will say."""
+    for path in map(template.path, settings.wanted):
+        with suppress(FrameMissing, FrameUnreadable):
+            return plate.read_header(path)
+    return None
 
-    Args:
-        frames: of the plate, not only those that are wanted.
+
+def strangers(
+    faceset: Faceset, settings: MergeSettings, views: tuple[str, ...], colour: ColourConfig
+) -> list[Warned]:
+    """What should be said of a person's faces before they are put into a plate.
 
     Raises:
         InvalidInput: the faces' pixels are in another working space, so that a match fitted to them would be wrong.
@@ -34,7 +46,15 @@ def strangers(faceset: Faceset, frames: FrameRange, colour: ColourConfig) -> lis
         what = f"another colour config (cache id {other[0]}) than {colour.source} ({colour.cache_id})"
         message = f"{faceset.path}: was extracted with {what}"
         found.append(Warned(reason="COLOUR_CONFIG_DIFFERS", message=message))
-    numbers = np.unique(faceset.columns.frame)
+    header = first_header(settings.plate.template.of_view(views[0]), settings)
+    size = header.display.size if header else ""
+    if size and (other := [other for other in texts["plate_size"].used() if other not in ("", size)]):
+        message = (
+            f"{faceset.path}: was extracted from pictures of {other[0]}, {settings.plate.template} is {size}; "
+            "faces are put where they were there"
+        )
+        found.append(Warned(reason="PLATE_DIFFERS", message=message))
+    numbers, frames = np.unique(faceset.columns.frame), settings.plate.frames
     if len(numbers) and not any(int(number) in frames for number in numbers):
         where = FrameRange.from_frames(numbers.tolist())
         message = f"{faceset.path}: has faces on {where}, none of them among the plate's frames {frames}"

@@ -289,7 +289,7 @@ def _loaded(index: int, person: Person, views: tuple[str, ...], shelf: _Shelf) -
     releases = _releases(person, model, settings)
     warned += enhancing.unused(person.recipe, person.enhancer)
     faceset, noted = _faces(shelf.faceset(person.faceset), person, settings, views)
-    noted += strangers(faceset, settings.plate.frames, colour)
+    noted += strangers(faceset, settings, views, colour)
     occlusion, said = _occlusion(person, faceset, shelf)
     warned += [*noted, *said, *doubts(person.recipe, settings.plate.frames)]
     if settings.several:

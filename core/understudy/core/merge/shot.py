@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import numpy as np
 
 from understudy.core import plate
 from understudy.core.colour import ColourConfig
-from understudy.core.errors import FrameMissing, FrameUnreadable, InvalidInput
+from understudy.core.errors import InvalidInput
 from understudy.core.kept import Kept
 from understudy.core.merge import casting, headers, layers
+from understudy.core.merge.belonging import first_header
 from understudy.core.merge.casting import Loaded
 from understudy.core.merge.finish import Finish
 from understudy.core.merge.manifest import Manifest
@@ -87,7 +87,7 @@ def check_plate(settings: MergeSettings, views: tuple[str, ...], colour: ColourC
     warned: dict[str, Warned] = {}
     for view in views:
         template = settings.plate.template.of_view(view)
-        header = _first_header(template, settings)
+        header = first_header(template, settings)
         if header is None:
             continue
         picture = header_of(header, MONO if settings.plate.template.has_view else view)
@@ -127,14 +127,6 @@ def _notes(template: Template, header: plate.Header) -> Iterator[Warned]:
             message=f"{template}: part {other.name!r} has another window or pixel aspect than part "
             f"{header.name!r}; it is carried as it is, but Nuke refuses files whose parts differ",
         )
-
-
-def _first_header(template: Template, settings: MergeSettings) -> plate.Header | None:
-    """Of the first frame that can be opened; None where none can, which every frame's report will say."""
-    for path in map(template.path, settings.wanted):
-        with suppress(FrameMissing, FrameUnreadable):
-            return plate.read_header(path)
-    return None
 
 
 def ready(
@@ -228,7 +220,7 @@ def _beside(outputs: Outputs, path: Path) -> str:
 def _plate(settings: MergeSettings, views: tuple[str, ...]) -> dict[str, Any]:
     """What the manifest says of the plate."""
     template = settings.plate.template
-    header = _first_header(template.of_view(views[0]), settings)
+    header = first_header(template.of_view(views[0]), settings)
     parts = (header, *header.others) if header else ()
     return {
         "pattern": template.text,
