@@ -97,10 +97,12 @@ def test_single_frames_decide_the_exit_code_of_a_job_that_succeeded(
 ):
     daemon.script = [progress(3, 4), frame(1004, job_pb2.FRAME_STATE_FAILED, "zero bytes")]
     daemon.frames_failed, daemon.frames_missing = failed, missing
+    daemon.frames = [frame(n, warnings=["2 pixels are not finite"]).frame for n in (1001, 1003)]
     done = understudy("ingest", "a.mov", "plate.####.exr")
     assert done.code == code
     assert "frame 1004 failed: zero bytes" in done.err
     assert f"frames        {3 - failed - missing} of 4 done" in done.out
+    assert "warnings      on 2 frames: understudy jobs show job-1 --frames" in done.out
     assert ("1 failed" in done.out) is bool(failed)
     assert ("2 missing" in done.out) is (missing == 2)
 
@@ -230,13 +232,14 @@ def test_layers_by_name(daemon: FakeDaemon, understudy: Command):
 
 
 def test_swap_prints_what_it_made(daemon: FakeDaemon, understudy: Command, tmp_path):
-    daemon.frames = [frame(n).frame for n in (1001, 1002)]
+    daemon.frames = [frame(1001).frame, frame(1002, warnings=["2 pixels are not finite"]).frame]
     done = understudy(
         "swap", "--src", "a.mp4", "--dst", "d.####.exr", "--out", "out/comp.####.exr", "--minutes", 1
     )
     assert done.code == 0
     assert f"output        {tmp_path}/out/comp.####.exr" in done.out
     assert "frames        2 done, 0 failed, 0 missing" in done.out
+    assert "warnings      on 1 frame: understudy jobs show job-5 --frames" in done.out
     assert (
         "time          ingest src 0:00, extract src 0:00, extract dst 0:00, train 0:00, merge 0:00"
         in done.out
@@ -280,12 +283,16 @@ def test_a_second_job_on_the_same_output_is_75(daemon: FakeDaemon, understudy: C
 
 def test_jobs_list_show_and_steer(daemon: FakeDaemon, understudy: Command):
     daemon.script = None
-    daemon.frames = [frame(1001).frame, frame(1002, job_pb2.FRAME_STATE_FAILED, "torn").frame]
+    daemon.frames = [
+        frame(1001, warnings=["2 pixels are not finite"]).frame,
+        frame(1002, job_pb2.FRAME_STATE_FAILED, "torn").frame,
+    ]
     assert understudy("ingest", "a.mov", "p.####.exr", "--detach").out.split()[0] == "job-1"
     assert understudy("jobs", "list").out.split()[:2] == ["job-1", "QUEUED"]
     assert understudy("jobs", "list", "--state", "running").out == ""
     shown = understudy("jobs", "show", "job-1", "--frames").out
     assert "1 done, 1 failed" in shown
+    assert "1001  done      2 pixels are not finite" in shown
     assert "1002  failed    torn" in shown
     assert understudy("jobs", "pause", "job").out == "job-1  ingest: paused\n"
     assert understudy("jobs", "resume", "job-1").code == 0

@@ -157,7 +157,8 @@ class Store:
         row = self._db.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone()
         if row is None:
             raise NotFound(
-                f"there is no job {job!r}, or it ended long ago and is no longer kept; ListJobs says which there are",
+                f"there is no job {job!r}, or it ended long ago and is no longer kept; a list of jobs says which "
+                "there are",
                 field="id",
                 value=job,
             )

@@ -68,9 +68,8 @@ def show(
         if frames:
             for report in job.frames():
                 state = frame_state_name(report.state).lower()
-                ours.result(
-                    "frame", report, f"  {report.frame:>8}  {state:<8}  {report.error.message}".rstrip()
-                )
+                said = report.error.message or "; ".join(report.warnings)
+                ours.result("frame", report, f"  {report.frame:>8}  {state:<8}  {said}".rstrip())
 
 
 def _card(job: Job) -> str:

@@ -10,7 +10,7 @@ import typer
 from understudy.client import lines
 from understudy.client.cli import options
 from understudy.client.cli.context import State, segments
-from understudy.client.cli.follow import exit_code, follow, refuse_to_leave
+from understudy.client.cli.follow import exit_code, follow, refuse_to_leave, warned
 from understudy.client.progress import clock, title
 from understudy.client.swap import Swap, SwapResult, SwapSettings
 
@@ -141,7 +141,8 @@ def _report(state: State, swap: Swap) -> None:
         }
         print(lines.line("result", data), flush=True)
         return
-    print("\n".join(_summary(result)))
+    odd = warned(swap.jobs[-1])
+    print("\n".join([*_summary(result), *([odd] if odd else [])]))
 
 
 def _summary(result: SwapResult) -> list[str]:
