@@ -8,7 +8,6 @@ import os
 import queue
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import pytest
 
 from tests.client.bridges import COMMAND
 from tests.client.fake import FakeDaemon, frame, status
+from tests.client.links import PATIENT, VERSIONS, frames_of, interpreter, started
 from tests.daemon.support import alive, until
 from understudy.client import errors, link, wire
 from understudy.client.bridge import pipes, server
@@ -28,41 +28,12 @@ from understudy.v1 import job_pb2
 
 PACKAGE = Path(link.__file__).parent
 HERE = Path(__file__).parent
-VERSIONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
-PATIENT = 120.0
-
-
-def interpreter(version: str) -> str | None:
-    """One of this version, on the PATH or among pyenv's."""
-    roots = [Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")]
-    found = [path for root in roots for path in root.glob(f"versions/{version}.*/bin/python")]
-    return str(found[0]) if found else shutil.which(f"python{version}")
 
 
 @pytest.fixture
 def open_link(daemon: FakeDaemon) -> Iterator[Link]:
     with Link(COMMAND, endpoint=daemon.endpoint) as opened:
         yield opened
-
-
-def _start(opened: Link, **more: object) -> str:
-    spec = {"checkPlate": {"plate": {"pattern": "/p.%04d.exr"}}}
-    reply = opened.call("JobService/StartJob", {"spec": spec, **more}, deadline_s=PATIENT).result(PATIENT)
-    return str(reply["job"]["id"])
-
-
-def _bridge(opened: Link) -> int:
-    assert opened.hello is not None
-    return int(opened.hello["pid"])
-
-
-def _replaced(opened: Link, victim: int) -> None:
-    """Until there is another bridge than this."""
-    until(lambda: _bridge(opened) != victim, PATIENT)
-
-
-def _frames(events: list[dict]) -> list[int]:
-    return [e["event"]["frame"]["frame"] for e in events if "frame" in e.get("event", {})]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -122,7 +93,7 @@ def test_refusals_are_typed_and_say_all(daemon: FakeDaemon, open_link: Link):
         grpc.StatusCode.PERMISSION_DENIED, "PATH_NOT_ALLOWED", "not there", path="/etc"
     )
     with pytest.raises(link.PathNotAllowed, match="not there") as caught:
-        _start(open_link)
+        started(open_link)
     error = caught.value
     assert (error.code, error.reason, error.metadata["path"]) == (
         "PERMISSION_DENIED",
@@ -142,7 +113,7 @@ def test_what_cannot_be_json_is_refused_at_once(open_link: Link, request_):
 
 
 def test_calls_from_many_threads_find_their_own_answers(daemon: FakeDaemon, open_link: Link):
-    ids = [_start(open_link) for _ in range(4)]
+    ids = [started(open_link) for _ in range(4)]
     wrong: list[object] = []
 
     def ask(id_: str) -> None:
@@ -187,7 +158,7 @@ def test_callbacks_run_where_the_host_wants_them(daemon: FakeDaemon):
         return len(seen) >= 6
 
     with Link(COMMAND, endpoint=daemon.endpoint, deliver=inbox.put) as opened:
-        id_ = _start(opened)
+        id_ = started(opened)
 
         def note(what: object) -> None:
             seen.append((threading.current_thread() is threading.main_thread(), type(what).__name__))
@@ -213,167 +184,22 @@ def test_a_callback_that_raises_is_logged_and_the_next_one_runs(daemon: FakeDaem
 def test_a_slow_consumer_gets_everything_in_order(daemon: FakeDaemon, open_link: Link, monkeypatch):
     monkeypatch.setattr(requests, "WINDOW", 8)
     daemon.script = [frame(n) for n in range(1, 201)]
-    stream = open_link.stream("JobService/WatchJob", {"id": _start(open_link)})
+    stream = open_link.stream("JobService/WatchJob", {"id": started(open_link)})
     first = next(stream)
     until(lambda: stream._events.qsize() >= 7)
     open_link.call("JobService/ListJobs").result(PATIENT)
     assert stream._events.qsize() <= 8  # the rest waits at the daemon
-    assert _frames([first, *stream]) == list(range(1, 201))
+    assert frames_of([first, *stream]) == list(range(1, 201))
 
 
 def test_a_stream_that_is_cancelled_ends_and_the_job_goes_on(daemon: FakeDaemon, open_link: Link):
     daemon.script = None
-    id_ = _start(open_link)
+    id_ = started(open_link)
     stream = open_link.stream("JobService/WatchJob", {"id": id_})
     assert next(stream)["snapshot"]["id"] == id_
     stream.cancel()
     assert all("heartbeat" in event for event in stream)
     assert daemon.jobs[id_].state == job_pb2.JOB_STATE_QUEUED
-
-
-def test_a_bridge_killed_in_mid_watch_is_started_again_and_nothing_is_lost(
-    daemon: FakeDaemon, open_link: Link
-):
-    daemon.script = None
-    id_ = _start(open_link)
-    daemon.play(id_, [frame(n) for n in range(1, 101)])
-    stream = open_link.stream("JobService/WatchJob", {"id": id_})
-    seen: list[dict] = []
-    for killed in range(3):
-        while len(_frames(seen)) < 100 * (killed + 1):
-            seen.append(next(stream))
-        victim = _bridge(open_link)
-        os.kill(victim, signal.SIGKILL)
-        daemon.play(id_, [frame(n) for n in range(100 * (killed + 1) + 1, 100 * (killed + 2) + 1)])
-        _replaced(open_link, victim)
-    daemon.end(id_, job_pb2.JOB_STATE_SUCCEEDED)
-    seen += stream
-    assert _frames(seen) == list(range(1, 401))
-    assert daemon.watches[0] == 0
-    assert len(daemon.watches) == 4
-    assert all(before < after for before, after in zip(daemon.watches, daemon.watches[1:], strict=False))
-
-
-def test_a_daemon_restarted_in_mid_watch_is_found_again(daemon: FakeDaemon, open_link: Link):
-    daemon.script = None
-    id_ = _start(open_link)
-    daemon.play(id_, [frame(n) for n in range(1, 11)])
-    stream = open_link.stream("JobService/WatchJob", {"id": id_})
-    seen = [next(stream) for _ in range(12)]
-    daemon.stop()
-    with pytest.raises((link.Unreachable, link.TimedOut), match="no daemon answers"):
-        open_link.call("JobService/GetJob", {"id": id_}, deadline_s=1.0).result(PATIENT)
-    waiting = open_link.call("JobService/GetJob", {"id": id_}, deadline_s=PATIENT)
-    daemon.play(id_, [frame(n) for n in range(11, 21)])
-    daemon.start()
-    assert waiting.result(PATIENT)["job"]["id"] == id_
-    daemon.end(id_, job_pb2.JOB_STATE_SUCCEEDED)
-    assert _frames([*seen, *stream]) == list(range(1, 21))
-
-
-def test_a_hung_bridge_is_replaced(daemon: FakeDaemon, open_link: Link, monkeypatch):
-    daemon.script = None
-    id_ = _start(open_link)
-    stream = open_link.stream("JobService/WatchJob", {"id": id_})
-    next(stream)
-    victim = _bridge(open_link)
-    os.kill(victim, signal.SIGSTOP)
-    monkeypatch.setattr(supervisor, "PING_S", 0.5)
-    monkeypatch.setattr(supervisor, "HUNG_S", 2.0)
-    _replaced(open_link, victim)
-    monkeypatch.setattr(supervisor, "HUNG_S", 30.0)
-    assert not alive(victim)
-    daemon.play(id_, [frame(1)])
-    daemon.end(id_, job_pb2.JOB_STATE_SUCCEEDED)
-    assert _frames(list(stream)) == [1]
-
-
-def test_a_bridge_that_had_nothing_to_do_for_long_is_not_taken_for_hung(slow: Slow):
-    with Link(COMMAND, endpoint=slow.endpoint) as opened:
-        opened.call("SystemService/GetInfo", deadline_s=PATIENT).result(PATIENT)
-        bridge = opened._bridge
-        assert bridge is not None
-        bridge.heard_at -= 1000
-        before = bridge.heard_at
-        spec = {"checkPlate": {"plate": {"pattern": "/p.%04d.exr"}}}
-        call = opened.call("JobService/StartJob", {"spec": spec}, deadline_s=PATIENT)
-        until(lambda: bridge.heard_at > before, 20)  # it was asked, and said that it lives
-        slow.go.set()
-        call.result(PATIENT)
-        assert _bridge(opened) == bridge.pid
-    assert len(slow.asked_to_start) == 1
-
-
-def test_a_silent_stream_is_taken_up_anew(daemon: FakeDaemon, open_link: Link, monkeypatch):
-    daemon.script = [frame(1001)]
-    id_ = _start(open_link)
-    daemon.silent = True
-    monkeypatch.setattr(supervisor, "SILENCE_S", 1.0)
-    assert _frames(list(open_link.stream("JobService/WatchJob", {"id": id_}))) == [1001]
-    assert daemon.watches[:2] == [0, 0]
-
-
-class Slow(FakeDaemon):
-    """Answers some calls only when `go` is set, and counts them."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.go = threading.Event()
-        self.asked_to_start: list[str] = []
-        self.resumed = 0
-
-    def StartJob(self, request, context):
-        self.asked_to_start.append(request.request_id)
-        reply = super().StartJob(request, context)
-        self.go.wait(60)
-        return reply
-
-    def ResumeJob(self, request, context):
-        self.resumed += 1
-        self.go.wait(60)
-        return super().ResumeJob(request, context)
-
-
-@pytest.fixture
-def slow(tmp_path: Path) -> Iterator[Slow]:
-    fake = Slow(tmp_path)
-    fake.start()
-    yield fake
-    fake.go.set()
-    fake.stop()
-
-
-def test_what_may_be_repeated_is_repeated_under_the_same_request_id(slow: Slow):
-    slow.script = None
-    with Link(COMMAND, endpoint=slow.endpoint) as opened:
-        opened.call("JobService/ListJobs").result(PATIENT)
-        spec = {"checkPlate": {"plate": {"pattern": "/p.%04d.exr"}}}
-        start = opened.call("JobService/StartJob", {"spec": spec}, deadline_s=PATIENT)
-        until(lambda: slow.asked_to_start)
-        os.kill(_bridge(opened), signal.SIGKILL)
-        until(lambda: len(slow.asked_to_start) == 2, PATIENT)
-        slow.go.set()
-        assert start.result(PATIENT)["existing"]
-    first, second = slow.asked_to_start
-    assert first == second
-    assert len(first) == 36
-
-
-def test_what_may_not_be_repeated_is_not(slow: Slow):
-    slow.go.set()
-    slow.script = None
-    with Link(COMMAND, endpoint=slow.endpoint) as opened:
-        id_ = _start(opened)
-        slow.go.clear()
-        resume = opened.call("JobService/ResumeJob", {"id": id_}, deadline_s=PATIENT)
-        until(lambda: slow.resumed)
-        os.kill(_bridge(opened), signal.SIGKILL)
-        with pytest.raises(link.Unreachable, match="exit code -9") as caught:
-            resume.result(PATIENT)
-        assert caught.value.sent
-        slow.go.set()
-        assert opened.call("JobService/GetJob", {"id": id_}).result(PATIENT)
-    assert slow.resumed == 1
 
 
 def test_no_daemon_is_told_at_once_before_one_was_ever_met(tmp_path: Path):
@@ -450,7 +276,7 @@ def test_a_host_that_just_ends_is_not_held_and_its_bridge_ends_too(daemon: FakeD
         "print(l.hello['pid'])\n"
     )
     with Link(COMMAND, endpoint=daemon.endpoint) as opened:
-        id_ = _start(opened)
+        id_ = started(opened)
     done = subprocess.run(
         [sys.executable, "-c", script, PACKAGE.parent, daemon.endpoint, sys.executable, id_],
         capture_output=True,

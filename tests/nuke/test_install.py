@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.client.command import Command
-from tests.client.test_link import VERSIONS, interpreter
+from tests.client.links import VERSIONS, interpreter
 from tests.nuke.conftest import FAKE
 from understudy.client import plugins
 from understudy.client.cli.doctor import version as released
