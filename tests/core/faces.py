@@ -17,6 +17,20 @@ from understudy.core.faceset.columns import Columns
 from understudy.core.frames import Frame
 
 PLATE = "/plates/shot.%04d.exr"
+KEPT = (
+    "path",
+    "plate",
+    "plate_size",
+    "gain",
+    "colour",
+    "config",
+    "release",
+    "pixel_aspect",
+    "digest",
+    "faces",
+    "view",
+)
+"""What a header keeps of a record to the bit, but for its face and alignment."""
 
 
 def record(folder: Path, frame: int = 1001, track: int = 0, half: float = 100.0, **changes) -> FaceRecord:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core.faces import fill, pixels, record
+from tests.core.faces import KEPT, fill, pixels, record
 from understudy.core import faceset, plate, release
 from understudy.core.errors import InvalidInput, NotFound, ReleaseInvalid, TrackAmbiguous
 from understudy.core.faceset import Faceset
@@ -20,21 +20,7 @@ def test_all_of_a_record_comes_back(tmp_path: Path):
     written = record(tmp_path)
     faceset.write(written, pixels())
     (found,) = Faceset.open(tmp_path).records
-    kept = (
-        *(
-            "path",
-            "plate",
-            "plate_size",
-            "gain",
-            "colour",
-            "config",
-            "release",
-            "pixel_aspect",
-            "digest",
-            "faces",
-        ),
-    )
-    for name in kept:
+    for name in KEPT:
         assert getattr(found, name) == getattr(written, name)
     for name in ("frame", "box", "score", "pitch", "yaw", "roll", "track"):
         assert getattr(found.face, name) == pytest.approx(getattr(written.face, name), abs=1e-4)

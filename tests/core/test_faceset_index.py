@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.faces import age, fill, odd_faces, pixels, record, same_columns, several
+from tests.core.faces import KEPT, age, fill, odd_faces, pixels, record, same_columns, several
 from understudy.core import faceset, plate
 from understudy.core.errors import FrameMissing, FrameUnreadable, NotFound
 from understudy.core.faceset import FaceRecord, Faceset, index
@@ -97,19 +97,7 @@ def test_all_that_a_header_says_is_in_the_columns(tmp_path):
 
 
 def assert_same_record(got: FaceRecord, wanted: FaceRecord) -> None:
-    for name in (
-        "path",
-        "plate",
-        "plate_size",
-        "gain",
-        "colour",
-        "config",
-        "release",
-        "pixel_aspect",
-        "digest",
-        "faces",
-        "view",
-    ):
+    for name in KEPT:
         assert getattr(got, name) == getattr(wanted, name), name
     for name in ("frame", "box", "score", "pitch", "yaw", "roll", "track", "cut", "origin"):
         assert getattr(got.face, name) == getattr(wanted.face, name), name
