@@ -279,6 +279,11 @@ class TestBadViews:
     def test_folders_of_views_have_one_manifest(self, tmp_path, model, colour):
         scene = shots.make_stereo(tmp_path, "files", numbers=[FIRST])
         settings = scene.settings(model, out="out/%V/comp.####.exr")
+        settings.out.of_view("right").directory.mkdir(parents=True)
+        (other := settings.out.of_view("right").directory / "comp.7.exr").touch()
+        with pytest.raises(InvalidInput, match=r"another padding, comp\.7\.exr"):
+            reports(settings, colour)
+        other.unlink()
         assert statuses(settings, colour) == {FIRST: "done"}
         folder = tmp_path / "out"
         assert {p.name for p in folder.iterdir()} == {

@@ -45,8 +45,8 @@ def run(
     alone; with `settings.analyse_only` there are no frames, and the `track` that chunks will find is written.
 
     Raises:
-        InvalidInput: a setting is wrong, the working space of a model or a faceset is another, the plate has no
-            R, G and B, or two of the people are one.
+        InvalidInput: a setting is wrong, the output's name is there with another padding, the working space of a model
+            or a faceset is another, the plate has no R, G and B, or two of the people are one.
         NotFound, ModelInvalid, TrackAmbiguous, NoFace: of a model, a segmenter or a faceset; or a recipe's
             mask names `occ`, and there is none.
         WeightsMissing, WeightsCorrupt: of a matte.
@@ -55,6 +55,8 @@ def run(
             other than it was written is its frame's failure alone, in its report.)
     """
     views = views_of(settings)
+    for view in views:
+        plate.refuse_other_padding(settings.out.of_view(view))
     warned = check_plate(settings, views, colour)
     people = casting.load(settings, views, colour, kept=kept)
     yield Started(total=0 if settings.analyse_only else len(settings.wanted))
