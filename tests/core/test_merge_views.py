@@ -10,7 +10,7 @@ import pytest
 
 from tests.core import shots
 from tests.core.merging import bits, made, reports, statuses, verified, warned
-from understudy.core import plate
+from understudy.core import faceset, plate
 from understudy.core.errors import InvalidInput
 from understudy.core.frames import Frame, FrameRange, Window
 from understudy.core.merge import headers, layers
@@ -275,6 +275,22 @@ class TestBadViews:
         with pytest.raises(InvalidInput) as caught:
             reports(settings, colour)
         assert caught.value.field == "plate.views"
+
+    def test_views_of_two_sizes_are_the_plates_own(self, tmp_path, model, colour):
+        scene = shots.make_stereo(tmp_path, "files", numbers=[FIRST])
+        template = scene.plate.template.of_view("right")
+        whole = plate.read(template, FIRST)
+        taller = replace(whole.display, height=whole.display.height + 2)
+        plate.write(replace(whole, display=taller), template.path(FIRST))
+        faces = faceset.Faceset.open(scene.faceset)
+        for record in faces.records:
+            size = taller.size if record.view == "right" else whole.display.size
+            faceset.write(replace(record, plate_size=size), faces.load(record))
+        settings = scene.settings(model, out=out_of("files"))
+        assert not warned(settings, colour)
+        for record in faces.records:
+            faceset.write(replace(record, plate_size="99x99"), faces.load(record))
+        assert list(warned(settings, colour)) == ["PLATE_DIFFERS"]
 
     def test_folders_of_views_have_one_manifest(self, tmp_path, model, colour):
         scene = shots.make_stereo(tmp_path, "files", numbers=[FIRST])

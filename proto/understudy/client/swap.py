@@ -231,6 +231,7 @@ class SwapResult:
         artifacts: all files of all jobs that a person may want to open.
         frames: number of output frames by state: `DONE`, `SKIPPED`, `NO_FACE`, `MISSING`, `FAILED`.
         failed: reports of the frames that failed.
+        warned: reports of the frames on which something was noticed.
         seconds: wall time by stage.
     """
 
@@ -238,6 +239,7 @@ class SwapResult:
     artifacts: tuple[pb.Artifact, ...]
     frames: dict[str, int]
     failed: tuple[pb.FrameReport, ...]
+    warned: tuple[pb.FrameReport, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     def artifact(self, kind: str) -> str:
@@ -285,6 +287,7 @@ class Swap:
             artifacts=tuple(a for job in self.jobs for a in job.refresh().message.artifacts),
             frames=dict(counts),
             failed=tuple(r for r in reports if r.state == pb.FRAME_STATE_FAILED),
+            warned=tuple(r for r in reports if r.warnings),
             seconds={job.label: job.seconds for job in self.jobs},
         )
 

@@ -46,12 +46,11 @@ def strangers(
         what = f"another colour config (cache id {other[0]}) than {colour.source} ({colour.cache_id})"
         message = f"{faceset.path}: was extracted with {what}"
         found.append(Warned(reason="COLOUR_CONFIG_DIFFERS", message=message))
-    header = first_header(settings.plate.template.of_view(views[0]), settings)
-    size = header.display.size if header else ""
-    if size and (other := [other for other in texts["plate_size"].used() if other not in ("", size)]):
+    sizes = _sizes(settings, views)
+    if sizes and (other := [size for size in texts["plate_size"].used() if size not in ("", *sizes)]):
         message = (
-            f"{faceset.path}: was extracted from pictures of {other[0]}, {settings.plate.template} is {size}; "
-            "faces are put where they were there"
+            f"{faceset.path}: was extracted from pictures of {other[0]}, {settings.plate.template} is "
+            f"{', '.join(sorted(sizes))}; faces are put where they were there"
         )
         found.append(Warned(reason="PLATE_DIFFERS", message=message))
     numbers, frames = np.unique(faceset.columns.frame), settings.plate.frames
@@ -60,6 +59,13 @@ def strangers(
         message = f"{faceset.path}: has faces on {where}, none of them among the plate's frames {frames}"
         found.append(Warned(reason="FACES_ELSEWHERE", message=message))
     return found
+
+
+def _sizes(settings: MergeSettings, views: tuple[str, ...]) -> set[str]:
+    """Of the plate's pictures, as the first frames that can be opened say; its views may have several."""
+    files = {settings.plate.template.of_view(view) for view in views}
+    first = [header for file in files if (header := first_header(file, settings))]
+    return {part.display.size for header in first for part in (header, *header.others)}
 
 
 _FARTHEST = 1e6  # pixels from the origin: no picture is so large, and no warp counts further

@@ -55,8 +55,8 @@ def run(
             other than it was written is its frame's failure alone, in its report.)
     """
     views = views_of(settings)
-    for view in views:
-        plate.refuse_other_padding(settings.out.of_view(view))
+    for template in {settings.out.of_view(view) for view in views}:
+        plate.refuse_other_padding(template)
     warned = check_plate(settings, views, colour)
     people = casting.load(settings, views, colour, kept=kept)
     yield Started(total=0 if settings.analyse_only else len(settings.wanted))

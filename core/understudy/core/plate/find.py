@@ -183,10 +183,8 @@ def refuse_other_padding(template: Template) -> None:
     """
     try:
         others = _by_padding(template)[1]
-    except (
-        OSError
-    ):  # a folder that may not be listed, say: what cannot be written is told where it is written
-        return
+    except OSError:
+        return  # a folder that may not be listed, say: what cannot be written is told where it is written
     if others:
         raise _two_paddings(template, others)
 

@@ -103,8 +103,8 @@ def made(state: State, job: Job) -> None:
         trouble = "".join(f", {number} {name}" for name, number in counts.items() if number)
         lost = sum(counts.values()) if progress.unit == "frame" else 0  # progress has come past these too
         print(f"{progress.unit + 's':<14}{progress.done - lost} of {progress.total} done{trouble}")
-        if odd := warned(job):
-            print(odd)
+        if count := sum(1 for report in job.frames() if report.warnings):
+            print(warnings_line(job, count))
     elif job.stage in ("train", "train_segmenter", "train_enhancer"):
         losses = ", ".join(
             f"{name} {value:.4f}" for name, value in sorted(job.message.training.losses.items())
@@ -113,11 +113,10 @@ def made(state: State, job: Job) -> None:
     print(f"{'time':<14}{clock(job.seconds)}")
 
 
-def warned(job: Job) -> str:
-    """A line that says where to read what was noticed on single frames; empty where nothing was."""
-    count = sum(1 for report in job.frames() if report.warnings)
+def warnings_line(job: Job, count: int) -> str:
+    """Where to read what was noticed on so many of its frames."""
     where = f"on {count} frame{'s' if count > 1 else ''}"
-    return f"{'warnings':<14}{where}: understudy jobs show {job.id} --frames" if count else ""
+    return f"{'warnings':<14}{where}: understudy jobs show {job.id} --frames"
 
 
 def exit_code(job: Job) -> int:

@@ -10,7 +10,8 @@ import typer
 from understudy.client import lines
 from understudy.client.cli import options
 from understudy.client.cli.context import State, segments
-from understudy.client.cli.follow import exit_code, follow, refuse_to_leave, warned
+from understudy.client.cli.follow import exit_code, follow, refuse_to_leave, warnings_line
+from understudy.client.job import Job
 from understudy.client.progress import clock, title
 from understudy.client.swap import Swap, SwapResult, SwapSettings
 
@@ -141,11 +142,10 @@ def _report(state: State, swap: Swap) -> None:
         }
         print(lines.line("result", data), flush=True)
         return
-    odd = warned(swap.jobs[-1])
-    print("\n".join([*_summary(result), *([odd] if odd else [])]))
+    print("\n".join(_summary(swap.jobs[-1], result)))
 
 
-def _summary(result: SwapResult) -> list[str]:
+def _summary(merge: Job, result: SwapResult) -> list[str]:
     made = {"output": result.output} | {
         name: result.artifact(kind)
         for name, kind in (("contact sheet", "contact_sheet"), ("model", "model"), ("manifest", "manifest"))
@@ -160,5 +160,7 @@ def _summary(result: SwapResult) -> list[str]:
         f"{'frames':<14}{done} done{' (' + noted + ')' if noted else ''}, {count.get('FAILED', 0)} failed, "
         f"{count.get('MISSING', 0)} missing"
     )
+    if result.warned:
+        text.append(warnings_line(merge, len(result.warned)))
     text.append(f"{'time':<14}" + ", ".join(f"{name} {clock(s)}" for name, s in result.seconds.items()))
     return text
