@@ -159,4 +159,4 @@ def test_calls_that_change_or_are_not_permitted_are_kept_and_reads_are_not(tmp_p
     assert lines[0]["job"] == lines[4]["job"] == job.id
     assert lines[0]["digest"] == hashlib.sha256(request.SerializeToString()).hexdigest()
     assert lines[0]["token"] == token.split("_")[1]
-    assert token.split("_")[2] not in path.read_text()
+    assert token.split("_", 2)[2] not in path.read_text()

@@ -291,7 +291,7 @@ def test_the_file_of_tokens_is_private_and_holds_no_secret(tmp_path: Path):
     path = tmp_path / "tokens.json"
     with pytest.raises(NotFound, match="token create"):
         access.read(path)
-    secret = access.create(path, "farm", ("submit",)).split("_")[2]
+    secret = access.create(path, "farm", ("submit",)).split("_", 2)[2]
     assert path.stat().st_mode & 0o777 == 0o600
     assert secret not in path.read_text()
     for mode in (0o640, 0o604, 0o666):
@@ -397,7 +397,7 @@ def test_a_process_reloads_on_hangup_and_refuses_to_start_open(tmp_path: Path):
         process.terminate()
         _, said = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
-    assert token.split("_")[2].encode() not in said
+    assert token.split("_", 2)[2].encode() not in said
     place.tokens.chmod(0o644)
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 1
