@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,10 +47,14 @@ def work(colour: ColourConfig, tmp_path: Path) -> Work:
     """Decodes for a site without weights."""
 
     def decoded(
-        promised: tuple[Output, ...] = (), roots: Roots | None = None, accepted: tuple[str, ...] = (), **kind
+        promised: tuple[Output, ...] = (),
+        roots: Roots | None = None,
+        accepted: tuple[str, ...] = (),
+        new: bool = False,
+        **kind,
     ) -> decode.Work:
         site = Site(weights_cache=tmp_path / "weights", roots=roots or Roots(), accepted_licences=accepted)
-        return decode.work(job_pb2.JobSpec(**kind), promised, site=site, colour=colour)
+        return decode.work(job_pb2.JobSpec(**kind), promised, site=site, colour=colour, new=new)
 
     return decoded
 
@@ -93,6 +98,27 @@ def test_an_output_beside_itself_with_another_padding_is_refused(work: Work, sho
     refused(lambda: work(merge=spec), "INVALID_INPUT", *why, field="merge.output")
     spec = {"video": video, "pattern": pattern}
     refused(lambda: work(ingest=spec), "INVALID_INPUT", *why, field="ingest.pattern")
+
+
+def test_an_output_in_a_folder_that_may_not_be_written_is_told_when_it_is_asked_for(
+    work: Work, shot: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By the job itself it would be after hours of training. Finished frames are asked for again in closed folders."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+
+    def allowed(path: Path, mode: int) -> bool:  # what root, who may, would be told as another user
+        return not Path(path).samefile(closed) or mode == os.R_OK
+
+    monkeypatch.setattr(os, "access", allowed)
+    why = (f"may not write in {closed}",)
+    for folder in (closed, closed / "sh010" / "v001"):
+        spec = {**merge(shot, tmp_path), "output": str(folder / "p.####.exr")}
+        refused(lambda spec=spec: work(merge=spec, new=True), "WRITE_FAILED", *why, field="merge.output")
+    closed.chmod(0o755)
+    (closed / "p.1001.exr").write_bytes(b"")
+    spec = {**merge(shot, tmp_path), "output": str(closed / "p.####.exr")}
+    refused(lambda: work(merge=spec, new=True), "NOT_FOUND", field="merge.swaps.model")
 
 
 def test_a_preset_that_is_mistyped_is_refused_with_the_one_that_was_meant(

@@ -24,6 +24,7 @@ from understudy.core.weights import State
 from understudy.daemon import access, audit, devices, schema, tls
 from understudy.daemon.arguments import settled
 from understudy.daemon.config import DaemonConfig, version
+from understudy.daemon.paths import nearest
 
 LITTLE_GB = 5.0  # half an hour of HD plates in half float, or a few checkpoints
 SOON = timedelta(days=21)
@@ -119,7 +120,7 @@ def _clock(now: float) -> Finding:
 
 def _state(config: DaemonConfig) -> Finding:
     folder = config.state
-    there = _nearest(folder)
+    there = nearest(folder)
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding("state", str(folder), f"user {os.getuid()} may not write in {there}")
     if folder.exists() and folder.stat().st_uid != os.getuid():
@@ -149,7 +150,7 @@ def _jobs(config: DaemonConfig) -> Finding:
 
 def _socket(config: DaemonConfig) -> Finding:
     path = config.socket()
-    folder = _nearest(path.parent)
+    folder = nearest(path.parent)
     if not path.exists():
         free = os.access(folder, os.W_OK | os.X_OK)
         return Finding(
@@ -227,13 +228,9 @@ def _skew(folder: Path) -> float:
 
 def _disk(name: str, folder: Path) -> Finding:
     """Room on the disk of a folder, or of the nearest one above it that is there."""
-    free = shutil.disk_usage(_nearest(folder)).free / 1e9
+    free = shutil.disk_usage(nearest(folder)).free / 1e9
     little = f"less than {LITTLE_GB:.0f} GB free; make room or choose another folder"
     return Finding(name, f"{folder}, {free:.1f} GB free", "" if free >= LITTLE_GB else little)
-
-
-def _nearest(folder: Path) -> Path:
-    return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 
 def _weights(config: DaemonConfig) -> Iterator[Finding]:

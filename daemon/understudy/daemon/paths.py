@@ -105,6 +105,11 @@ def absolute(path: str | Path, field: str) -> Path:
     return Path(text)
 
 
+def nearest(path: Path) -> Path:
+    """The path, or what is nearest to it among the folders above that are there."""
+    return next(place for place in (path, *path.parents) if os.path.exists(place))
+
+
 def _within(path: Path, roots: tuple[Path, ...], field: str, verb: str) -> Path:
     real = os.path.realpath(path)
     leads = f" (a link to {real})" if real != os.path.normpath(path) else ""

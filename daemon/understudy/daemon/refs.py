@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from understudy.core.errors import (
     InvalidInput,
     NotFound,
     UnderstudyError,
+    WriteFailed,
     meant,
 )
 from understudy.core.faceset.beside import LABELS, MATTES
@@ -23,7 +25,7 @@ from understudy.core.frames import FrameRange, Segment
 from understudy.core.plate import Header, Plate, Template, sequences
 from understudy.core.plate.views import MONO
 from understudy.daemon.outputs import Output
-from understudy.daemon.paths import Roots
+from understudy.daemon.paths import Roots, nearest
 from understudy.daemon.site import Site
 from understudy.v1 import common_pb2
 
@@ -135,6 +137,8 @@ class Refs:
         self.site.roots.writable(template.path(0), field)
         with named("", {"path": field}):
             plate.refuse_other_padding(template)
+        if self.new:
+            _refuse_read_only(template, field)
         return template
 
     def folder_out(self, path: str, field: str) -> Path:
@@ -212,6 +216,24 @@ class Refs:
         with named("", {"frames": field, "frames.step": field}):
             ranges = tuple(Segment(s.first, s.last, s.step or 1) for s in segments)
             return FrameRange(tuple(sorted(ranges, key=lambda s: s.first))) if ranges else None
+
+
+def _refuse_read_only(template: Template, field: str) -> None:
+    """Tell before hours of training what its merge could not write. Where there are frames they may be all that are
+    asked for, and the folder closed for that.
+
+    Raises:
+        WriteFailed: this process may not write in the folder, nor make it.
+    """
+    there = nearest(template.directory)
+    if os.access(there, os.W_OK | os.X_OK):
+        return
+    readable = there == template.directory and os.access(there, os.R_OK)
+    if readable and any(template.number(name) is not None for name in os.listdir(there)):
+        return
+    raise WriteFailed(
+        f"{field}: user {os.getuid()} may not write in {there}", path=there, field=field, value=template.hashes
+    )
 
 
 def _first_header(found: Plate) -> Header | None:
