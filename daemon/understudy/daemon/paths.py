@@ -107,7 +107,8 @@ def absolute(path: str | Path, field: str) -> Path:
 
 def nearest(path: Path) -> Path:
     """The path, or what is nearest to it among the folders above that are there."""
-    return next(place for place in (path, *path.parents) if os.path.exists(place))
+    # not Path.exists: it raises where a folder above may not be searched
+    return next(place for place in (path, *path.parents) if os.path.exists(place))  # noqa: PTH110
 
 
 def _within(path: Path, roots: tuple[Path, ...], field: str, verb: str) -> Path:

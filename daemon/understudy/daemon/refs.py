@@ -229,10 +229,13 @@ def _refuse_read_only(template: Template, field: str) -> None:
     if os.access(there, os.W_OK | os.X_OK):
         return
     readable = there == template.directory and os.access(there, os.R_OK)
-    if readable and any(template.number(name) is not None for name in os.listdir(there)):
+    if readable and any(template.number(frame.name) is not None for frame in there.iterdir()):
         return
     raise WriteFailed(
-        f"{field}: user {os.getuid()} may not write in {there}", path=there, field=field, value=template.hashes
+        f"{field}: user {os.getuid()} may not write in {there}",
+        path=there,
+        field=field,
+        value=template.hashes,
     )
 
 
