@@ -41,8 +41,8 @@ from understudy.core.reports import FrameReport, FrameStatus
 
 ADDRESS_SPACE = 2**30
 """Bytes that a reader may allocate for one of these files, each smaller than 64 KiB: no codec swells so far."""
-PATIENCE = 20.0
-"""Seconds for one file; a hundred times what the slowest takes, for machines that are busy."""
+PATIENCE = 60.0
+"""Seconds for one file; hundreds of times what the slowest takes, for machines that are busy."""
 OURS, THEIRS = "tests.core.fuzz:ours", "tests.core.fuzz:theirs"
 
 Outcome = dict[str, Any]
@@ -237,15 +237,17 @@ def outcomes(
         hands = [_Hand(reader, folder, todo[index::processes]) for index in range(processes)]
         found: dict[int, Outcome] = {}
         with selectors.DefaultSelector() as ready:
-            for hand in hands:
-                hand.start(ready)
-            while any(hand.todo for hand in hands):
-                for key, _ in ready.select(timeout=1.0):
-                    found |= key.data.listen()
+            try:
                 for hand in hands:
-                    found |= hand.look(ready)
-            for hand in hands:
-                hand.stop(ready)
+                    hand.start(ready)
+                while any(hand.todo for hand in hands):
+                    for key, _ in ready.select(timeout=1.0):
+                        found |= key.data.listen()
+                    for hand in hands:
+                        found |= hand.look(ready)
+            finally:
+                for hand in hands:
+                    hand.stop(ready)
     return dict(sorted(found.items()))
 
 
@@ -268,7 +270,9 @@ class _Hand:
         if not self.todo:
             return
         command = [sys.executable, "-m", "tests.core.fuzz", "--worker", self._reader, str(self._folder)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # glibc gives each thread 64 MiB of addresses of its own: with many cores all that `_limit` leaves
+        few = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=few)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(self.todo).encode())

@@ -15,7 +15,9 @@ from understudy.core.plate.dpx_pixels import Element
 DEPTHS = (8, 10, 12, 16)
 PACKINGS = ("Packed", "Filled, method A", "Filled, method B")
 CHANNELS = ("RGB", "RGBA", "ABGR", "Y")
-FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+FILES = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 
 
 def frame(depth=10, channels="RGB", width=64, height=16, seed=0, metadata=None, **kw):

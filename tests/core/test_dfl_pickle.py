@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import pickle
@@ -350,6 +351,7 @@ class TestEntries:
     def test_memory_does_not_grow_with_the_list(self):
         def peak(count: int) -> int:
             data = pickle.dumps(self.listed(count), 4)
+            gc.collect()  # lest it be chance when the next collection comes
             tracemalloc.start()
             total = sum(1 for _ in pickles.entries(io.BytesIO(data), len(data), PATH))
             _, most = tracemalloc.get_traced_memory()

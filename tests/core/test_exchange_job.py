@@ -381,8 +381,9 @@ def test_what_is_decoded_at_submit_loads_no_torch():
     modules = "exchange.settings, exchange.job, exchange.saehd, combine, backups"
     lines = "; ".join(f"import understudy.core.model.{each}" for each in modules.split(", "))
     code = f"{lines}; import sys; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_today_is_the_day(tmp_path):
-    assert asked(tmp_path, "onnx").on == date.today()
+    before = date.today()
+    assert before <= asked(tmp_path, "onnx").on <= date.today()

@@ -32,7 +32,7 @@ def tool(name: str) -> str:
 
 
 def said(*command: str | Path) -> str:
-    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout.decode(errors="replace")
 

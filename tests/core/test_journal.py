@@ -98,9 +98,9 @@ def test_ten_thousand_frames_are_little(tmp_path: Path):
     journal.add(1, looked(0))
     (tmp_path / NAME).write_bytes((tmp_path / NAME).read_bytes() * 10_000)
     assert (tmp_path / NAME).stat().st_size < 3_000_000
-    began = time.process_time()
+    began = time.thread_time()
     assert len(Journal(tmp_path, PLATE).looked) == 1
-    assert time.process_time() - began < 2.0
+    assert time.thread_time() - began < 2.0
 
 
 def test_what_can_not_be_noted_is_an_error_with_path_and_frame(tmp_path: Path):

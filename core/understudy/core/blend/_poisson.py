@@ -116,7 +116,8 @@ def solve(free: Mask, fixed: Float, divergence: Float | None = None) -> Float:
     rim = ~free & (cv2.dilate(free.astype(np.uint8), _CROSS.astype(np.uint8)) > 0)
     equation = _equation(free, 3 if free.size <= _TOGETHER else 1)
     around, right = fixed[rim], np.zeros_like(fixed)
-    mean = around.mean(axis=0) if len(around) else np.zeros(3, np.float32)
+    # in double precision: numpy sums a column value by value, and what that costs in single is lost to tiny values
+    mean = around.mean(axis=0, dtype=np.float64).astype(np.float32) if len(around) else np.zeros(3)
     right[rim] = around - mean
     right = _filter(right, _CROSS)
     if divergence is not None:

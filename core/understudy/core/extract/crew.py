@@ -113,11 +113,11 @@ class Crew:
             while jobs := self._taken(lane.abreast):
                 began = time.perf_counter()
                 results = lane.work([task for task, _ in jobs], self._then())
-                for (_, future), result in zip(jobs, results, strict=True):
-                    future.set_result(result)
-                with self._change:
+                with self._change:  # before the results: who has one may `consider` at once
                     self._spent += time.perf_counter() - began
                     self._done += len(jobs)
+                for (_, future), result in zip(jobs, results, strict=True):
+                    future.set_result(result)
         except BaseException as error:  # noqa: BLE001  it is raised where the result is waited for
             self._break(error, jobs)
 
