@@ -9,8 +9,10 @@ import pytest
 from tests.blender.conftest import VERSIONS, Blender
 
 SCRIPT = """
+import types
 landing, runner = module("landing"), module("runner")
-shown = []
+now, shown = 100.0, []
+landing.time = types.SimpleNamespace(monotonic=lambda: now)
 told = landing.Landing(shown.append)
 merge = {"spec": {"merge": {"output": "/shots/out.####.exr"}}}
 told(merge, {"frame": {}})
@@ -20,6 +22,12 @@ told(merge, {"progress": {}})
 told({"spec": {"train": {}}}, None)
 told(merge, None)
 result["whole"] = list(shown)
+now += 1.9
+told(merge, {"frame": {}})
+result["before"] = len(shown)
+now += 0.2
+told(merge, {"frame": {}})
+result["later"] = len(shown)
 
 def missing(pattern):
     raise runner.UnderstudyError("no frame is there")
@@ -31,4 +39,5 @@ landing.Landing(missing)(merge, None)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_they_are_shown_at_once_and_then_every_two_seconds(version: str, blender: Callable[[str], Blender]):
     seen = blender(version).run(SCRIPT)
-    assert seen == {"soon": ["/shots/out.####.exr"], "whole": ["/shots/out.####.exr"] * 2}
+    assert (seen["soon"], seen["whole"]) == (["/shots/out.####.exr"], ["/shots/out.####.exr"] * 2)
+    assert (seen["before"], seen["later"]) == (2, 3)

@@ -269,9 +269,9 @@ def test_many_frames_are_read_fast_and_in_flat_memory(tmp_path):
     for last in (1050, 1500):
         some = FrameRange.of(1001, last)
         tracemalloc.start()
-        began = time.perf_counter()
+        began = time.process_time()
         describe(replace(found, frames=some, present=some))
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 300_000  # ten times the frames; the rest is numbers of frames

@@ -132,13 +132,13 @@ def test_short_series_stay_finite(count: int, window: int):
     assert np.abs(found - points).max() < 8.0
 
 
-def test_a_thousand_frames_take_no_time_worth_mentioning():
+def test_thousands_of_frames_take_no_time_worth_mentioning():
     """Not a benchmark: that nothing is quadratic in the length of a shot."""
-    points = noisy(1000, 0.5)
+    points = noisy(2000, 0.5)
     seconds = [np.inf, np.inf]
     for _ in range(3):
-        for i, part in enumerate((points[:500], points)):
-            began = time.process_time()
+        for i, part in enumerate((points[:250], points)):
+            began = time.thread_time()
             steady.steadied(part, 9)
-            seconds[i] = min(seconds[i], time.process_time() - began)
-    assert seconds[1] < 4.0 * seconds[0]
+            seconds[i] = min(seconds[i], time.thread_time() - began)
+    assert seconds[1] < 24.0 * seconds[0]  # eight times the frames; squared it would be 64

@@ -117,6 +117,7 @@ def test_closing_sends_the_others_home(facesets, colour, tmp_path, monkeypatch):
         return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", noted)
+    monkeypatch.setattr(distributed, "_ENDING_SECONDS", 300.0)  # a busy machine: they end by themselves
     training = loop.run(
         asked(facesets, tmp_path / "m", device="cpu,cpu", target_iterations=None), colour=colour
     )

@@ -9,6 +9,7 @@ import os
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from tests.core.training import (
 from understudy.core.errors import DiskFull, InvalidInput, ModelInvalid, NotFound, OutOfMemory, ReleaseInvalid
 from understudy.core.model import presets, store, swap
 from understudy.core.reports import Artifact, Report, TrainReport, Warned
-from understudy.core.train import beginning, loop, plateau
+from understudy.core.train import beginning, loop, plateau, session
 from understudy.core.train.plan import Phase
 from understudy.core.train.trainer import Trainer
 
@@ -299,14 +300,20 @@ def test_a_model_of_which_nothing_agrees_is_refused(ask, colour):
 # Ends
 
 
-def test_a_date_ends_it(ask, colour):
-    settings = ask(target_iterations=None, until=datetime.now(timezone.utc) + timedelta(seconds=2))
-    reports = run(settings, colour)
+def test_a_date_ends_it(ask, colour, monkeypatch):
+    now = datetime(2026, 11, 22, tzinfo=timezone.utc)
+    monkeypatch.setattr(session, "datetime", SimpleNamespace(now=lambda _zone: now))
+    settings = ask(target_iterations=None, until=now + timedelta(seconds=2))
+    reports: list[Report] = []
+    for report in loop.run(settings, colour=colour):
+        reports.append(report)
+        if isinstance(report, TrainReport) and report.iteration == 3:
+            now = settings.until
     assert "ends, for it is" in warned(reports, "UNTIL")[0]
     assert isinstance(reports[-1], Artifact)
     last = [r for r in reports if isinstance(r, TrainReport)][-1]
     assert last.checkpoint
-    assert store.read_state(settings.model).iteration == last.iteration > 0
+    assert store.read_state(settings.model).iteration == last.iteration == 4
     again = run(settings, colour)  # a job that is taken up again after the date
     assert [type(r) for r in again[1:]] == [Warned, TrainReport, Artifact]
 

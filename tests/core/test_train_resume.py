@@ -84,11 +84,14 @@ def test_a_killed_training_is_the_one_that_it_would_have_been(facesets, colour, 
         name_presets()
         settings = everything(Path(sys.argv[1]), Path(sys.argv[2]), save_seconds=1e-6)
         for report in loop.run(settings, colour=ColourConfig.open(None)):
-            print(getattr(report, "iteration", 0), flush=True)
+            print(iteration := getattr(report, "iteration", 0), flush=True)
+            if iteration >= 150:
+                sys.stdin.read()  # however fast it is, it is killed before its end
     """)
     paths = os.pathsep.join(p for p in sys.path if p)
     child = subprocess.Popen(
         [sys.executable, "-c", script, str(facesets), str(tmp_path / "killed")],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": paths},
     )

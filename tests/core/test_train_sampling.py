@@ -181,10 +181,10 @@ def test_many_faces_take_little_memory_and_time():
     src, dst = heads(100_000, 1), heads(100_000, 2)
     plan = Plan(batch_size=16, even_yaw=True, pair_poses=True)
     picks(src, dst, plan, 0, 1)
-    start = time.perf_counter()
+    start = time.thread_time()  # what other programs take is none of it
     for iteration in range(1, 51):
         picks(src, dst, plan, iteration, 1)
-    assert (time.perf_counter() - start) / 50 < 0.25  # some ms; the machine may be busy
+    assert (time.thread_time() - start) / 50 < 0.25  # some ms; the machine may be slow
     held = sum(order.nbytes for _, order in src.poses._orders.values())
     assert held <= 8 * 100_000
 

@@ -306,16 +306,22 @@ def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None
 def test_pull_by_pip_reports_progress_and_asks_for_any_wheel_of_the_release(
     tmp_path: Path, wheel: Path, entries, monkeypatch: pytest.MonkeyPatch
 ):
-    source = next(wheel.iterdir())
+    source, seen = next(wheel.iterdir()), tmp_path / "seen"
     fake_pip(
         tmp_path,
         monkeypatch,
         f"dest = pathlib.Path(args[args.index('--dest') + 1])\n"
-        f"shutil.copy({str(source)!r}, dest)\ntime.sleep(0.5)\n"
+        f"shutil.copy({str(source)!r}, dest)\n"
+        f"until = time.monotonic() + 60\n"
+        f"while not pathlib.Path({str(seen)!r}).exists() and time.monotonic() < until: time.sleep(0.02)\n"
         f"pathlib.Path({str(tmp_path)!r}, 'args').write_text(' '.join(args[1:]))",
     )
     store = WeightStore(tmp_path / "cache", (), entries)
-    reports = list(store.pull())
+    reports = []
+    for report in store.pull():
+        reports.append(report)
+        if report.done == source.stat().st_size:
+            seen.touch()
     moving = [r for r in reports if r.state is State.DOWNLOADING]
     assert max(r.done for r in moving) == source.stat().st_size
     assert {r.total for r in moving} == {WHEEL.size}
@@ -381,8 +387,9 @@ def test_a_full_disk_says_so(tmp_path: Path, wheel: Path, entries, monkeypatch: 
 
 
 @pytest.fixture
-def site():
+def site(monkeypatch: pytest.MonkeyPatch):
     """A web server with one file."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")  # the machine may have one
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -174,7 +174,9 @@ def daemon_dies(host: Host) -> None:
     assert panel._banner.isHidden()
     assert panel.jobs.chosen["id"] == job["id"]
     host.until(lambda: panel._watch.last > before and len(taken) > seen + 2)
-    assert taken == sorted(set(taken)), taken
+    times = [time for time, *_ in taken]
+    assert times == sorted(times), taken
+    assert len(set(taken)) == len(taken), taken
     press(host, "Cancel")
     host.until(lambda: job_of(host, "train", "cancelled"))
     host.said["events"] = len(taken)
@@ -195,16 +197,16 @@ def process_of(host: Host) -> int:
 
 
 def watched(panel: Any) -> list:
-    """The times of the events that the panel is told from now on."""
-    times: list = []
+    """The events that the panel is told from now on: time, kind and all that is said."""
+    events: list = []
     take = panel._watch._take
 
-    def taking(told: list) -> None:
-        times.extend(event["time"] for _, event in told)
+    def taking(told: list) -> None:  # "…:07.5Z" is later than "…:07Z", but not as text
+        events.extend((event["time"].rstrip("Z"), kind, repr(event)) for kind, event in told)
         take(told)
 
     panel._watch._take = taking
-    return times
+    return events
 
 
 def no_daemon(host: Host) -> None:
@@ -221,7 +223,7 @@ def no_daemon(host: Host) -> None:
     pid = panel.way.info["processId"]
     keep_pid(pid)
     press(host, "Reconnect")
-    host.until(lambda: panel.way.state == "asking")
+    assert panel.way.state == "asking"  # before the event loop turns, which may bring the answer
     host.until(lambda: panel.way.state == "on")
     assert panel.way.info["processId"] == pid
     host.said["step"] = panel.log.toPlainText()

@@ -123,8 +123,10 @@ def stage(
     yield made
     pids = made.state.parent / "pids"  # daemons that the day has started
     for pid in pids.read_text().split() if pids.exists() else []:
-        with suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
+        # one that has ended is not there, or its number is another's by now
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if str(made.state).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def test_a_watch_that_ends_before_it_is_held_goes_on(nuke: Any, monkeypatch: pytest.MonkeyPatch):

@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -142,9 +141,12 @@ def gather(devices: str) -> Team:
         InvalidInput: one of the devices is not on this machine.
     """
     first, *others = [pick(name.strip()) for name in devices.split(",")]
-    with socket.create_server(("127.0.0.1", 0)) as free:  # 0: whichever port is
-        port = str(free.getsockname()[1])
     size = 1 + len(others)
+    # 0: whichever port is free; held here, nobody else takes it before all have met there
+    meeting = dist.TCPStore(  # type: ignore[attr-defined]  # public by torch's manual
+        "127.0.0.1", 0, size, is_master=True, wait_for_workers=False, multi_tenant=True
+    )
+    port = str(meeting.port)
     said = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size)}
     children = [
         subprocess.Popen(
