@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -49,6 +50,20 @@ def small(monkeypatch):
     monkeypatch.setitem(presets.PRESETS, "tiny", TINY)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[subprocess.Popen[bytes]]:
+    """The processes that are started from here on."""
+    found: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def noted(*given, **words):
+        found.append(popen(*given, **words))
+        return found[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    return found
 
 
 def asked(facesets: Path, model: Path, **changes) -> TrainSettings:
@@ -108,15 +123,7 @@ def test_a_batch_that_can_not_be_shared_is_refused(facesets, colour, tmp_path):
     assert refused.value.field == "batch_size"
 
 
-def test_closing_sends_the_others_home(facesets, colour, tmp_path, monkeypatch):
-    started: list[subprocess.Popen[bytes]] = []
-    popen = subprocess.Popen
-
-    def noted(*given, **words):
-        started.append(popen(*given, **words))
-        return started[-1]
-
-    monkeypatch.setattr(subprocess, "Popen", noted)
+def test_closing_sends_the_others_home(facesets, colour, tmp_path, monkeypatch, started):
     monkeypatch.setattr(distributed, "_ENDING_SECONDS", 300.0)  # a busy machine: they end by themselves
     training = loop.run(
         asked(facesets, tmp_path / "m", device="cpu,cpu", target_iterations=None), colour=colour
@@ -125,6 +132,18 @@ def test_closing_sends_the_others_home(facesets, colour, tmp_path, monkeypatch):
     training.close()
     assert [child.returncode for child in started] == [0]
     assert store.read_state(tmp_path / "m").iteration >= 2
+
+
+def test_a_process_that_ends_as_it_begins_ends_the_training(facesets, colour, tmp_path, monkeypatch, started):
+    """As where another program has the GPU for itself: who leads would wait for it."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$RANK" = 2 ] && exit 3\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(InvalidInput, match="device cpu ended with 3 as it began") as refused:
+        trained(asked(facesets, tmp_path / "m", device="cpu,cpu,cpu"), colour)
+    assert refused.value.field == "device"
+    assert [child.returncode for child in started] == [-signal.SIGKILL, 3]
 
 
 def test_each_takes_its_part():

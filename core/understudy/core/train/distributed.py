@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
@@ -52,6 +53,7 @@ from understudy.core.weights import WeightStore
 
 PLACES = ("model", "src", "dst", "start_from", "release")  # where things are: arguments may say it too
 _PATIENCE = timedelta(days=1)  # a training may be paused between two steps
+_THERE = "there"  # under which is counted in the store who has its device
 _ENDING_SECONDS = 10.0  # that a process has to end by itself
 
 Tensors = dict[str, Tensor]
@@ -138,7 +140,7 @@ def gather(devices: str) -> Team:
     """A team of this process, which leads, and one that is started for each further device: `cuda:0,cuda:1`.
 
     Raises:
-        InvalidInput: one of the devices is not on this machine.
+        InvalidInput: one of the devices is not on this machine, or its process ended as it began.
     """
     first, *others = [pick(name.strip()) for name in devices.split(",")]
     size = 1 + len(others)
@@ -156,13 +158,46 @@ def gather(devices: str) -> Team:
         )
         for rank, device in enumerate(others, 1)
     ]
-    return _join(first, children, init_method=f"tcp://127.0.0.1:{port}", rank=0, world_size=size)
+    try:
+        _await(children, others, meeting)
+        return _join(first, children, init_method=f"tcp://127.0.0.1:{port}", rank=0, world_size=size)
+    except BaseException:
+        for child in children:
+            child.kill()
+            child.wait()
+        raise
 
 
-def _join(device: torch.device, children: Sequence[subprocess.Popen[bytes]] = (), **where: Any) -> Team:
-    """Meet the others, as the environment or `where` says."""
+def _await(
+    children: Sequence[subprocess.Popen[bytes]],
+    devices: Sequence[torch.device],
+    meeting: dist.TCPStore,  # type: ignore[name-defined]
+) -> None:
+    """Wait until all have their devices: who meets the others waits for each of them, ended or not."""
+    while meeting.add(_THERE, 0) < len(children):
+        for child, device in zip(children, devices, strict=True):
+            if (code := child.poll()) is not None:
+                raise InvalidInput(
+                    f"train: the process for device {device} ended with {code} as it began; the log has why",
+                    field="device",
+                    value=device,
+                )
+        time.sleep(0.1)
+
+
+def _join(
+    device: torch.device,
+    children: Sequence[subprocess.Popen[bytes]] = (),
+    *,
+    awaited: bool = False,
+    **where: Any,
+) -> Team:
+    """Meet the others, as the environment or `where` says; `awaited` tells who waits for this one to be there."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    if awaited:
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        dist.TCPStore(host, port, is_master=False).add(_THERE, 1)  # type: ignore[attr-defined]
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=_PATIENCE, **where)
     return Team(device, children)
@@ -335,7 +370,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.settings is not None:  # who leads stops the others, so that no step is left half taken
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
     own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
-    with _join(pick(given.device or own)) as team:
+    awaited = given.settings is None and os.environ.get("RANK") != "0"  # `gather` has started it
+    with _join(pick(given.device or own), awaited=awaited) as team:
         if team.rank:
             follow(team)
             return
