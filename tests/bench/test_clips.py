@@ -150,11 +150,11 @@ class TestFiles:
         assert all(r.status is FrameStatus.DONE for r in clips.run(replace(clip, seed=9), pattern))
 
     def test_closing_early_leaves_whole_frames_only(self, tmp_path):
-        work = clips.run(small("astronaut", frames=40, width=64, height=48), str(tmp_path / "a.%04d.exr"))
+        work = clips.run(small("astronaut", frames=1000, width=64, height=48), str(tmp_path / "a.%04d.exr"))
         next(work)
         work.close()
         names = sorted(p.name for p in tmp_path.iterdir())
-        assert 0 < len(names) < 40
+        assert 0 < len(names) < 1000  # whatever the number of cores
         assert not any(name.startswith(".") for name in names)
 
 

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.daemon.support import SECONDS
+
 COMMAND = [sys.executable, "-m", "understudy.client.cli", "bridge"]
 
 
@@ -70,5 +72,5 @@ class RawBridge:
 
     def end(self) -> tuple[int, str, str]:
         """Close its input; the exit code, and what it still said on both outputs."""
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=SECONDS)
         return self.process.returncode, out.decode(), err.decode()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.daemon.support import SECONDS
+
 
 @dataclass(frozen=True)
 class Done:
@@ -51,7 +53,7 @@ class Command:
             cwd=self.folder,
         )
 
-    def __call__(self, *arguments: object, timeout: float = 60) -> Done:
+    def __call__(self, *arguments: object, timeout: float = SECONDS) -> Done:
         with self.start(*arguments) as process:
             try:
                 out, err = process.communicate(timeout=timeout)

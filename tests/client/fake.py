@@ -270,6 +270,7 @@ class FakeDaemon(
             if job.state in ENDED:
                 return
             time.sleep(0.01)
+        context.abort(grpc.StatusCode.UNAVAILABLE, "the daemon is stopping")
 
     def ListJobFrames(self, request, context):
         found = [f for f in self.frames if not request.states or f.state in request.states]

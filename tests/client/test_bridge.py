@@ -18,7 +18,7 @@ import pytest
 
 from tests.client.bridges import COMMAND, RawBridge
 from tests.client.fake import FakeDaemon, frame, status
-from tests.daemon.support import alive, until
+from tests.daemon.support import SECONDS, alive, until
 from understudy.client import bridge as bridges
 from understudy.client.async_wire import AsyncWire
 from understudy.client.bridge import server
@@ -289,7 +289,7 @@ def test_a_signal_ends_it_well(bridge: RawBridge, daemon: Counting, number: int)
     bridge.begin("w", "JobService/WatchJob", {"id": _job(bridge)})
     bridge.read()
     bridge.process.send_signal(number)
-    assert bridge.process.wait(30) == 0
+    assert bridge.process.wait(SECONDS) == 0
 
 
 def test_it_ends_with_its_parent_although_others_hold_its_input(daemon: Counting, tmp_path: Path):
@@ -320,7 +320,7 @@ def test_it_ends_where_its_host_has_gone_before_it_says_hello(daemon: Counting):
     assert process.stdout is not None
     process.stdout.close()
     try:
-        assert process.wait(60) == 0
+        assert process.wait(SECONDS) == 0
     finally:
         process.kill()
         process.communicate()

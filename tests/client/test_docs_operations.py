@@ -77,7 +77,8 @@ class Machine:
         text = re.sub(r"(?<![\w.])/(etc|var/lib|var/cache|run)/understudy\b", rf"{self.folder}/\1", text)
         text = re.sub(r"(?<![\w.])/(etc/systemd|var/backups)/", rf"{self.folder}/\1/", text)
         text = text.replace("daemon.example:7443", f"localhost:{self.tcp}").replace("sudo -u understudy ", "")
-        return text.replace("0.0.0.0:7443", f"127.0.0.1:{self.tcp}").replace("9464", str(self.metrics))
+        text = text.replace("0.0.0.0:7443", f"127.0.0.1:{self.tcp}")
+        return re.sub(r"\b9464\b", str(self.metrics), text)  # the whole number: it may be in another port's
 
     def type(self, line: str) -> None:
         """One line of the page."""

@@ -162,7 +162,7 @@ def test_what_starts_from_many_faces_has_their_weights_and_release(folder: Path,
     assert len(state.releases) == 1  # both people's are the test's one record
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_torchrun_takes_the_settings_of_the_page(folder: Path, said: dict[str, Done]):
     file = folder / "settings.json"
     settings = json.loads(file.read_text())

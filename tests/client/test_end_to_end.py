@@ -161,7 +161,7 @@ def test_ctrl_c_cancels_and_the_model_keeps_what_it_has(first: Done, understudy:
             if event["event"] == "state_change" and event["data"]["toState"] == "JOB_STATE_RUNNING":
                 break
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
+        process.communicate(timeout=300)
     assert process.returncode == 130
     with Session(state=understudy.state) as session:
         newest = next(session.jobs())

@@ -192,7 +192,7 @@ def alter(file: Path) -> None:
     plate.write(replace(found, planes=planes), file)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_paths_of_another_machine_are_mapped(
     shot: Path, whole: dict[str, str], openjd: Openjd, tmp_path: Path
 ):

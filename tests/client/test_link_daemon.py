@@ -104,7 +104,7 @@ def test_daemon_and_bridge_are_killed_in_mid_watch(daemon: Daemon, video: Path, 
 def test_session_and_its_twin_watch_through_a_killed_daemon(daemon: Daemon, video: Path, tmp_path: Path):
     told: dict[str, list[int]] = {"twin": [], "plain": []}
     with Session(_endpoint(daemon)) as session:
-        job = session.ingest(video, tmp_path / "plate.%04d.exr", frames="1001-1300")
+        job = session.ingest(video, tmp_path / "plate.%04d.exr", frames=f"1001-{1000 + FRAMES}")
 
         async def twin() -> None:
             async with AsyncSession(_endpoint(daemon)) as other:

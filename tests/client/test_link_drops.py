@@ -56,7 +56,7 @@ def test_a_daemon_restarted_in_mid_watch_is_found_again(daemon: FakeDaemon, open
     seen = [next(stream) for _ in range(12)]
     daemon.stop()
     with pytest.raises((link.Unreachable, link.TimedOut), match="no daemon answers"):
-        open_link.call("JobService/GetJob", {"id": id_}, deadline_s=1.0).result(PATIENT)
+        open_link.call("JobService/GetJob", {"id": id_}, deadline_s=4.0).result(PATIENT)
     waiting = open_link.call("JobService/GetJob", {"id": id_}, deadline_s=PATIENT)
     daemon.play(id_, [frame(n) for n in range(11, 21)])
     daemon.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.client.command import Command
 from tests.conftest import Clips
+from tests.daemon.support import SECONDS, until
 from understudy.client import Session
 
 
@@ -25,11 +25,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, clips: Clips) -> Iterator[Com
     with understudy.start(
         *("serve", "--read-root", plates, "--read-root", work, "--write-root", work)
     ) as daemon:
-        deadline = time.monotonic() + 60
-        while not (state / "daemon.json").exists():
-            assert daemon.poll() is None, daemon.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: (state / "daemon.json").exists() or daemon.poll() is not None)
+        assert daemon.poll() is None, daemon.communicate()
         made = understudy(
             *("release", "create", "--kind", "public-domain", "--subject", "performer-a"),
             *("--granted-by", "NASA", "--out", "a.release.json"),
@@ -38,7 +35,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, clips: Clips) -> Iterator[Com
         yield understudy
         daemon.send_signal(signal.SIGTERM)
         try:
-            daemon.communicate(timeout=60)
+            daemon.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             daemon.kill()
             raise
@@ -107,10 +104,7 @@ def test_a_second_job_on_the_same_output_need_not_wait(site: Command, clips: Cli
             assert done.lines[-1]["data"]["reason"] == "OUTPUT_LOCKED"
             assert first.id in done.lines[-1]["data"]["message"]
         finally:
-            for _ in range(200):  # a running job is paused by its worker, in its own time
-                if first.refresh().state != "RUNNING":
-                    break
-                time.sleep(0.05)
+            until(lambda: first.refresh().state != "RUNNING")  # its worker pauses it, in its own time
             first.cancel()
 
 

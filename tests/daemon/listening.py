@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from tests.daemon import support
 from tests.daemon.certificates import Authority, Pair
 from understudy.daemon import access, server
 from understudy.daemon.config import DaemonConfig
@@ -17,7 +18,7 @@ from understudy.daemon.site import Site
 from understudy.daemon.tls import Tls
 from understudy.v1 import job_pb2_grpc, system_pb2_grpc
 
-SECONDS = 60.0
+SECONDS = support.SECONDS
 
 
 @dataclass

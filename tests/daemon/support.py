@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +30,7 @@ from understudy.v1 import (
 
 T = TypeVar("T")
 ENDED = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
-SECONDS = 180.0  # generous: machines that run tests are busy
+SECONDS = 300.0  # generous: machines that run tests are busy
 
 
 def until(what: Callable[[], T], seconds: float = SECONDS) -> T:
@@ -99,14 +100,14 @@ class Daemon:
         return self.process.pid
 
     def worker(self) -> int:
-        """Process id of the worker, as the system knows it; 0 when there is none."""
-        return next(iter(self.workers()), 0)
+        """Process id of a worker, as the system knows it; waits for one to be there."""
+        return next(iter(until(self.workers)))
 
     def workers(self) -> set[int]:
         """Process ids of all workers."""
         threads = Path(f"/proc/{self.pid}/task").glob("*/children")
-        found = {int(pid) for file in threads for pid in file.read_text().split()}
-        return {pid for pid in found if b"daemon import worker" in _command(pid)}
+        found = {int(pid) for file in threads for pid in _read(file).split()}
+        return {pid for pid in found if b"daemon import worker" in _read(Path(f"/proc/{pid}/cmdline"))}
 
     def submit(
         self, spec: job_pb2.JobSpec, *depends_on: str, request_id: str = "", **asked: Any
@@ -160,17 +161,25 @@ def refusal(error: grpc.RpcError) -> tuple[grpc.StatusCode, str, dict[str, str]]
     return error.code(), info.reason, dict(info.metadata)
 
 
-def _command(pid: int) -> bytes:
-    """The command line of a process; empty where it has gone meanwhile."""
+def _read(file: Path) -> bytes:
+    """What /proc says; nothing where the process or thread has gone meanwhile."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return file.read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
 
 
 def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended stays in the list until its parent has looked."""
+    state = _read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()[:1]
+    return state not in ([], [b"Z"], [b"X"])
+
+
+@contextmanager
+def asleep(pid: int) -> Iterator[None]:
+    """A process that does and hears nothing."""
+    os.kill(pid, signal.SIGSTOP)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

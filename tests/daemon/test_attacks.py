@@ -148,7 +148,7 @@ def test_without_roots_devices_and_pipes_are_refused_too(tmp_path: Path):
 
 
 def test_jobs_of_a_user_and_frames_of_a_job_are_limited(tmp_path: Path, video: Path):
-    site = Site(weights_cache=tmp_path, limits=Limits(jobs_per_user=2, frames_per_job=100))
+    site = Site(weights_cache=tmp_path, limits=Limits(jobs_per_user=2, frames_per_job=1000))
     place = Place.at(tmp_path)
     with listening(place, site=site, tcp="") as listener:
         stub = jobs(listener.local())
@@ -167,19 +167,19 @@ def test_jobs_of_a_user_and_frames_of_a_job_are_limited(tmp_path: Path, video: P
             return job
 
         with pytest.raises(grpc.RpcError) as error:
-            start(0, 1101)
+            start(0, 2001)
         found, reason, metadata = refusal(error.value)
         assert (found, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED")
-        assert (metadata["field"], metadata["value"]) == ("ingest.frames", "101")
-        first = start(1, 1100)
-        start(2, 1100)
+        assert (metadata["field"], metadata["value"]) == ("ingest.frames", "1001")
+        first = start(1, 2000)
+        start(2, 2000)
         with pytest.raises(grpc.RpcError) as error:
-            start(3, 1100)
+            start(3, 2000)
         assert refusal(error.value)[1] == "LIMIT_REACHED"
         stub.CancelJob(job_pb2.CancelJobRequest(id=first.id), timeout=SECONDS)
         ended = job_pb2.WaitJobRequest(id=first.id)
         assert stub.WaitJob(ended, timeout=SECONDS).job.state == job_pb2.JOB_STATE_CANCELLED
-        start(3, 1100)
+        start(3, 2000)
 
 
 @pytest.mark.parametrize(

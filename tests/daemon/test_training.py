@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,7 +14,7 @@ import pytest
 
 from tests.core.shots import make_release
 from tests.daemon import facesets, models
-from tests.daemon.support import Daemon, refusal, until
+from tests.daemon.support import Daemon, asleep, refusal, until
 from understudy.core import release
 from understudy.core.model import presets, store
 from understudy.core.train import plan
@@ -47,7 +46,7 @@ def train(tmp_path: Path) -> Spec:
 
 def tell(daemon: Daemon, job: str, **what) -> job_pb2.Job:
     request = job_pb2.UpdateTrainingRequest(job_id=job, **what)
-    answer: job_pb2.UpdateTrainingResponse = daemon.jobs.UpdateTraining(request, timeout=60)
+    answer: job_pb2.UpdateTrainingResponse = daemon.jobs.UpdateTraining(request, timeout=SOON)
     return answer.job
 
 
@@ -94,14 +93,10 @@ def get(daemon: Daemon, spec: job_pb2.JobSpec) -> resource_pb2.Model:
     return answer.model
 
 
-@contextmanager
-def asleep(pid: int) -> Iterator[None]:
-    """A worker that hears nothing."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
+def told_to_stop(daemon: Daemon, job: str) -> None:
+    """Wait until its worker will hear of the stop before it does anything else that it was told."""
+    said = f"job={job} worker={daemon.worker()} told to stop"
+    until(lambda: said in (daemon.state / "daemon.log").read_text())
 
 
 def test_a_running_training_does_what_it_is_told_and_keeps_it_over_kills(
@@ -191,6 +186,7 @@ def test_a_pause_keeps_what_was_asked(daemon: Daemon, train: Spec):
         tell(daemon, job, options={"warp": "0"})
         daemon.jobs.PauseJob(job_pb2.PauseJobRequest(id=job))
         tell(daemon, job, save=True)  # it still runs
+        told_to_stop(daemon, job)
     until(lambda: daemon.job(job).state == PAUSED)
     assert refused(lambda: tell(daemon, job, save=True))[:2] == (
         grpc.StatusCode.FAILED_PRECONDITION,
@@ -211,6 +207,7 @@ def test_what_comes_too_late_is_said_and_never_done(daemon: Daemon, train: Spec)
         daemon.jobs.CancelJob(job_pb2.CancelJobRequest(id=job))
         code, reason, _ = refused(lambda: tell(daemon, job, save=True))
         assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "JOB_STATE")
+        told_to_stop(daemon, job)
     assert daemon.wait(job).state == job_pb2.JOB_STATE_CANCELLED
     late = [w.message for w in events(daemon, job, "warning") if w.reason == "JOB_STATE"]
     assert late == ["the training ended before it could do this: warp=0 preview"]

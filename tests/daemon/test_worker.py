@@ -80,6 +80,16 @@ def test_a_stop_wins_wherever_it_stands(ends: tuple[Connection, worker._Pipe], p
     assert said(ours) == [Reported(Started(total=1)), Stopping()]
 
 
+def test_what_comes_with_a_stop_is_not_begun(ends: tuple[Connection, worker._Pipe]):
+    ours, theirs = ends
+    orders = heard(theirs)
+    ours.send(Told(1, (Save(),)))
+    ours.send(Stop())
+    assert orders.take() == []
+    assert not worker._told(theirs, report(src=0.5), orders)
+    assert said(ours) == [Reported(report(src=0.5)), Stopping()]
+
+
 def test_an_order_is_done_when_an_iteration_follows_it(ends: tuple[Connection, worker._Pipe]):
     ours, theirs = ends
     orders = heard(theirs)

@@ -241,6 +241,7 @@ class Lane:
             if asked or self._store.pausing(attempt.job):
                 worker.send(Stop())
                 attempt.asked = time.monotonic()
+                log.info("job=%s worker=%d told to stop", attempt.job, worker.pid)
             else:
                 attempt.tell(self._store, worker)
         elif attempt.asked is not None and (attempt.overdue or time.monotonic() > self._halt.until):

@@ -179,6 +179,8 @@ class _Orders(Control):
         self.lends = True
         with suppress(OSError, EOFError):  # the next report will find that the daemon is gone
             self.listen()
+        if self.stop:  # what has not begun is not begun: it is told to the next attempt, or said to be late
+            return []
         self._given += self._put
         self._put = []
         found = super().take()
