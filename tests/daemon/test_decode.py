@@ -114,7 +114,7 @@ def test_an_output_in_a_folder_that_may_not_be_written_is_told_when_it_is_asked_
     why = (f"may not write in {closed}",)
     for folder in (closed, closed / "sh010" / "v001"):
         spec = {**merge(shot, tmp_path), "output": str(folder / "p.####.exr")}
-        refused(lambda spec=spec: work(merge=spec, new=True), "WRITE_FAILED", *why, field="merge.output")
+        refused(partial(work, merge=spec, new=True), "WRITE_FAILED", *why, field="merge.output")
     closed.chmod(0o755)
     (closed / "p.1001.exr").write_bytes(b"")
     spec = {**merge(shot, tmp_path), "output": str(closed / "p.####.exr")}
