@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 import torch
 
+from tests.core.forking import shares_in_a_forked_child
 from understudy.core.model.parallel import together
 
 
@@ -84,18 +83,6 @@ def test_two_who_ask_at_once_both_get_all_done():
     assert sorted(done) == [(who, part) for who in range(2) for part in range(4) for _ in range(50)]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12
 def test_a_forked_child_has_threads_of_its_own():
-    together(lambda _: None, range(2))
-    if (child := os.fork()) == 0:
-        code = 1  # also where it raises: the child is not to go on with the tests
-        try:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(60)  # it is ended where it waits for threads that it does not have
-            done: list[int] = []
-            together(done.append, range(2))
-            code = int(sorted(done) != [0, 1])
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    shares_in_a_forked_child(together)

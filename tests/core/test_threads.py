@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Iterator
 
 import cv2
 import pytest
 
+from tests.core.forking import shares_in_a_forked_child
 from understudy.core.threads import spread
 
 
@@ -66,18 +65,6 @@ def test_an_error_is_raised_here_when_nobody_works_any_more(threads: int, bad: i
     assert len(done) == len(finished) + 6
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12
 def test_a_forked_child_has_threads_of_its_own(threads: int):
-    spread(lambda _: None, range(2))
-    if (child := os.fork()) == 0:
-        code = 1  # also where it raises: the child is not to go on with the tests
-        try:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(60)  # it is ended where it waits for threads that it does not have
-            done: list[int] = []
-            spread(done.append, range(2))
-            code = int(sorted(done) != [0, 1])
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    shares_in_a_forked_child(spread)
