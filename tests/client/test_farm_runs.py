@@ -10,6 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tests.client.command import Command
 from tests.client.farming import Bundle, Openjd, messages, rules
 from tests.core import shots
 from tests.daemon import facesets
-from tests.daemon.support import until
+from tests.daemon.support import SECONDS, until
 from understudy.core import plate
 from understudy.core import release as releases
 from understudy.core.model import store
@@ -118,22 +119,26 @@ def test_a_chunk_that_is_killed_and_run_again_gives_the_same_bytes(
 ):
     out = tmp_path / "out"
     made = bundle(shot, out)
-    words = ("--step", "Merge", "-p", "MergeChunkSize=12")
-    with openjd.start("run", *openjd.of(made), *words) as process:
-        (daemon,) = until(lambda: list(openjd.sessions.rglob("daemon.json")), 120)
-        group = json.loads(daemon.read_text())["pid"]  # the worker is in it too
-        (task,) = until(lambda: openjd.find("--progress=openjd", "merge"), 120)
-        until(lambda: list(out.glob("co mp.*.exr")), 120)
-        if victim == "task":  # at once: the next frames are under way
-            os.kill(task, signal.SIGKILL)
-        else:
-            os.killpg(group, signal.SIGKILL)
-            openjd.kill()
-        done = len(list(out.glob("co mp.*.exr")))
-        said, _ = process.communicate(timeout=300)
-    assert 1 <= done < len(FRAMES), "it was not in the middle"
+    words, done = ("--step", "Merge", "-p", "MergeChunkSize=12"), len(FRAMES)
+    while done == len(FRAMES):  # on a busy machine all may be there before the kill
+        shutil.rmtree(out, ignore_errors=True)
+        killed = set(openjd.sessions.rglob("daemon.json"))
+        with openjd.start("run", *openjd.of(made), *words) as process:
+            (daemon,) = until(lambda: set(openjd.sessions.rglob("daemon.json")) - killed)  # noqa: B023
+            group = json.loads(daemon.read_text())["pid"]  # the worker is in it too
+            (task,) = until(lambda: openjd.find("--progress=openjd", "merge"))
+            until(lambda: list(out.glob("co mp.*.exr")))
+            with suppress(ProcessLookupError):
+                if victim == "task":  # at once: the next frames are under way
+                    os.kill(task, signal.SIGKILL)
+                else:
+                    os.killpg(group, signal.SIGKILL)
+            if victim == "everything":
+                openjd.kill()
+            done = len(list(out.glob("co mp.*.exr")))
+            said, _ = process.communicate(timeout=SECONDS)
+        until(lambda: not openjd.processes())
     assert process.returncode != 0, said
-    until(lambda: not openjd.processes())
     code, said = openjd.run(made, *words)
     assert code == 0, said
     assert digests(out) == whole
